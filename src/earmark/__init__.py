@@ -1,0 +1,85 @@
+"""Earmark turns a folder of labelled recordings into a sound classifier that its owner can trust and ship.
+
+>>> import earmark
+>>> model = earmark.load("model")                # doctest: +SKIP
+>>> model.predict("recording.wav").label         # doctest: +SKIP
+'dog'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earmark.errors import (
+        AudioError,
+        BundleError,
+        DataError,
+        EarmarkError,
+        Interrupted,
+        MissingExtra,
+        OutputError,
+        SettingsError,
+    )
+    from earmark.manifest import Manifest
+    from earmark.model import Model, load
+    from earmark.options import DataOptions, TrainOptions
+    from earmark.types import Prediction, Score, Waveform, Window
+    from earmark.workflow import Result, crossval, evaluate, train
+
+_HOMES = {
+    "earmark.errors": (
+        "AudioError", "BundleError", "DataError", "EarmarkError", "Interrupted", "MissingExtra", "OutputError", "SettingsError",
+    ),
+    "earmark.manifest": ("Manifest",),
+    "earmark.model": ("Model", "load"),
+    "earmark.types": ("Prediction", "Score", "Waveform", "Window"),
+    "earmark.options": ("DataOptions", "TrainOptions"),
+    "earmark.workflow": ("Result", "crossval", "evaluate", "train"),
+}  # fmt: skip
+
+__all__ = [
+    "AudioError",
+    "BundleError",
+    "DataError",
+    "DataOptions",
+    "EarmarkError",
+    "Interrupted",
+    "Manifest",
+    "MissingExtra",
+    "Model",
+    "OutputError",
+    "Prediction",
+    "Result",
+    "Score",
+    "SettingsError",
+    "TrainOptions",
+    "Waveform",
+    "Window",
+    "crossval",
+    "evaluate",
+    "load",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that ``import earmark`` stays light."""
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(_import(home), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'earmark' has no attribute {name!r}")
+
+
+def _import(home: str) -> Any:
+    try:
+        return import_module(home)
+    except ModuleNotFoundError as error:
+        from earmark.errors import MissingExtra
+
+        if error.name is None or error.name.startswith("earmark"):
+            raise
+        raise MissingExtra(error.name.partition(".")[0], "train") from error

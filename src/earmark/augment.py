@@ -1,0 +1,78 @@
+"""Augmentation of log-mel spectrograms: parameters are drawn from a NumPy generator, then applied purely.
+
+All take and return tensors of shape (batch, 1, n_mels, frame); every clip of the batch gets its own draw. They run between
+the front end and the network, so that none of them is ever part of the exported model.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def roll(x: Tensor, largest: float, rng: np.random.Generator) -> Tensor:
+    """Shift each clip in time, round its end, by up to ``largest`` of its length either way."""
+    frames = x.shape[-1]
+    shift = (_uniform(x.shape[0], rng, x) * 2 - 1) * largest * frames
+    index = (torch.arange(frames, device=x.device)[None] - shift.round().long()[:, None]) % frames
+    return x.gather(-1, index[:, None, None].expand(-1, x.shape[1], x.shape[2], -1))
+
+
+def gain(x: Tensor, largest_db: float, floor: float, rng: np.random.Generator) -> Tensor:
+    """Change each clip's level by up to ``largest_db`` either way; ``x`` is log power, ``floor`` the power at its bottom."""
+    db = (_uniform(x.shape[0], rng, x) * 2 - 1) * largest_db
+    return (x + (db * (math.log(10) / 10))[:, None, None, None]).clamp(min=math.log(floor))
+
+
+def mixup(x: Tensor, targets: Tensor, alpha: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Add another clip of the batch to each, in power, and mix their targets alike (Zhang et al. 2018, arXiv 1710.09412).
+
+    Parameters
+    ----------
+    x : Tensor, shape (batch, 1, n_mels, frame)
+        Log power.
+    targets : Tensor, shape (batch, class)
+        Probabilities.
+    alpha : float
+        Shares are drawn from Beta(alpha, alpha).
+    """
+    share = _tensor(rng.beta(alpha, alpha, x.shape[0]), x)
+    share = torch.maximum(share, 1 - share)
+    partner = torch.from_numpy(rng.permutation(x.shape[0])).to(x.device)
+    wide = share[:, None, None, None]
+    mixed = torch.logaddexp(x + wide.log(), x[partner] + (1 - wide).clamp(min=1e-8).log())
+    return mixed, share[:, None] * targets + (1 - share[:, None]) * targets[partner]
+
+
+def spec_augment(
+    x: Tensor,
+    *,
+    time_masks: int,
+    time_mask: float,
+    frequency_masks: int,
+    frequency_mask: float,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Blank stretches of time and bands of standardised spectrograms (Park et al. 2019, arXiv 1904.08779)."""
+    keep = torch.ones_like(x[:, :1, :1, :1], dtype=torch.bool)
+    for axis, count, largest in ((-1, time_masks, time_mask), (-2, frequency_masks, frequency_mask)):
+        size = x.shape[axis]
+        position = torch.arange(size, device=x.device)
+        for _ in range(count):
+            width = _uniform(x.shape[0], rng, x) * largest * size
+            start = _uniform(x.shape[0], rng, x) * (size - width)
+            outside = (position[None] < start[:, None]) | (position[None] >= (start + width)[:, None])
+            keep = keep & (outside[:, None, None, :] if axis == -1 else outside[:, None, :, None])
+    return x * keep
+
+
+def _uniform(count: int, rng: np.random.Generator, like: Tensor) -> Tensor:
+    return _tensor(rng.random(count), like)
+
+
+def _tensor(values: np.ndarray[Any, np.dtype[np.float64]], like: Tensor) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32)).to(like.device)

@@ -1,0 +1,214 @@
+"""The bundle: what training produces and everything else reads.
+
+A folder, or the same as one ``.zip``, with ``earmark.json`` as its table of contents. Nothing in it is a pickle, and
+reading it runs no code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import BundleError
+from earmark.files import write_text
+from earmark.windows import SHORT_CLIP_RULES, ShortClip, WindowPlan
+
+SCHEMA = 1
+DESCRIPTION = "earmark.json"
+ONNX = "model.onnx"
+WEIGHTS = "model.safetensors"
+_AGAIN = "copy the bundle again or train anew"
+
+
+@dataclass(frozen=True)
+class BundleSpec:
+    """The part of a bundle that prediction and fine-tuning need, as ``earmark.json`` holds it.
+
+    Attributes
+    ----------
+    task : str
+        ``classification``.
+    labels : tuple of str
+        In the order of the logits.
+    network : dict
+        ``name`` and ``width``.
+    sample_rate : int
+        Hz.
+    channel : int or None
+        The channel that was trained on; None for the mean of all.
+    window_seconds, stride_seconds : float
+        Whole numbers of STFT hops.
+    short_clip : {"pad", "repeat"}
+        Rule for recordings shorter than the window.
+    merge : str
+        ``mean``: a recording's scores are the mean of its windows'.
+    front_end : dict
+        Settings of the front end, in seconds and hertz.
+    temperature : float
+        Divides the logits before the softmax.
+    silence_dbfs : float
+        A recording whose peak lies below is reported as ``silence``.
+    clipped_share : float
+        A recording with at least this share of its samples at full scale is reported as ``clipped``.
+    metrics, provenance : dict
+        What was measured, and what the model was made from.
+    """
+
+    labels: tuple[str, ...]
+    network: dict[str, Any]
+    sample_rate: int
+    window_seconds: float
+    stride_seconds: float
+    front_end: dict[str, Any]
+    channel: int | None = None
+    short_clip: ShortClip = "pad"
+    merge: str = "mean"
+    task: str = "classification"
+    temperature: float = 1.0
+    silence_dbfs: float = -80.0
+    clipped_share: float = 0.01
+    metrics: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> WindowPlan:
+        """How recordings are cut, in samples."""
+        return WindowPlan(
+            window=round(self.window_seconds * self.sample_rate),
+            stride=round(self.stride_seconds * self.sample_rate),
+            short_clip=self.short_clip,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form without the table of files."""
+        return {"schema": SCHEMA, **dataclasses.asdict(self), "labels": list(self.labels)}
+
+    @classmethod
+    def from_dict(cls, data: Any, *, source: str) -> BundleSpec:
+        """Validate what a JSON document says.
+
+        Raises
+        ------
+        BundleError
+            Naming the key, the value and the remedy.
+        """
+        if not isinstance(data, dict) or not isinstance(data.get("schema"), int):
+            raise BundleError(f"{source}: is not an Earmark bundle: it holds no schema number; {_AGAIN}")
+        if data["schema"] > SCHEMA:
+            raise BundleError(
+                f"{source}: was written by a newer Earmark (schema {data['schema']}, this one reads up to {SCHEMA}); "
+                "run: pip install --upgrade earmark"
+            )
+        fields = {f.name: f for f in dataclasses.fields(cls)}
+        missing = [
+            n
+            for n, f in fields.items()
+            if n not in data and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        ]
+        if missing:
+            raise BundleError(f"{source}: lacks {', '.join(missing)}; {_AGAIN}")
+        spec = cls(**{n: data[n] for n in fields if n in data})
+        spec = dataclasses.replace(spec, labels=tuple(spec.labels))
+        _validate(spec, source)
+        return spec
+
+
+def _validate(spec: BundleSpec, source: str) -> None:
+    checks: list[tuple[str, Any, bool]] = [
+        ("task", spec.task, spec.task == "classification"),
+        ("labels", spec.labels, len(spec.labels) >= 2 and all(isinstance(x, str) for x in spec.labels)),
+        ("sample_rate", spec.sample_rate, isinstance(spec.sample_rate, int) and spec.sample_rate > 0),
+        ("window_seconds", spec.window_seconds, _positive(spec.window_seconds)),
+        ("stride_seconds", spec.stride_seconds, _positive(spec.stride_seconds)),
+        ("temperature", spec.temperature, _positive(spec.temperature)),
+        ("short_clip", spec.short_clip, spec.short_clip in SHORT_CLIP_RULES),
+        ("merge", spec.merge, spec.merge == "mean"),
+        ("front_end", spec.front_end, isinstance(spec.front_end, dict)),
+        ("network", spec.network, isinstance(spec.network, dict)),
+    ]
+    for key, value, good in checks:
+        if not good:
+            raise BundleError(f"{source}: {key} is {value!r}, which this Earmark cannot use; {_AGAIN}")
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and value > 0
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle: its description and its files, which were checked against their hashes when read."""
+
+    path: Path
+    spec: BundleSpec
+    hashes: dict[str, str]
+
+    def read(self, name: str) -> bytes:
+        """Content of one file of the bundle.
+
+        Raises
+        ------
+        BundleError
+            Where it is missing or was altered.
+        """
+        content = _read_member(self.path, name)
+        wanted = self.hashes.get(name)
+        if wanted is not None and hashlib.sha256(content).hexdigest() != wanted:
+            raise BundleError(f"{self.path}: {name} was altered since it was written (its SHA-256 differs); {_AGAIN}")
+        return content
+
+
+def read(path: str | os.PathLike[str]) -> Bundle:
+    """Open a bundle, a folder or a ``.zip``.
+
+    Raises
+    ------
+    BundleError
+        Where it is missing, damaged or too new.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise BundleError(f"{place}: no such model; train one with: earmark train DATA --out {place}")
+    try:
+        data = json.loads(_read_member(place, DESCRIPTION))
+    except ValueError as error:
+        raise BundleError(f"{place}: {DESCRIPTION} is not valid JSON ({error}); {_AGAIN}") from error
+    spec = BundleSpec.from_dict(data, source=f"{place}: {DESCRIPTION}")
+    hashes = data.get("files")
+    if not isinstance(hashes, dict) or ONNX not in hashes:
+        raise BundleError(f"{place}: {DESCRIPTION}: files does not list {ONNX}; {_AGAIN}")
+    return Bundle(place, spec, hashes)
+
+
+def write_description(folder: Path, spec: BundleSpec) -> None:
+    """Write ``earmark.json`` with the hashes of the model files that already lie in ``folder``; the last step of a bundle."""
+    hashes = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in (ONNX, WEIGHTS)}
+    text = json.dumps({**spec.to_dict(), "files": hashes}, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(folder / DESCRIPTION, text + "\n")
+
+
+def _read_member(place: Path, name: str) -> bytes:
+    missing = f"{place}: holds no {name}; it is not a whole Earmark bundle: {_AGAIN}"
+    try:
+        if place.is_dir():
+            return (place / name).read_bytes()
+        with zipfile.ZipFile(place) as archive:
+            # A bundle zipped as a folder has that folder's name in front.
+            inside = next(
+                (n for n in archive.namelist() if n == name or (n.count("/") == 1 and n.endswith(f"/{name}"))), None
+            )
+            if inside is None:
+                raise BundleError(missing)
+            return archive.read(inside)
+    except FileNotFoundError as error:
+        raise BundleError(missing) from error
+    except OSError as error:
+        raise BundleError(f"{place}: {name} cannot be read: {error.strerror}; check its permissions") from error
+    except zipfile.BadZipFile as error:
+        raise BundleError(f"{place}: is neither a bundle's folder nor its .zip ({error}); {_AGAIN}") from error

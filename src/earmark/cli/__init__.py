@@ -1,0 +1,42 @@
+"""The command line: it parses, the library raises, and only the command line exits.
+
+Each verb has a file of its own, which imports what it needs inside the command, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from earmark.cli import crossval, demo, doctor, evaluate, predict, train
+from earmark.errors import EarmarkError, Interrupted
+
+app = typer.Typer(
+    name="earmark",
+    help="Turn a folder of labelled recordings into a sound classifier that you can trust and ship.",
+    epilog="Start with: earmark demo. With --debug, any command shows the traceback of an error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for _command in (demo.demo, train.train, crossval.crossval, evaluate.evaluate, predict.predict, doctor.doctor):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line: exit code 0 all done, 1 some inputs failed, 2 the call or the data was wrong, 130 interrupted."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    try:
+        app([a for a in arguments if a != "--debug"])
+    except EarmarkError as error:
+        if debug:
+            raise
+        print(f"earmark: {error}", file=sys.stderr)
+        sys.exit(130 if isinstance(error, Interrupted) else 2)
+    except BrokenPipeError:
+        # The reader of a pipe has gone, which is no fault (``earmark predict ... | head``).
+        sys.stderr.close()
+        sys.exit(0)

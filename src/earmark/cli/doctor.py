@@ -1,0 +1,101 @@
+"""``earmark doctor``."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from importlib.util import find_spec
+
+_PACKAGES = {
+    "base": ("numpy", "soundfile", "soxr", "onnxruntime", "safetensors", "typer", "rich"),
+    "train": (
+        "torch", "lightning", "librosa", "scikit-learn", "pandas", "pyarrow", "matplotlib", "jinja2", "captum", "onnx",
+        "onnxscript", "tensorboard", "pooch",
+    ),
+    "ffmpeg": ("av",),
+}  # fmt: skip
+_MODULES = {"scikit-learn": "sklearn"}
+
+
+def doctor() -> None:
+    """Show what is installed, what decodes, what is missing and how to get it."""
+    import os
+    import platform
+
+    import typer
+
+    print(
+        f"earmark {metadata.version('earmark')}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores"
+    )
+    broken = 0
+    for extra, packages in _PACKAGES.items():
+        missing = [p for p in packages if find_spec(_MODULES.get(p, p)) is None]
+        present = ", ".join(f"{p} {metadata.version(p)}" for p in packages if p not in missing)
+        print(f"\n{extra}: {'all installed' if not missing else 'missing ' + ', '.join(missing)}")
+        if present:
+            print(f"  {present}")
+        if missing:
+            broken += extra == "base"
+            print(f'  run: pip install "earmark[{extra}]"' if extra != "base" else "  run: pip install earmark")
+    broken += _check_decoding()
+    broken += _check_torchvision()
+    _check_compute()
+    if broken:
+        raise typer.Exit(1)
+
+
+def _check_decoding() -> int:
+    """Encode and decode a second of sound in each format."""
+    import io
+
+    import numpy as np
+    import soundfile
+
+    from earmark import audio
+    from earmark.errors import AudioError
+
+    print("\ndecodes:")
+    tone = np.sin(np.arange(48_000) * 0.05).astype(np.float32)
+    failed = 0
+    for name, format_, subtype in (
+        ("WAV", "WAV", "PCM_16"), ("FLAC", "FLAC", "PCM_16"), ("Ogg Vorbis", "OGG", "VORBIS"), ("Ogg Opus", "OGG", "OPUS"),
+        ("MP3", "MP3", "MPEG_LAYER_III"), ("AIFF", "AIFF", "PCM_16"),
+    ):  # fmt: skip
+        file = io.BytesIO()
+        try:
+            soundfile.write(file, tone, 48_000, format=format_, subtype=subtype)
+            audio.decode(file.getvalue())
+        except (AudioError, soundfile.LibsndfileError, ValueError) as error:
+            failed += 1
+            print(f"  {name:11s} NO: {error}; run: pip install --upgrade soundfile")
+        else:
+            print(f"  {name:11s} yes")
+    advice = 'no; run: pip install "earmark[ffmpeg]"'
+    print(f"  {'m4a, webm':11s} {'yes' if find_spec('av') else advice}")
+    return failed
+
+
+def _check_torchvision() -> int:
+    """A torchvision made for another torch breaks lightning's import."""
+    if find_spec("torchvision") is None or find_spec("torch") is None:
+        return 0
+    try:
+        import torchvision  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
+    except (ImportError, RuntimeError) as error:
+        print(f"\ntorchvision does not fit torch and breaks training ({error}); run: pip uninstall torchvision")
+        return 1
+    return 0
+
+
+def _check_compute() -> None:
+    """What training would run on."""
+    from earmark.cache import default_folder
+
+    print(f"\ncache: {default_folder()}")
+    if find_spec("torch") is None or find_spec("lightning") is None:
+        print("training: not possible before the train extra is installed")
+        return
+    from earmark import recipe, training
+
+    device = training.resolve_device("auto")
+    precision = "bfloat16" if training.uses_bf16(recipe.load(), device) else "float32"
+    print(f"training: on {device}, in {precision}")

@@ -1,0 +1,58 @@
+"""``earmark evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli import options as o
+
+
+def evaluate(
+    model: o.Bundle,
+    data: o.Data,
+    *,
+    split: Annotated[
+        str, typer.Option(help="test: leave out clips that the model was trained on; all: take them too.")
+    ] = "test",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder that takes metrics, predictions and report.", show_default=False)
+    ] = None,
+    include: o.Include = "",
+    group: o.Group = None,
+    group_pattern: o.GroupPattern = None,
+    layout: o.Layout = None,
+    pattern: o.Pattern = None,
+    overwrite: o.Overwrite = False,
+    json: o.Json = False,
+) -> None:
+    """Measure MODEL on the clips of DATA that it was not trained on."""
+    import sys
+
+    import earmark
+
+    o.talk()
+    metrics = earmark.evaluate(
+        model,
+        data,
+        split=split,
+        source=earmark.DataOptions(
+            layout=layout, pattern=pattern, include=o.labels_of(include), group=group, group_pattern=group_pattern
+        ),
+        out=out,
+        overwrite=overwrite,
+    )
+    for note in metrics["notes"]:
+        print(f"note      {note}", file=sys.stderr)
+    if metrics["trained_on"] and split == "test":
+        print(f"left out  {metrics['trained_on']} clips that the model was trained on", file=sys.stderr)
+    for skipped in metrics["skipped"]:
+        print(f"left out  {skipped['error']}", file=sys.stderr)
+    if json:
+        o.show_json(metrics)
+    else:
+        o.show_metrics(metrics)
+        o.show_classes(metrics)
+    o.exit_for(len(metrics["skipped"]))

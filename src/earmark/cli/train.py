@@ -1,0 +1,68 @@
+"""``earmark train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli import options as o
+
+
+def train(
+    data: o.Data,
+    out: Annotated[Path, typer.Option(help="Folder of the bundle that is made.", show_default=False)],
+    *,
+    recipe: o.RecipeName = "balanced",
+    settings: o.Settings,
+    test_fold: Annotated[
+        str | None,
+        typer.Option(
+            help="Fold or split that tests; none to train on everything. Default: the official one, else 20 % of the groups.",
+            show_default=False,
+        ),
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Without official folds: one of this many grouped ones is held out.")] = 5,
+    include: o.Include = "",
+    group: o.Group = None,
+    group_pattern: o.GroupPattern = None,
+    layout: o.Layout = None,
+    pattern: o.Pattern = None,
+    channel: o.Channel = None,
+    seed: o.Seed = 0,
+    device: o.Device = "auto",
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+    json: o.Json = False,
+) -> None:
+    """Train a classifier on DATA, test it on clips that it has not seen, write it as a bundle."""
+    import earmark
+
+    o.talk()
+    result = earmark.train(
+        data,
+        out,
+        test_fold=test_fold,
+        folds=folds,
+        source=earmark.DataOptions(
+            layout=layout, pattern=pattern, include=o.labels_of(include), group=group, group_pattern=group_pattern
+        ),
+        options=earmark.TrainOptions(
+            recipe=recipe,
+            settings=settings,
+            channel=channel,
+            seed=seed,
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+        ),
+    )
+    if json:
+        o.show_json({**result.metrics, "skipped": list(result.skipped), "model": str(result.path)})
+    else:
+        if result.metrics:
+            o.show_metrics(result.metrics)
+        print(f"model     {result.path}\nreport    {result.path / 'report.html'}")
+        print(f"try       earmark predict {result.path} RECORDING...")
+    o.exit_for(len(result.skipped))

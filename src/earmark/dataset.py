@@ -1,0 +1,240 @@
+"""Clips to training batches: decoded once, through the front end once, cropped anew in every epoch."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earmark import audio
+from earmark.cache import Cache, Decoded
+from earmark.errors import AudioError, DataError
+from earmark.frontend import LogMel
+from earmark.manifest import Manifest
+from earmark.progress import track
+from earmark.windows import WindowPlan
+
+_SURVEYED = 2000  # recordings whose headers are read to choose rate and window
+_SHORTEST, _LONGEST = 0.5, 10.0  # window in seconds
+_HIGHEST_RATE = 32_000
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips whose recordings decode.
+
+    Attributes
+    ----------
+    manifest : Manifest
+        Without the clips that were left out.
+    decoded : tuple of Decoded
+        The recording of each clip.
+    sr : int
+        Rate in Hz.
+    skipped : tuple of AudioError
+        Why clips were left out, one each.
+    """
+
+    manifest: Manifest
+    decoded: tuple[Decoded, ...]
+    sr: int
+    skipped: tuple[AudioError, ...]
+
+    @property
+    def hashes(self) -> list[str]:
+        """Content hash of each clip's recording."""
+        return [d.content for d in self.decoded]
+
+    @property
+    def reasons(self) -> list[str]:
+        """One line for each clip that was left out."""
+        return [str(e) for e in self.skipped]
+
+    def waveform(self, row: int) -> NDArray[np.float32]:
+        """One clip, shape (time,)."""
+        start, end = self.manifest.table["start"].iat[row], self.manifest.table["end"].iat[row]
+        samples = self.decoded[row].samples()
+        return samples[round(start * self.sr) : None if np.isnan(end) else round(end * self.sr)]
+
+    def take(self, rows: NDArray[np.int64]) -> Clips:
+        """The clips at these positions."""
+        return Clips(self.manifest.take(rows), tuple(self.decoded[i] for i in rows), self.sr, self.skipped)
+
+
+def survey(manifest: Manifest) -> tuple[int, float]:
+    """Choose rate and window from the headers.
+
+    Returns
+    -------
+    sr : int
+        The commonest rate, at most 32 kHz.
+    window_seconds : float
+        The usual length of a clip, from 0.5 to 10 s: the commonest, if half of the clips have it, else one that 95 % fit into.
+
+    Raises
+    ------
+    DataError
+        Where no recording can be read.
+    """
+    step = max(1, len(manifest) // _SURVEYED)
+    rates: Counter[int] = Counter()
+    lengths = []
+    problem: AudioError | None = None
+    for row in range(0, len(manifest), step):
+        path, start, end = (manifest.table[c].iat[row] for c in ("path", "start", "end"))
+        try:
+            seconds, rate = audio.duration(manifest.root / path)
+        except AudioError as error:
+            problem = error
+            continue
+        rates[rate] += 1
+        lengths.append((seconds if np.isnan(end) else end) - start)
+    if not rates:
+        raise DataError(f"{manifest.root}: none of its recordings can be used, e.g. {problem}")
+    most = max(rates.values())
+    rate = min(r for r, n in rates.items() if n == most)
+    length, count = Counter(round(x, 2) for x in lengths).most_common(1)[0]
+    usual = length if 2 * count >= len(lengths) else float(np.quantile(lengths, 0.95))
+    return min(rate, _HIGHEST_RATE), min(max(usual, _SHORTEST), _LONGEST)
+
+
+def ingest(manifest: Manifest, *, sr: int, channel: int | None = None) -> Clips:
+    """Decode every recording through the cache; clips that cannot be used are left out and counted.
+
+    Raises
+    ------
+    DataError
+        Where none can be used.
+    """
+    cache = Cache(sr, channel=channel)
+    paths = list(dict.fromkeys(manifest.table["path"]))
+
+    def one(path: str) -> Decoded | AudioError:
+        try:
+            return cache.get(manifest.root / path)
+        except AudioError as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = dict(zip(paths, track(pool.map(one, paths), "decoding", len(paths)), strict=True))
+    decoded, skipped, rows = [], [], []
+    lengths: dict[str, float] = {}
+    for row, (path, start, end) in enumerate(zip(*(manifest.table[c] for c in ("path", "start", "end")), strict=True)):
+        result = found[path]
+        if isinstance(result, Decoded) and (start > 0 or not np.isnan(end)):
+            if path not in lengths:
+                lengths[path] = len(result.samples()) / sr
+            result = _within(result, str(manifest.root / path), start, end, lengths[path], 1 / sr)
+        if isinstance(result, AudioError):
+            skipped.append(result)
+        else:
+            rows.append(row)
+            decoded.append(result)
+    if not rows:
+        raise DataError(f"{manifest.root}: none of its {len(manifest)} clips can be used, e.g. {skipped[0]}")
+    return Clips(manifest.take(rows), tuple(decoded), sr, tuple(skipped))
+
+
+def _within(found: Decoded, name: str, start: float, end: float, length: float, slack: float) -> Decoded | AudioError:
+    """The recording, or why a stretch of it is none."""
+    if start < length and (np.isnan(end) or end <= length + slack):
+        return found
+    detail = f"the clip from {start:g} s to {end:g} s lies past the recording's end at {length:.3f} s"
+    return AudioError("range", name, detail, "correct start and end")
+
+
+class Features:
+    """Log-mel spectrograms of clips, not yet standardised, in one memory-mapped file of any size.
+
+    Frames are not centred, so every window of a clip is a run of its frames.
+
+    Parameters
+    ----------
+    front_end : LogMel
+    clips : Clips
+    plan : WindowPlan
+        Clips shorter than its window are brought to its length first.
+    folder : Path
+        Where the file goes.
+    """
+
+    def __init__(self, front_end: LogMel, clips: Clips, plan: WindowPlan, folder: Path) -> None:
+        count = len(clips.manifest)
+        sizes = [front_end.frames(max(plan.window, len(clips.waveform(i)))) for i in range(count)]
+        self._ends = np.cumsum(np.array(sizes, np.int64))
+        self._starts = self._ends - sizes
+        shape = (int(self._ends[-1]), front_end.settings.n_mels)
+        self._frames = np.lib.format.open_memmap(folder / "features.npy", mode="w+", dtype=np.float32, shape=shape)
+        with torch.inference_mode():
+            for i in track(range(count), "spectrograms", count):
+                waveform = torch.from_numpy(np.array(plan.fit(clips.waveform(i))))
+                self._frames[self._starts[i] : self._ends[i]] = front_end.log_mel(waveform[None])[0, 0].T.numpy()
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each band over all clips, each of shape (n_mels,)."""
+        total = np.zeros((2, self._frames.shape[1]))
+        for a in range(0, len(self._frames), 65536):
+            block = self._frames[a : a + 65536].astype(np.float64)
+            total += np.stack([block.sum(0), np.square(block).sum(0)])
+        mean, square = total / len(self._frames)
+        return _float(mean), _float(np.sqrt(np.maximum(square - mean**2, 0.0)))
+
+    def batch(self, rows: NDArray[np.int64], frames: int, rng: np.random.Generator | None = None) -> Tensor:
+        """Stretches of ``frames`` frames of these clips, at random or from their start, shape (batch, 1, n_mels, frames)."""
+        room = self._ends[rows] - self._starts[rows] - frames
+        offset = np.zeros(len(rows), np.int64) if rng is None else rng.integers(0, room + 1)
+        first = self._starts[rows] + offset
+        return torch.from_numpy(np.stack([self._frames[a : a + frames].T for a in first]))[:, None]
+
+
+class Batches:
+    """One epoch of training batches; the order and the crops follow from (seed, epoch, step) alone.
+
+    Yields
+    ------
+    features : Tensor, shape (batch, 1, n_mels, frames)
+    targets : Tensor of int64, shape (batch,)
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        targets: NDArray[np.int64],
+        *,
+        frames: int,
+        batch_size: int,
+        seed: int | None,
+        epoch: int = 0,
+    ) -> None:
+        self._features = features
+        self._targets = targets
+        self._frames = frames
+        self._count = max(1, round(len(targets) / batch_size))
+        self._seed = seed
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = np.arange(len(self._targets))
+        if self._seed is not None:
+            order = np.random.default_rng([self._seed, self._epoch]).permutation(order)
+        for step, rows in enumerate(np.array_split(order, self._count)):
+            rng = None if self._seed is None else np.random.default_rng([self._seed, self._epoch, step])
+            yield self._features.batch(rows, self._frames, rng), torch.from_numpy(self._targets[rows])
+
+
+def _float(values: NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32))

@@ -1,0 +1,89 @@
+"""Every exception that Earmark raises on purpose.
+
+::
+
+    EarmarkError             one clear line: what, where, the value, the remedy
+    ├── AudioError           one recording cannot be used; ``kind`` says why
+    ├── DataError            the data set, its table or its split is wrong
+    ├── SettingsError        a recipe or a setting is unknown or out of range
+    ├── BundleError          a model bundle is missing, damaged, altered or too new
+    ├── OutputError          an output path exists already or cannot be written
+    ├── MissingExtra         an optional package is absent; the message holds the pip command
+    └── Interrupted          stopped by the user; the message says how to go on
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class EarmarkError(Exception):
+    """Base of all errors that a caller may want to catch."""
+
+
+class AudioError(EarmarkError):
+    """One recording cannot be used.
+
+    Parameters
+    ----------
+    kind : str
+        ``missing``, ``unreadable``, ``empty``, ``not-audio``, ``needs-ffmpeg``, ``truncated``, ``corrupt``,
+        ``zero-length``, ``non-finite`` or ``range``.
+    source : str
+        The path, or a description of what was decoded.
+    detail : str
+        What is wrong, with the value.
+    remedy : str
+        What to do about it.
+    """
+
+    def __init__(self, kind: str, source: str, detail: str, remedy: str) -> None:
+        super().__init__(f"{source}: {kind}: {detail}; {remedy}")
+        self.kind = kind
+        self.source = source
+        self.detail = detail
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[AudioError], tuple[str, str, str, str]]:
+        """Survive the trip back from a worker process."""
+        return AudioError, (self.kind, self.source, self.detail, self.remedy)
+
+
+class DataError(EarmarkError):
+    """The data set, its table or its split is wrong."""
+
+
+class SettingsError(EarmarkError):
+    """A recipe or a setting is unknown or out of range."""
+
+
+class BundleError(EarmarkError):
+    """A model bundle is missing, damaged, altered or too new."""
+
+
+class OutputError(EarmarkError):
+    """An output path exists already or cannot be written."""
+
+
+class MissingExtra(EarmarkError):
+    """An optional package is absent."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f'{package} is not installed; run: pip install "earmark[{extra}]"')
+        self.package = package
+        self.extra = extra
+
+
+class Interrupted(EarmarkError):
+    """Stopped by the user; what was done so far is kept."""
+
+
+def require(package: str, *, extra: str) -> ModuleType:
+    """Import ``package`` or raise `MissingExtra` naming the pip command of ``extra``."""
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name != package.partition(".")[0]:
+            raise
+        raise MissingExtra(package, extra) from error

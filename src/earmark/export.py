@@ -1,0 +1,105 @@
+"""Classifier to ONNX, front end included, and the proof that both say the same."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from earmark.bundle import ONNX, WEIGHTS, BundleSpec
+from earmark.classifier import Classifier
+from earmark.errors import EarmarkError
+from earmark.model import Model
+from earmark.windows import merge, softmax
+
+TOLERANCE = 1e-4
+"""Largest difference in probabilities between torch and ONNX Runtime that a bundle is published with."""
+
+_OPSET = 18
+
+
+def write_model(classifier: Classifier, spec: BundleSpec, folder: Path) -> None:
+    """Write ``model.onnx`` (batch and time dynamic, the description in its metadata) and ``model.safetensors``."""
+    classifier.eval()
+    save_file({k: v.contiguous() for k, v in classifier.state_dict().items()}, folder / WEIGHTS)
+    example = torch.zeros(2, spec.plan.window)
+    batch, time = torch.export.Dim("batch"), torch.export.Dim("time", min=spec.plan.window // 2 + 1)
+    with warnings.catch_warnings(), _silent("torch.onnx"):
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module="torch")
+        program = torch.onnx.export(
+            classifier,
+            (example,),
+            dynamo=True,
+            opset_version=_OPSET,
+            input_names=["waveform"],
+            output_names=["logits", "embedding"],
+            dynamic_shapes={"waveforms": {0: batch, 1: time}},
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    onnx.helper.set_model_props(proto, {"earmark": json.dumps(spec.to_dict(), ensure_ascii=False)})
+    onnx.save(proto, folder / ONNX)
+
+
+def largest_difference(classifier: Classifier, model: Model, waveforms: Sequence[NDArray[np.float32]]) -> float:
+    """Largest difference in a recording's probabilities between torch and ONNX Runtime.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    model : Model
+        The exported one.
+    waveforms : sequence of ndarray, each of shape (time,)
+        At the model's rate.
+    """
+    worst = 0.0
+    for samples in waveforms:
+        with torch.inference_mode():
+            logits = classifier(torch.from_numpy(model.spec.plan.cut(np.asarray(samples))[0]))[0].numpy()
+        worst = max(
+            worst,
+            float(np.abs(merge(softmax(logits, model.spec.temperature)) - model.scores(np.asarray(samples))).max()),
+        )
+    return worst
+
+
+def verify(classifier: Classifier, model: Model, waveforms: Sequence[NDArray[np.float32]]) -> float:
+    """`largest_difference`, refused above `TOLERANCE`.
+
+    Raises
+    ------
+    EarmarkError
+        With the difference.
+    """
+    difference = largest_difference(classifier, model, waveforms)
+    if not difference <= TOLERANCE:
+        raise EarmarkError(
+            f"{ONNX}: its probabilities differ from torch's by {difference:.2g}, more than {TOLERANCE:g}; nothing was published: "
+            "please report this with the output of: earmark doctor"
+        )
+    return difference
+
+
+class _silent:  # noqa: N801
+    """Raise the level of a logger for a while."""
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def __enter__(self) -> None:
+        self._level = self._logger.level
+        self._logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.setLevel(self._level)

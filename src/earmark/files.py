@@ -1,0 +1,133 @@
+"""Writing so that an interrupted run never leaves a half file that looks whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from earmark.errors import OutputError
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` and rename it to ``path`` on success; remove it on failure.
+
+    Raises
+    ------
+    OutputError
+        Where the folder is missing or cannot be written.
+    """
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+    except OSError as error:
+        raise OutputError(
+            f"{target}: cannot be written: {error.strerror}; choose a folder that you may write to"
+        ) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write UTF-8 ``text`` to ``path`` in one step."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder and its parents, or raise `OutputError`."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be made: {error.strerror}; choose a folder that you may write to"
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{folder}: cannot be written: no permission; choose a folder that you may write to")
+    return folder
+
+
+def claim_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Check before any work that ``path`` can become a result: it does not exist (or may be replaced), its parent can be written.
+
+    Raises
+    ------
+    OutputError
+        One line with the remedy.
+    """
+    target = Path(path)
+    make_folder(target.parent)
+    if target.is_dir() and not any(target.iterdir()):
+        return target
+    if (target.exists() or target.is_symlink()) and not overwrite:
+        raise OutputError(f"{target}: exists already; choose another path, or pass --overwrite to replace it")
+    return target
+
+
+def partial(target: Path) -> Path:
+    """Where a run that will become ``target`` keeps its state."""
+    return target.with_name(target.name + ".partial")
+
+
+def work_folder(target: Path, identity: str, *, resume: bool, overwrite: bool) -> Path:
+    """Make or take up the folder of a run in progress; what an interrupted one left there is kept unless the user said otherwise.
+
+    Parameters
+    ----------
+    target : Path
+        What the run will become.
+    identity : str
+        Describes data and settings; a run can be gone on with only under the same.
+    resume, overwrite : bool
+        Go on with what lies there, or throw it away.
+
+    Raises
+    ------
+    OutputError
+        Where something lies there and neither was asked for, or the other way round.
+    """
+    work = partial(target)
+    note = work / "run.json"
+    if work.exists() and not resume:
+        if not overwrite:
+            raise OutputError(
+                f"{work}: holds an interrupted run; pass --resume to go on with it, or --overwrite to start again"
+            )
+        shutil.rmtree(work)
+    if resume and not work.exists():
+        raise OutputError(f"{work}: holds no interrupted run; leave out --resume")
+    if resume and note.exists() and note.read_text(encoding="utf-8") != identity:
+        raise OutputError(
+            f"{work}: the interrupted run had other data or settings; give the same ones, or --overwrite to start again"
+        )
+    make_folder(work)
+    write_text(note, identity)
+    return work
+
+
+def publish_folder(temporary: Path, target: Path) -> None:
+    """Rename a finished folder into place; what stood there before goes only after the new one is complete."""
+    old = None
+    if target.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old-", dir=target.parent)) / target.name
+        target.replace(old)
+    temporary.replace(target)
+    if old is not None:
+        shutil.rmtree(old.parent)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

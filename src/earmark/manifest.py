@@ -1,0 +1,221 @@
+"""The table of clips that everything trains and is measured on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from earmark.errors import DataError
+from earmark.files import atomic_file
+
+COLUMNS = ("path", "start", "end", "label", "group", "fold", "split")
+SPLITS = ("train", "valid", "test")
+_TEXT = ("path", "label", "group", "fold", "split")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A validated table of clips; make one with `Manifest.of`, `Manifest.read` or `earmark.layouts.find`.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Columns ``path`` (relative to ``root``, with ``/``), ``start`` and ``end`` (seconds; NaN ``end`` for the
+        recording's own), ``label``, ``group`` (what must not straddle a split), ``fold`` and ``split`` (empty where there is
+        none), then any further ones.
+    root : Path
+        Folder that the paths start from.
+    layout : str
+        Name of the layout that it was read by.
+    published : str
+        Why groups may straddle the published split; empty where they may not.
+    ignored : tuple of str
+        Recordings in the folder that the layout does not cover.
+    """
+
+    table: pd.DataFrame
+    root: Path
+    layout: str = "table"
+    published: str = ""
+    ignored: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, root: str | os.PathLike[str], **about: Any) -> Manifest:
+        """Complete and validate a table that has at least ``path`` and ``label``.
+
+        Raises
+        ------
+        DataError
+            Naming the row, the column and the value.
+        """
+        return cls(_validated(_completed(table)), Path(root), **about)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Manifest:
+        """Read a table from CSV, JSON Lines or Parquet; its paths start from the folder it lies in."""
+        place = Path(path)
+        table = read_table(place)
+        missing = [c for c in ("path", "label") if c not in table.columns]
+        if missing:
+            raise DataError(f"{place}: has no column {missing[0]!r} (it has {', '.join(table.columns)}); add it")
+        return cls.of(table, place.parent)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as CSV or, by the extension, Parquet; paths are rewritten to start from the file's folder."""
+        place = Path(path)
+        table = self.table.copy()
+        table["path"] = [Path(os.path.relpath(self.root / p, place.parent)).as_posix() for p in table["path"]]
+        with atomic_file(place) as temporary:
+            if place.suffix == ".parquet":
+                table.to_parquet(temporary, index=False)
+            else:
+                table.to_csv(temporary, index=False, lineterminator="\n")
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels, sorted by code point: the same on every machine."""
+        return sorted(self.table["label"].unique())
+
+    @property
+    def paths(self) -> list[Path]:
+        """Where each clip's recording lies."""
+        return [self.root / p for p in self.table["path"]]
+
+    def column(self, name: str) -> NDArray[np.str_]:
+        """A column as text."""
+        return np.asarray(self.table[name], np.str_)
+
+    def targets(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Number of each clip's label in ``labels``, shape (clip,); -1 where it is none of them."""
+        order = {label: i for i, label in enumerate(labels)}
+        return np.array([order.get(x, -1) for x in self.table["label"]], np.int64)
+
+    def take(self, rows: NDArray[Any] | Sequence[int]) -> Manifest:
+        """The clips at these positions, or under this mask."""
+        return replace(self, table=self.table[rows] if _is_mask(rows) else self.table.iloc[list(rows)])
+
+    def include(self, labels: Sequence[str]) -> Manifest:
+        """The clips of these labels alone.
+
+        Raises
+        ------
+        DataError
+            For a label that does not occur.
+        """
+        wanted = [unicodedata.normalize("NFC", x.strip()) for x in labels]
+        unknown = sorted(set(wanted) - set(self.labels))
+        if unknown:
+            raise DataError(f"{self.root}: has no label {unknown[0]!r}; it has {', '.join(self.labels)}")
+        return self.take(self.table["label"].isin(wanted).to_numpy())
+
+    def with_groups(self, *, column: str | None = None, pattern: str | None = None) -> Manifest:
+        """Take the groups from another column, or from a regular expression over the paths.
+
+        The expression's group named ``group``, else its first, else its whole match is the group.
+
+        Raises
+        ------
+        DataError
+            For an unknown column, or a path that does not match.
+        """
+        table = self.table.copy()
+        if column is not None:
+            if column not in table.columns:
+                raise DataError(f"{self.root}: has no column {column!r} to group by; it has {', '.join(table.columns)}")
+            table["group"] = table[column].astype(str)
+        if pattern is not None:
+            from earmark.layouts import compiled
+
+            expression = compiled(pattern)
+            which: str | int = "group" if "group" in expression.groupindex else min(1, expression.groups)
+            found = [expression.search(p) for p in table["path"]]
+            for path, match in zip(table["path"], found, strict=True):
+                if match is None:
+                    raise DataError(f"{path}: does not match --group-pattern {pattern}; correct the pattern")
+            table["group"] = [m.group(which) or "" for m in found if m is not None]
+        return replace(self, table=_validated(_completed(table)))
+
+    def fingerprint(self, hashes: Sequence[str]) -> str:
+        """SHA-256 over each clip's content hash, stretch and label, whatever the order and the names of the files."""
+        rows = sorted(
+            f"{h}|{s!r}|{e!r}|{x}"
+            for h, s, e, x in zip(hashes, self.table["start"], self.table["end"], self.table["label"], strict=True)
+        )
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV, JSON Lines or Parquet file as text and numbers.
+
+    Raises
+    ------
+    DataError
+        Where it cannot be read.
+    """
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        if path.suffix in (".jsonl", ".ndjson"):
+            return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+        return pd.read_csv(
+            path, dtype=str, keep_default_na=False, sep="\t" if path.suffix == ".tsv" else ",", encoding="utf-8-sig"
+        )
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; check the path") from error
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read as a table ({reason}); correct the file") from error
+
+
+def _is_mask(rows: Any) -> bool:
+    return isinstance(rows, np.ndarray) and rows.dtype == np.bool_
+
+
+def _completed(table: pd.DataFrame) -> pd.DataFrame:
+    """All of `COLUMNS`, in order and typed; an empty group becomes the recording itself."""
+    out = table.copy()
+    for name in _TEXT:
+        values = out[name] if name in out.columns else pd.Series("", index=out.index)
+        text = values.map(lambda v: "" if v is None or v != v else str(v))
+        out[name] = text if name == "path" else text.map(lambda v: unicodedata.normalize("NFC", v.strip()))
+    out["path"] = out["path"].str.replace("\\", "/", regex=False) if os.sep == "\\" else out["path"]
+    for name, default in (("start", 0.0), ("end", np.nan)):
+        values = out[name] if name in out.columns else pd.Series(default, index=out.index)
+        numbers = pd.to_numeric(values.replace("", default), errors="coerce")
+        wrong = numbers.isna() & values.notna() & (values.astype(str) != "") & (values.astype(str) != "nan")
+        if wrong.any():
+            row = int(np.flatnonzero(wrong.to_numpy())[0])
+            raise DataError(f"row {row + 1} ({out['path'].iloc[row]}): {name} is {values.iloc[row]!r}; give seconds")
+        out[name] = numbers.astype(float).fillna(0.0) if name == "start" else numbers.astype(float)
+    out["group"] = out["group"].where(out["group"] != "", out["path"])
+    out["split"] = out["split"].str.lower()
+    further = [c for c in out.columns if c not in COLUMNS]
+    return out[[*COLUMNS, *further]].reset_index(drop=True)
+
+
+def _validated(table: pd.DataFrame) -> pd.DataFrame:
+    bad = [
+        ("path", table["path"] == "", "give the recording's path"),
+        ("label", table["label"] == "", "give a label or leave the row out"),
+        ("start", ~(np.isfinite(table["start"]) & (table["start"] >= 0)), "give seconds from 0"),
+        ("end", table["end"].notna() & ~(table["end"] > table["start"]), "give seconds behind start"),
+        ("split", ~table["split"].isin(["", *SPLITS]), f"use one of {', '.join(SPLITS)}"),
+        ("path", table.duplicated(["path", "start", "end"]), "the same clip stands there twice: keep one row"),
+    ]
+    for name, wrong, remedy in bad:
+        if wrong.any():
+            row = int(np.flatnonzero(wrong.to_numpy())[0])
+            raise DataError(f"row {row + 1} ({table['path'].iloc[row]}): {name} is {table[name].iloc[row]!r}; {remedy}")
+    return table

@@ -1,0 +1,207 @@
+"""A trained model at work: recordings to predictions on ONNX Runtime, without torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark import audio, bundle
+from earmark.bundle import Bundle, BundleSpec
+from earmark.errors import AudioError, BundleError
+from earmark.types import Prediction, Score, Waveform, Window
+from earmark.windows import WindowCutter, merge, softmax
+
+_BATCH_SECONDS = 80.0  # audio a batch holds at most, so that memory does not grow with the recording
+
+
+def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Model:
+    """Load a bundle for prediction.
+
+    Parameters
+    ----------
+    path : path
+        A bundle: its folder or its ``.zip``.
+    threads : int, optional
+        Cores to use; all by default.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    BundleError
+        Where the bundle is missing, damaged, altered or too new.
+    """
+    return Model(bundle.read(path), threads=threads)
+
+
+class Model:
+    """A loaded bundle.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        In the order of the logits.
+    sample_rate : int
+        Rate that recordings are brought to, in Hz.
+    """
+
+    def __init__(self, source: Bundle, *, threads: int | None = None) -> None:
+        self.spec: BundleSpec = source.spec
+        self.path: Path = source.path
+        self._session = _session(source, threads)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels in the order of the logits."""
+        return self.spec.labels
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the model's input in Hz; other rates are resampled."""
+        return self.spec.sample_rate
+
+    @overload
+    def predict(
+        self, source: audio.Source | NDArray[Any], *, sr: int | None = None, windows: bool = False
+    ) -> Prediction: ...
+
+    @overload
+    def predict(
+        self, source: list[Any] | tuple[Any, ...], *, sr: int | None = None, windows: bool = False
+    ) -> list[Prediction]: ...
+
+    def predict(self, source: Any, *, sr: int | None = None, windows: bool = False) -> Prediction | list[Prediction]:
+        """Classify a recording, or each of a list.
+
+        Parameters
+        ----------
+        source : path, bytes, file object, array, or a list of them
+            Arrays are waveforms, shape (time,) or (time, channel), with full scale 1.0 or of an integer type.
+        sr : int, optional
+            Rate of arrays in Hz; required for them.
+        windows : bool
+            Also give the scores of each window.
+
+        Returns
+        -------
+        Prediction or list of Prediction
+            In a list, a recording that cannot be used becomes a prediction with ``error`` set.
+
+        Raises
+        ------
+        AudioError
+            Where a single recording cannot be used.
+        ValueError
+            For an array without its rate.
+        """
+        if isinstance(source, list | tuple):
+            return list(self.predict_each(source, sr=sr, windows=windows))
+        return self._predict(source, sr, windows)
+
+    def predict_each(
+        self, sources: Iterable[Any], *, sr: int | None = None, windows: bool = False
+    ) -> Iterator[Prediction]:
+        """Classify recordings one by one; those that cannot be used give a prediction with ``error`` set."""
+        for source in sources:
+            try:
+                yield self._predict(source, sr, windows)
+            except AudioError as error:
+                yield Prediction(_path_of(source), "error", (), error=str(error))
+
+    def logits(self, waveforms: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Logits, shape (batch, class), and embeddings of waveforms at the model's rate, shape (batch, time)."""
+        logits, embedding = self._session.run(["logits", "embedding"], {"waveform": waveforms})
+        return logits, embedding
+
+    def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities of a waveform at the model's rate, shape (time,) to (class,)."""
+        plan = self.spec.plan
+        return merge(softmax(self.logits(plan.cut(samples)[0])[0], self.spec.temperature))
+
+    def _predict(self, source: Any, sr: int | None, windows: bool) -> Prediction:
+        level = _Level(self.spec)
+        starts: list[int] = []
+        rows: list[NDArray[np.float32]] = []
+        pieces = self._windows(source, sr, level)
+        size = max(1, int(_BATCH_SECONDS / self.spec.window_seconds))
+        while batch := list(islice(pieces, size)):
+            starts += [start for _, start in batch]
+            rows.append(softmax(self.logits(np.stack([p for p, _ in batch]))[0], self.spec.temperature))
+        table = np.concatenate(rows)
+        found: tuple[Window, ...] = ()
+        if windows:
+            found = tuple(
+                Window(
+                    round(s / self.sample_rate, 6),
+                    round(min(s / self.sample_rate + self.spec.window_seconds, level.count / self.sample_rate), 6),
+                    self._ranked(row),
+                )
+                for s, row in zip(starts, table, strict=True)
+            )
+        return Prediction(_path_of(source), level.state, self._ranked(merge(table)), found)
+
+    def _ranked(self, scores: NDArray[np.float32]) -> tuple[Score, ...]:
+        order = np.argsort(-scores, kind="stable")
+        return tuple(Score(self.labels[i], float(scores[i])) for i in order)
+
+    def _windows(self, source: Any, sr: int | None, level: _Level) -> Iterator[tuple[NDArray[np.float32], int]]:
+        """Windows of a source in blocks, so that a recording of any length takes the same memory."""
+        cutter = WindowCutter(self.spec.plan)
+        if isinstance(source, np.ndarray):
+            if sr is None:
+                raise ValueError("an array needs its rate: predict(samples, sr=16000)")
+            samples = audio.from_array(source, sr, wanted=self.sample_rate, channel=self.spec.channel)
+            blocks: Iterable[Waveform] = [Waveform(samples, self.sample_rate)]
+        else:
+            blocks = audio.blocks(source, sr=self.sample_rate, channel=self.spec.channel)
+        for block in blocks:
+            level.add(block.samples)
+            yield from cutter.push(block.samples)
+        yield from cutter.finish()
+
+
+class _Level:
+    """Watches the level of a recording as it goes by."""
+
+    def __init__(self, spec: BundleSpec) -> None:
+        self._spec = spec
+        self._peak = 0.0
+        self._full = 0
+        self.count = 0
+
+    def add(self, samples: NDArray[np.float32]) -> None:
+        size = np.abs(samples)
+        self._peak = max(self._peak, float(size.max(initial=0.0)))
+        self._full += int((size >= 0.999).sum())
+        self.count += len(samples)
+
+    @property
+    def state(self) -> str:
+        if self._peak < 10 ** (self._spec.silence_dbfs / 20):
+            return "silence"
+        return "clipped" if self._full >= self._spec.clipped_share * self.count else "ok"
+
+
+def _path_of(source: Any) -> str | None:
+    return str(source) if isinstance(source, str | os.PathLike) else None
+
+
+def _session(source: Bundle, threads: int | None) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(source.read(bundle.ONNX), options, providers=["CPUExecutionProvider"])
+    except (RuntimeError, ValueError) as error:
+        raise BundleError(f"{source.path}: {bundle.ONNX} cannot be loaded ({error}); train anew") from error

@@ -1,0 +1,67 @@
+"""What a caller may choose about the data and the training run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from earmark import layouts, recipe
+from earmark.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How to read a data set.
+
+    Attributes
+    ----------
+    layout, pattern : str, optional
+        As for `earmark.layouts.find`.
+    include : sequence of str
+        Labels to keep; all by default.
+    group, group_pattern : str, optional
+        As for `Manifest.with_groups`.
+    """
+
+    layout: str | None = None
+    pattern: str | None = None
+    include: Sequence[str] = ()
+    group: str | None = None
+    group_pattern: str | None = None
+
+    def read(self, data: str | os.PathLike[str]) -> Manifest:
+        """The manifest."""
+        manifest = layouts.find(data, layout=self.layout, pattern=self.pattern)
+        if self.include:
+            manifest = manifest.include(self.include)
+        if self.group or self.group_pattern:
+            manifest = manifest.with_groups(column=self.group, pattern=self.group_pattern)
+        return manifest
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train.
+
+    Attributes
+    ----------
+    recipe : str
+        Name, or path of a TOML file.
+    settings : sequence of str
+        ``key=value`` changes to it.
+    channel : int, optional
+        Channel to take; the mean of all by default.
+    seed : int
+    device : str
+    resume, overwrite : bool
+        Go on from an interrupted run; replace what is at the output path.
+    """
+
+    recipe: str = recipe.DEFAULT
+    settings: Sequence[str] = ()
+    channel: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    resume: bool = False
+    overwrite: bool = False

@@ -1,0 +1,130 @@
+"""What a run was made of: the plan before it, the record in its bundle, the table of its predictions."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from earmark.bundle import BundleSpec
+from earmark.classifier import Classifier
+from earmark.dataset import Clips
+from earmark.files import atomic_file
+from earmark.manifest import COLUMNS, Manifest
+from earmark.options import TrainOptions
+from earmark.recipe import Recipe
+from earmark.splits import Split
+
+_PACKAGES = ("earmark", "torch", "lightning", "librosa", "onnx", "onnxruntime", "soxr", "soundfile", "numpy")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run: usable clips, how they are split, and every setting."""
+
+    clips: Clips
+    split: Split
+    recipe: Recipe
+    spec: BundleSpec
+    options: TrainOptions
+
+
+def plan(job: Job, classifier: Classifier, epochs: int, seconds: float) -> list[str]:
+    """What is about to happen, for the user to stop if it is not what was meant."""
+    manifest, split, spec = job.clips.manifest, job.split, job.spec
+    parameters = sum(p.numel() for p in classifier.parameters())
+    lines = [
+        f"data      {manifest.root}: {_summary(manifest)}",
+        f"split     {split.name}: {len(split.train)} train, {len(split.valid)} validate, {len(split.test)} test",
+        f"input     {spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {job.recipe.n_mels} mel bands, "
+        f"shorter clips are {'repeated' if spec.short_clip == 'repeat' else 'padded'}",
+        f"network   {job.recipe.network}, width {job.recipe.width:g}, {parameters / 1e6:.2f} M parameters",
+        f"training  {epochs} epochs, about {max(0.1, seconds / 60):.1f} minutes",
+    ]
+    lines += [f"note      {note}" for note in split.notes]
+    if job.clips.skipped:
+        lines.append(f"left out  {len(job.clips.skipped)} clips that cannot be used:")
+        lines += [f"          {line}" for line in job.clips.reasons]
+    if manifest.ignored:
+        lines.append(f"ignored   {len(manifest.ignored)} recordings outside the layout, e.g. {manifest.ignored[0]}")
+    return lines
+
+
+def record(job: Job, epochs: int) -> dict[str, Any]:
+    """What the bundle remembers of its making."""
+    clips, split, manifest = job.clips, job.split, job.clips.manifest
+    return {
+        "data": {
+            "layout": manifest.layout,
+            "clips": len(manifest),
+            "groups": int(manifest.table["group"].nunique()),
+            "train": len(split.train),
+            "valid": len(split.valid),
+            "test": len(split.test),
+            "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped],
+            "fingerprint": manifest.fingerprint(clips.hashes),
+        },
+        "split": {"name": split.name, "protocol": split.protocol, "notes": list(split.notes)},
+        "trained_on": sorted({clips.hashes[i] for i in np.concatenate([split.train, split.valid])}),
+        "recipe": {
+            "name": job.options.recipe,
+            "changes": list(job.options.settings),
+            "epochs_trained": epochs,
+            **job.recipe.to_dict(),
+        },
+        "seed": job.options.seed,
+        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in _PACKAGES}},
+    }
+
+
+def identity(clips: Clips, part: str, chosen: Recipe, seed: int) -> str:
+    """What must not have changed for a run to be gone on with."""
+    data = {
+        "recipe": chosen.to_dict(),
+        "seed": seed,
+        "part": part,
+        "data": clips.manifest.fingerprint(clips.hashes),
+    }
+    return json.dumps(data, indent=1)
+
+
+def facts(manifest: Manifest, spec: BundleSpec, options: TrainOptions) -> dict[str, Any]:
+    """Rows of a report's table."""
+    return {
+        "data": f"{manifest.root.name}: {_summary(manifest)}",
+        "input": f"{spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {spec.front_end['n_mels']} mel bands",
+        "network": f"{spec.network['name']}, width {spec.network['width']:g}",
+        "recipe": ", ".join([options.recipe, *options.settings]),
+        "seed": options.seed,
+    }
+
+
+def _summary(manifest: Manifest) -> str:
+    groups = manifest.table["group"].nunique()
+    return f"layout {manifest.layout}, {len(manifest)} clips, {len(manifest.labels)} labels, {groups} groups"
+
+
+def predictions(manifest: Manifest, scores: NDArray[np.float32], labels: Sequence[str]) -> pd.DataFrame:
+    """One row per clip: what it is, what was predicted, every score, and the manifest's further columns."""
+    table = manifest.table.reset_index(drop=True)
+    best = scores.argmax(axis=1)
+    found = pd.DataFrame({"predicted": [labels[i] for i in best], "score": scores[np.arange(len(best)), best]})
+    found["correct"] = found["predicted"].to_numpy() == table["label"].to_numpy()
+    every = pd.DataFrame(scores, columns=[f"score_{x}" for x in labels])
+    further = [c for c in table.columns if c not in COLUMNS]
+    return pd.concat(
+        [table[["path", "start", "end", "label"]], found, table[["group", "fold", "split", *further]], every], axis=1
+    )
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    with atomic_file(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")

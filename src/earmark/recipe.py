@@ -1,0 +1,151 @@
+"""Training settings: named recipes as TOML, each setting with its allowed range."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from earmark.errors import SettingsError
+
+DEFAULT = "balanced"
+
+
+def _setting(
+    default: Any, about: str, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
+    return field(default=default, metadata={"about": about, "low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All settings of a training run. Zero means "found from the data" where the description says so."""
+
+    # Waveforms
+    sample_rate: int = _setting(0, "Hz; 0: the commonest rate of the data, at most 32000", 0, 192_000)
+    window_seconds: float = _setting(0.0, "model input in seconds; 0: the usual clip length, 0.5 to 10 s", 0, 60)
+    stride_seconds: float = _setting(0.0, "advance of the window in seconds; 0: half a window", 0, 60)
+    short_clip: str = _setting("pad", "what clips shorter than the window become", choices=("pad", "repeat"))
+    # Front end
+    fft_seconds: float = _setting(0.032, "length of the analysis frame in seconds", 0.002, 1)
+    hop_seconds: float = _setting(0.0125, "advance of the analysis frame in seconds", 0.001, 1)
+    n_mels: int = _setting(64, "mel bands", 8, 512)
+    fmin: float = _setting(50.0, "lowest frequency in Hz", 0, 96_000)
+    fmax: float = _setting(0.0, "highest frequency in Hz; 0: half the sample rate", 0, 96_000)
+    floor: float = _setting(1e-6, "mel power below which everything is silence to the logarithm", 1e-12, 1)
+    # Network
+    network: str = _setting("resnet", "name in earmark.networks")
+    width: float = _setting(1.0, "factor on the number of channels", 0.125, 8)
+    dropout: float = _setting(0.2, "share of the embedding dropped in training", 0, 0.9)
+    # Training
+    epochs: int = _setting(60, "passes over the training clips, at least", 1, 100_000)
+    min_steps: int = _setting(4000, "optimizer steps, at least: small data sets get more epochs", 0, 10_000_000)
+    batch_size: int = _setting(32, "clips a step", 2, 4096)
+    lr: float = _setting(2e-3, "highest learning rate of the one-cycle schedule", 1e-6, 1)
+    weight_decay: float = _setting(0.02, "of AdamW", 0, 1)
+    label_smoothing: float = _setting(0.1, "share of the target spread over all labels", 0, 0.9)
+    class_weights: str = _setting(
+        "none", "weights of the loss: balanced gives rare labels more", choices=("none", "balanced")
+    )
+    crop_seconds: float = _setting(
+        0.0, "random stretch of the window seen in training, in seconds; 0: the whole window", 0, 60
+    )
+    precision: str = _setting(
+        "auto", "auto takes bf16 where the processor computes in it", choices=("auto", "float32", "bf16")
+    )
+    patience: int = _setting(
+        0, "epochs without gain on the validation part before stopping; 0: no early stopping", 0, 10_000
+    )
+    validation: float = _setting(
+        0.15, "share of the training groups used as validation part by early stopping", 0.02, 0.5
+    )
+    # Augmentation
+    mixup: float = _setting(0.3, "alpha of the Beta distribution of mixup; 0: off", 0, 10)
+    roll: float = _setting(1.0, "largest shift in time as a share of the input", 0, 1)
+    gain_db: float = _setting(6.0, "largest change of level in dB, either way", 0, 60)
+    time_masks: int = _setting(2, "SpecAugment: number of stretches of time blanked", 0, 20)
+    time_mask: float = _setting(0.1, "SpecAugment: longest such stretch as a share of the input", 0, 1)
+    frequency_masks: int = _setting(2, "SpecAugment: number of bands blanked", 0, 20)
+    frequency_mask: float = _setting(0.12, "SpecAugment: widest such band as a share of the bands", 0, 1)
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        for setting in dataclasses.fields(self):
+            _check(setting, getattr(self, setting.name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings."""
+        return dataclasses.asdict(self)
+
+
+def names() -> list[str]:
+    """Names of the recipes that come with Earmark."""
+    return sorted(
+        p.name.removesuffix(".toml") for p in resources.files("earmark.recipes").iterdir() if p.name.endswith(".toml")
+    )
+
+
+def load(name: str = DEFAULT, changes: Iterable[str] = ()) -> Recipe:
+    """Read a recipe and apply ``key=value`` changes.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`, or a path to a TOML file.
+    changes : iterable of str
+        As given to ``--set``.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown recipe or key, or a value of the wrong type or out of range.
+    """
+    values = _read(name)
+    fields = {f.name: f for f in dataclasses.fields(Recipe)}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {change}: has no '='; write --set key=value")
+        values[key.strip()] = text.strip()
+    for key, value in values.items():
+        if key not in fields:
+            raise SettingsError(f"unknown setting {key!r}; the settings are {', '.join(fields)}")
+        values[key] = _typed(key, value, type(fields[key].default))
+    return Recipe(**values)
+
+
+def _read(name: str) -> dict[str, Any]:
+    try:
+        if name.endswith(".toml"):
+            return tomllib.loads(Path(name).read_text(encoding="utf-8"))
+        if name not in names():
+            raise SettingsError(
+                f"unknown recipe {name!r}; choose one of {', '.join(names())}, or give the path of a .toml file"
+            )
+        return tomllib.loads(resources.files("earmark.recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{name}: cannot be read: {error.strerror}; check the path") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{name}: is not valid TOML: {error}; correct it") from error
+
+
+def _typed(key: str, value: Any, kind: type) -> Any:
+    try:
+        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+            raise ValueError
+        return kind(value)
+    except (TypeError, ValueError) as error:
+        expected = {int: "a whole number", float: "a number", str: "a word"}[kind]
+        raise SettingsError(f"setting {key} is {value!r}; give {expected}") from error
+
+
+def _check(setting: dataclasses.Field[Any], value: Any) -> None:
+    low, high, choices = (setting.metadata[k] for k in ("low", "high", "choices"))
+    if choices and value not in choices:
+        raise SettingsError(f"setting {setting.name} is {value!r}; choose one of {', '.join(choices)}")
+    if low is not None and not low <= value <= high:
+        raise SettingsError(f"setting {setting.name} is {value!r}; the allowed range is {low:g} to {high:g}")

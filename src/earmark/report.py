@@ -1,0 +1,61 @@
+"""The report and the model card, from templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+
+from earmark import plots
+from earmark.bundle import BundleSpec
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("earmark"), autoescape=jinja2.select_autoescape(["html"]), trim_blocks=True, lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)  # fmt: skip
+
+
+def page(
+    title: str,
+    metrics: Mapping[str, Any],
+    *,
+    facts: Mapping[str, Any],
+    notes: Sequence[str] = (),
+    skipped: Sequence[str] = (),
+    history: Sequence[Mapping[str, float]] = (),
+    folds: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """One self-contained HTML page.
+
+    Parameters
+    ----------
+    title : str
+    metrics : mapping
+        As `earmark.evaluation.measure` gives them; empty where nothing was tested.
+    facts : mapping
+        Rows of the table on data and protocol.
+    notes, skipped : sequence of str
+        What a reader of the figures must know, and the recordings that were left out.
+    history : sequence of mapping
+        As `earmark.training.history` gives it.
+    folds : sequence of mapping
+        Name and metrics of each fold.
+    """
+    return _TEMPLATES.get_template("report.html").render(
+        title=title,
+        metrics=metrics,
+        facts=facts,
+        notes=notes,
+        skipped=skipped,
+        folds=folds,
+        confusion=plots.data_uri(plots.confusion_matrix(metrics["confusion"], metrics["labels"])) if metrics else "",
+        curves=plots.data_uri(plots.learning_curves(history)) if history else "",
+    )
+
+
+def model_card(spec: BundleSpec, notes: Sequence[str]) -> str:
+    """The bundle's README."""
+    return _TEMPLATES.get_template("card.md").render(
+        spec=spec, metrics=spec.metrics, provenance=spec.provenance, notes=notes
+    )

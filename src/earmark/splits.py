@@ -1,0 +1,188 @@
+"""Which clips train and which test: official folds where there are some, else stratified by label and never across a group."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from earmark.errors import DataError
+from earmark.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Split:
+    """Positions of a manifest's clips.
+
+    Attributes
+    ----------
+    train, valid, test : ndarray of int64
+        Positions; ``valid`` and ``test`` may be empty. ``valid`` is used by early stopping alone.
+    name : str
+        ``fold 1``, ``split test``, ``20 % of the groups``.
+    protocol : str
+        One sentence for reports.
+    notes : tuple of str
+        What a reader of the figures must know: groups that a published split has on both sides, labels without training clips.
+    """
+
+    train: NDArray[np.int64]
+    valid: NDArray[np.int64]
+    test: NDArray[np.int64]
+    name: str
+    protocol: str
+    notes: tuple[str, ...] = ()
+
+
+def holdout(manifest: Manifest, *, test_fold: str | None = None, folds: int = 5, seed: int = 0) -> Split:
+    """One split.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    test_fold : str, optional
+        Name of an official fold or split, or the number of one of ``folds`` made here, or ``none`` to train on everything.
+        By default the official test split, else the last official fold, else one of ``folds`` made here.
+    folds : int
+        How many grouped folds to make where there are no official ones; one of them is held out.
+    seed : int
+        Of the shuffle.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    DataError
+        For an unknown fold, or groups on both sides that are not declared by the layout.
+    """
+    if test_fold == "none":
+        return _checked(
+            manifest,
+            np.zeros(len(manifest), bool),
+            "no test part",
+            "all clips train; no accuracy is claimed",
+            published=False,
+        )
+    split, official = manifest.column("split"), manifest.column("fold")
+    has_test = bool((split == "test").any())
+    if (test_fold is None and has_test) or (test_fold is not None and (split == test_fold).any()):
+        name = test_fold or "test"
+        return _checked(manifest, split == name, f"split {name}", f"the published split {name!r} tests", published=True)
+    known = _official(manifest)
+    if known:
+        name = known[-1] if test_fold is None else _normal(test_fold)
+        if name in known:
+            return _checked(manifest, official == name, f"fold {name}", f"official fold {name} tests", published=True)
+    made = grouped_folds(manifest, folds=folds, seed=seed)
+    number = 1 if test_fold is None else _number(test_fold, len(made), [*known, *sorted(set(split) - {""})])
+    return made[number - 1]
+
+
+def crossval_folds(manifest: Manifest, *, folds: int | None = None, seed: int = 0) -> list[Split]:
+    """Official folds, or ``folds`` (5 by default) grouped ones where the number is given or there are no official ones."""
+    known = _official(manifest)
+    if folds is None and len(known) > 1:
+        official = manifest.column("fold")
+        return [
+            _checked(manifest, official == name, f"fold {name}", f"official fold {name} tests", published=True)
+            for name in known
+        ]
+    return grouped_folds(manifest, folds=folds or 5, seed=seed)
+
+
+def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Split]:
+    """Folds of whole groups, labels spread evenly, the same for the same seed whatever the order of the clips.
+
+    Raises
+    ------
+    DataError
+        Where there are fewer groups than folds.
+    """
+    groups, labels = manifest.column("group"), manifest.column("label")
+    count = len(set(groups))
+    if not 2 <= folds <= count:
+        raise DataError(
+            f"{manifest.root}: {folds} folds of {count} groups cannot be made; choose --folds 2 to {count}, or --group"
+        )
+    order = np.lexsort((manifest.table["start"], manifest.column("path")))
+    part = np.zeros(len(manifest), np.int64)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # Labels with fewer clips than folds are told by `_checked`, by name.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        try:
+            parts = list(splitter.split(order, labels[order], groups[order]))
+        except ValueError as error:
+            rarest = min(sorted(set(labels)), key=lambda x: int((labels == x).sum()))
+            detail = f"label {rarest!r} has {int((labels == rarest).sum())} clips"
+            raise DataError(
+                f"{manifest.root}: {folds} folds cannot be made: {detail}; choose fewer --folds, or --test-fold none"
+            ) from error
+    for number, (_, test) in enumerate(parts, start=1):
+        part[order[test]] = number
+    share = f"1 of {folds} grouped folds (seed {seed})"
+    return [
+        _checked(
+            manifest,
+            part == n,
+            f"fold {n} of {folds}",
+            f"{share} tests, number {n}; no group is on both sides",
+            published=False,
+        )
+        for n in range(1, folds + 1)
+    ]
+
+
+def with_validation(manifest: Manifest, split: Split, *, share: float, seed: int = 0) -> Split:
+    """Take a validation part, by whole groups, out of the training part; a published ``valid`` split is used as it is."""
+    if len(split.valid):
+        return split
+    inner = manifest.take(split.train)
+    made = grouped_folds(inner, folds=max(2, round(1 / share)), seed=seed)[0]
+    return Split(split.train[made.train], split.train[made.test], split.test, split.name, split.protocol, split.notes)
+
+
+def _checked(manifest: Manifest, test: NDArray[np.bool_], name: str, protocol: str, *, published: bool) -> Split:
+    """Refuse groups on both sides, name labels that cannot be learnt."""
+    valid = (manifest.column("split") == "valid") & ~test
+    groups, labels = manifest.column("group"), manifest.column("label")
+    notes: list[str] = []
+    both = sorted(set(groups[test]) & set(groups[~test]))
+    if both:
+        if not (published and manifest.published):
+            raise DataError(
+                f"{manifest.root}: {name}: {len(both)} groups are on both sides of the split, e.g. {both[0]!r}, and its "
+                "accuracy would be too high; correct the split, or the groups with --group or --group-pattern"
+            )
+        notes.append(f"{manifest.published} ({len(both)} of {len(set(groups))} groups)")
+    train = ~test & ~valid
+    if not train.any():
+        raise DataError(f"{manifest.root}: {name}: no clips are left to train on; choose another --test-fold")
+    lost = sorted(set(labels) - set(labels[train]))
+    if lost:
+        notes.append(f"labels without a training clip here, so that they cannot be recognised: {', '.join(lost)}")
+    if set(groups[valid]) & set(groups[train]) and not manifest.published:
+        raise DataError(f"{manifest.root}: groups are on both sides of the train and valid splits; correct the split")
+    return Split(np.flatnonzero(train), np.flatnonzero(valid), np.flatnonzero(test), name, protocol, tuple(notes))
+
+
+def _official(manifest: Manifest) -> list[str]:
+    names = set(manifest.column("fold")) - {""}
+    return sorted(names, key=lambda n: (not n.isdigit(), int(n) if n.isdigit() else 0, n))
+
+
+def _normal(name: str) -> str:
+    return str(int(name)) if name.isdigit() else name
+
+
+def _number(test_fold: str, count: int, known: list[str]) -> int:
+    if known:
+        raise DataError(f"unknown fold {test_fold!r}; choose one of {', '.join(known)}, or none")
+    if not test_fold.isdigit() or not 1 <= int(test_fold) <= count:
+        raise DataError(f"unknown fold {test_fold!r}; choose a number from 1 to {count}, or none")
+    return int(test_fold)

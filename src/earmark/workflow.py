@@ -1,0 +1,376 @@
+"""From data to bundle, metrics and report: what the command line and ``earmark.train`` call."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from earmark import audio, bundle, evaluation, export, provenance, recipe, report, splits, training
+from earmark.bundle import BundleSpec
+from earmark.classifier import Classifier
+from earmark.dataset import Clips, Features, ingest, survey
+from earmark.errors import DataError, Interrupted
+from earmark.files import claim_output, make_folder, partial, publish_folder, work_folder, write_text
+from earmark.frontend import hop_length
+from earmark.manifest import Manifest
+from earmark.model import Model, load
+from earmark.options import DataOptions, TrainOptions
+from earmark.progress import track
+from earmark.provenance import Job
+from earmark.recipe import Recipe
+from earmark.splits import Split
+from earmark.windows import ShortClip
+
+log = logging.getLogger("earmark")
+
+PREDICTIONS = "predictions.csv"
+REPORT = "report.html"
+CROSSVAL = "crossval.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training run gave.
+
+    Attributes
+    ----------
+    path : Path
+        The bundle.
+    metrics : dict
+        As `earmark.evaluation.measure`; empty where nothing was tested.
+    skipped : tuple of str
+        One line for each clip that was left out.
+    """
+
+    path: Path
+    metrics: dict[str, Any]
+    skipped: tuple[str, ...] = field(default=())
+
+
+def train(
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    test_fold: str | None = None,
+    folds: int = 5,
+    source: DataOptions | None = None,
+    options: TrainOptions | None = None,
+) -> Result:
+    """Train, evaluate, export and check a classifier.
+
+    Parameters
+    ----------
+    data : path
+        Data set: a folder or a table.
+    out : path
+        The bundle's folder. While it is being made, its state lies beside it in ``OUT.partial``.
+    test_fold : str, optional
+        Fold or split that tests; ``none`` to train on everything.
+    folds : int
+        Without official folds, one of this many grouped ones is held out.
+    source : DataOptions, optional
+    options : TrainOptions, optional
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    EarmarkError
+        Of the kind that says what is wrong; nothing is at ``out`` then.
+    """
+    source, options = source or DataOptions(), options or TrainOptions()
+    target = claim_output(out, overwrite=options.overwrite)
+    chosen = recipe.load(options.recipe, options.settings)
+    manifest = source.read(data)
+    split_arguments = {"test_fold": test_fold, "folds": folds, "seed": options.seed}
+    _check_labels(manifest)
+    splits.holdout(manifest, **split_arguments)  # type: ignore[arg-type]
+    spec = make_spec(manifest, chosen, channel=options.channel)
+    clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel)
+    _check_labels(clips.manifest)
+    split = splits.holdout(clips.manifest, **split_arguments)  # type: ignore[arg-type]
+    if chosen.patience:
+        split = splits.with_validation(clips.manifest, split, share=chosen.validation, seed=options.seed)
+    spec = dataclasses.replace(spec, labels=tuple(clips.manifest.labels))
+    return _train_split(Job(clips, split, chosen, spec, options), target)
+
+
+def crossval(
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    folds: int | None = None,
+    source: DataOptions | None = None,
+    options: TrainOptions | None = None,
+) -> dict[str, Any]:
+    """Train a model per fold and pool what each says of the clips it has not seen.
+
+    Parameters
+    ----------
+    data, source, options
+        As for `train`.
+    out : path
+        Takes a bundle per fold, ``crossval.json``, ``predictions.csv`` and ``report.html``.
+    folds : int, optional
+        Number of grouped folds; the official ones by default, or 5.
+
+    Returns
+    -------
+    dict
+        Pooled metrics, with ``folds`` and their ``mean`` and ``std``, and ``skipped``.
+    """
+    source, options = source or DataOptions(), options or TrainOptions()
+    target = claim_output(out, overwrite=options.overwrite)
+    chosen = recipe.load(options.recipe, options.settings)
+    manifest = source.read(data)
+    _check_labels(manifest)
+    splits.crossval_folds(manifest, folds=folds, seed=options.seed)
+    spec = make_spec(manifest, chosen, channel=options.channel)
+    clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel)
+    _check_labels(clips.manifest)
+    identity = provenance.identity(clips, "crossval", chosen, options.seed)
+    work = work_folder(target, identity, resume=options.resume, overwrite=options.overwrite)
+    labels = clips.manifest.labels
+    spec = dataclasses.replace(spec, labels=tuple(labels))
+    found, tables = [], []
+    made = splits.crossval_folds(clips.manifest, folds=folds, seed=options.seed)
+    for number, split in enumerate(made, start=1):
+        place = work / split.name.split(" of ")[0].replace(" ", "-")
+        log.info("— %s (%d of %d)", split.name, number, len(made))
+        if not (options.resume and place.exists()):
+            if chosen.patience:
+                split = splits.with_validation(clips.manifest, split, share=chosen.validation, seed=options.seed)
+            fold_options = dataclasses.replace(options, resume=options.resume and partial(place).exists())
+            _train_split(Job(clips, split, chosen, spec, fold_options), place)
+        metrics = load(place).spec.metrics
+        tables.append(pd.read_csv(place / PREDICTIONS, dtype={"label": str, "predicted": str}))
+        found.append(
+            {"name": split.name, **{k: metrics[k] for k in ("n", "accuracy", "precision", "recall", "f1", "loss")}}
+        )
+    pooled = pd.concat(tables, ignore_index=True)
+    targets = pooled["label"].map({x: i for i, x in enumerate(labels)}).to_numpy(np.int64)
+    scores = pooled[[f"score_{x}" for x in labels]].to_numpy(np.float32)
+    mean, deviation = evaluation.over_folds(found)
+    summary = {
+        **evaluation.measure(scores, targets, labels), "folds": found, "mean": mean, "std": deviation,
+        "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped],
+    }  # fmt: skip
+    notes = sorted({note for split in made for note in split.notes})
+    provenance.write_table(pooled, work / PREDICTIONS)
+    write_text(work / CROSSVAL, json.dumps({**summary, "notes": notes}, indent=1, ensure_ascii=False) + "\n")
+    facts = {
+        **provenance.facts(clips.manifest, spec, options),
+        "protocol": f"{len(made)} folds, each tested by a model that did not train on it",
+    }
+    write_text(
+        work / REPORT,
+        report.page("Earmark cross-validation", summary, facts=facts, notes=notes, skipped=clips.reasons, folds=found),
+    )
+    (work / "run.json").unlink()
+    publish_folder(work, target)
+    return summary
+
+
+def evaluate(
+    model: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    *,
+    split: str = "test",
+    source: DataOptions | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Measure a bundle on a data set.
+
+    Parameters
+    ----------
+    model, data : path
+    split : {"test", "all"}
+        ``test`` leaves out the clips whose recordings the bundle was trained on, found by their content.
+    source : DataOptions, optional
+    out : path, optional
+        Folder that takes ``metrics.json``, ``predictions.csv`` and ``report.html``.
+    overwrite : bool
+
+    Returns
+    -------
+    dict
+        Metrics, ``skipped``, and ``trained_on``: the number of clips left out because they had been trained on.
+    """
+    source = source or DataOptions()
+    target = None if out is None else claim_output(out, overwrite=overwrite)
+    if split not in ("test", "all"):
+        raise DataError(f"--split is {split!r}; choose test or all")
+    loaded = load(model)
+    manifest = source.read(data)
+    clips = ingest(manifest, sr=loaded.sample_rate, channel=loaded.spec.channel)
+    seen = set(loaded.spec.provenance.get("trained_on", ()))
+    fresh = np.array([h not in seen for h in clips.hashes])
+    notes = []
+    if split == "test" and not fresh.all():
+        if not fresh.any():
+            raise DataError(
+                f"{manifest.root}: the model was trained on all of its {len(fresh)} clips; pass --split all to take them"
+            )
+        clips = clips.take(np.flatnonzero(fresh))
+    elif not fresh.all():
+        notes.append(f"{int((~fresh).sum())} of the clips were trained on, so the figures are too high (--split all)")
+    unknown = sorted(set(clips.manifest.labels) - set(loaded.labels))
+    if unknown:
+        notes.append(f"labels that the model does not know, counted as wrong: {', '.join(unknown)}")
+    labels = [*loaded.labels, *unknown]
+    scores = _scores(loaded, clips)
+    metrics: dict[str, Any] = evaluation.measure(scores, clips.manifest.targets(labels), labels)
+    metrics["skipped"] = [{"path": e.source, "error": str(e)} for e in clips.skipped]
+    metrics["trained_on"] = int((~fresh).sum())
+    metrics["notes"] = notes
+    if target is not None:
+        work = make_folder(partial(target))
+        provenance.write_table(provenance.predictions(clips.manifest, scores, loaded.labels), work / PREDICTIONS)
+        write_text(work / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
+        facts = {"model": model, "data": manifest.root, "layout": manifest.layout, "clips": len(manifest)}
+        write_text(
+            work / REPORT, report.page("Earmark evaluation", metrics, facts=facts, notes=notes, skipped=clips.reasons)
+        )
+        publish_folder(work, target)
+    return metrics
+
+
+def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None) -> BundleSpec:
+    """Settle what the recipe leaves to the data: rate, window, stride."""
+    rate, seconds = survey(manifest)
+    sr = chosen.sample_rate or rate
+    hop = hop_length(sr, chosen.hop_seconds)
+    window = max(1, round((chosen.window_seconds or seconds) * sr / hop)) * hop
+    stride = max(1, round((chosen.stride_seconds * sr if chosen.stride_seconds else window / 2) / hop)) * hop
+    short: ShortClip = "repeat" if chosen.short_clip == "repeat" else "pad"
+    return BundleSpec(
+        labels=tuple(manifest.labels),
+        network={"name": chosen.network, "width": chosen.width},
+        sample_rate=sr,
+        channel=channel,
+        window_seconds=window / sr,
+        stride_seconds=min(stride, window) / sr,
+        short_clip=short,
+        front_end={
+            "fft_seconds": chosen.fft_seconds,
+            "hop_seconds": hop / sr,
+            "n_mels": chosen.n_mels,
+            "fmin": chosen.fmin,
+            "fmax": chosen.fmax or sr / 2,
+            "floor": chosen.floor,
+        },
+    )
+
+
+def _train_split(job: Job, target: Path) -> Result:
+    """Train on one split and publish the bundle."""
+    torch.manual_seed(job.options.seed)
+    classifier = Classifier(job.spec, dropout=job.recipe.dropout)
+    identity = provenance.identity(job.clips, job.split.name, job.recipe, job.options.seed)
+    work = work_folder(target, identity, resume=job.options.resume, overwrite=job.options.overwrite)
+    try:
+        epochs = _fit(job, classifier, work)
+        finished = make_folder(work / "bundle")
+        metrics = _finish(job, classifier, epochs, work, finished)
+    except BaseException:
+        if not (work / training.CHECKPOINT).exists():
+            shutil.rmtree(work)
+        raise
+    publish_folder(finished, target)
+    shutil.rmtree(work)
+    return Result(target, metrics, tuple(job.clips.reasons))
+
+
+def _fit(job: Job, classifier: Classifier, work: Path) -> int:
+    """Spectrograms, statistics, plan, training; the number of epochs trained."""
+    front_end = classifier.front_end
+    targets = job.clips.manifest.targets(job.spec.labels)
+    parts = {}
+    for name, rows in (("train", job.split.train), ("valid", job.split.valid)):
+        folder = make_folder(work / f"features-{name}")
+        if len(rows) and (name == "train" or job.recipe.patience):
+            parts[name] = Features(front_end, job.clips.take(rows), job.spec.plan, folder), targets[rows]
+    front_end.set_statistics(*parts["train"][0].statistics())
+    frames = front_end.frames(job.spec.plan.window)
+    count = len(job.split.train)
+    seconds = training.seconds(classifier, job.recipe, clips=count, window_frames=frames, device=job.options.device)
+    for line in provenance.plan(job, classifier, training.epochs(job.recipe, count), seconds):
+        log.info("%s", line)
+    resume = job.options.resume and (work / training.CHECKPOINT).exists()
+    try:
+        return training.fit(
+            classifier, parts["train"], parts.get("valid"), job.recipe, window_frames=frames, folder=work,
+            seed=job.options.seed, device=job.options.device, resume=resume,
+        )  # fmt: skip
+    except Interrupted as error:
+        if (work / training.CHECKPOINT).exists():
+            kept = f"{work} holds the last whole epoch: run the same command with --resume to go on"
+        else:
+            kept = "no epoch was finished, so that nothing is kept"
+        raise Interrupted(f"interrupted; {kept}") from error
+    finally:
+        for name in ("train", "valid"):
+            shutil.rmtree(work / f"features-{name}", ignore_errors=True)
+
+
+def _finish(job: Job, classifier: Classifier, epochs: int, work: Path, folder: Path) -> dict[str, Any]:
+    """Export, compare with torch, test, report: everything of the bundle, into ``folder``; the metrics."""
+    log.info("exporting to ONNX and comparing with torch")
+    spec = dataclasses.replace(job.spec, provenance=provenance.record(job, epochs))
+    export.write_model(classifier, spec, folder)
+    bundle.write_description(folder, spec)
+    model = load(folder)
+    difference = export.verify(classifier, model, _probes(job.clips, job.split, spec.sample_rate))
+    log.info("largest difference in probabilities: %.1g", difference)
+    metrics: dict[str, Any] = {}
+    if len(job.split.test):
+        tested = job.clips.take(job.split.test)
+        scores = _scores(model, tested)
+        metrics = evaluation.measure(scores, tested.manifest.targets(spec.labels), spec.labels)
+        provenance.write_table(provenance.predictions(tested.manifest, scores, spec.labels), folder / PREDICTIONS)
+    spec = dataclasses.replace(spec, metrics=metrics)
+    write_text(folder / "README.md", report.model_card(spec, job.split.notes))
+    facts = {**provenance.facts(job.clips.manifest, spec, job.options), "protocol": job.split.protocol}
+    page = report.page(
+        "Earmark training report", metrics, facts=facts, notes=job.split.notes, skipped=job.clips.reasons,
+        history=training.history(work),
+    )  # fmt: skip
+    write_text(folder / REPORT, page)
+    shutil.copytree(work / "logs", folder / "logs", dirs_exist_ok=True)
+    bundle.write_description(folder, spec)
+    return metrics
+
+
+def _probes(clips: Clips, split: Split, sr: int) -> list[NDArray[np.float32]]:
+    """Real clips to compare torch and ONNX on, the last of them brought in at another rate."""
+    rows = split.test if len(split.test) else split.train
+    chosen = [np.array(clips.waveform(i)) for i in rows[:: max(1, len(rows) // 8)][:8]]
+    other = 22_050 if sr != 22_050 else 16_000
+    return [*chosen, audio.from_array(audio.resample(chosen[0], sr, other), other, wanted=sr)]
+
+
+def _scores(model: Model, clips: Clips) -> NDArray[np.float32]:
+    """Probabilities of every clip by the exported model, shape (clip, class)."""
+    count = len(clips.manifest)
+    return np.stack([model.scores(clips.waveform(i)) for i in track(range(count), "testing", count)])
+
+
+def _check_labels(manifest: Manifest) -> None:
+    if len(manifest.labels) < 2:
+        raise DataError(
+            f"{manifest.root}: has one label only, {manifest.labels[0]!r}; a classifier needs two: add clips of something else"
+        )
