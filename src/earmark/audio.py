@@ -214,9 +214,20 @@ def from_array(samples: NDArray[Any], sr: int, *, wanted: int, channel: int | No
 
 
 def encode(path: str | os.PathLike[str], samples: NDArray[np.float32], sr: int, *, subtype: str | None = None) -> None:
-    """Write a waveform, shape (time,) or (time, channel), in the format of the path's extension, in one step."""
+    """Write a waveform, shape (time,) or (time, channel), in the format of the path's extension, in one step.
+
+    Raises
+    ------
+    AudioError
+        Where this libsndfile does not write the format.
+    """
     with atomic_file(path) as temporary:
-        soundfile.write(temporary, samples, sr, subtype=subtype)
+        try:
+            soundfile.write(temporary, samples, sr, subtype=subtype)
+        except (soundfile.LibsndfileError, TypeError, ValueError) as error:
+            raise AudioError(
+                "not-audio", str(path), f"cannot be written ({_reason(error)})", "choose another format"
+            ) from error
 
 
 def duration(source: Source) -> tuple[float, int]:
@@ -391,14 +402,25 @@ def _soundfile_blocks(
                 at += len(samples)
                 yield samples, sr
         except soundfile.LibsndfileError as error:
-            raise AudioError(
-                "corrupt", name, f"cannot be decoded behind {at / sr:.2f} s ({_reason(error)})", _REPLACE
-            ) from error
+            kind = "corrupt" if _has_last_sample(file, total) else "truncated"
+            detail = f"cannot be decoded behind {at / sr:.2f} s of {total / sr:.2f} s ({_reason(error)})"
+            raise AudioError(kind, name, detail, _REPLACE) from error
         # The length of an MP3 without a Xing header is an estimate: two MPEG frames either way.
         slack = 2 * 1152 if sound.format == "MP3" else 0
         if at < last - slack:
             detail = f"ends at {at / sr:.2f} s, its header claims {total / sr:.2f} s"
             raise AudioError("truncated", name, detail, _REPLACE)
+
+
+def _has_last_sample(file: BinaryIO, total: int) -> bool:
+    """Whether a recording that fails to decode is damaged inside rather than cut off."""
+    file.seek(0)
+    try:
+        with soundfile.SoundFile(file) as sound:
+            sound.seek(total - 1)
+            return len(sound.read(1)) == 1
+    except soundfile.LibsndfileError:
+        return False
 
 
 def _stretch(start: float, end: float | None, total: int, sr: int, name: str) -> tuple[int, int]:
@@ -421,23 +443,34 @@ def _check_complete(file: BinaryIO, name: str) -> None:
     file.seek(0)
     head = file.read(12)
     missing = 0
-    if head[:4] in (b"RIFF", b"FORM") and head[8:12] in (b"WAVE", b"AIFF", b"AIFC"):
-        missing = _missing_in_chunks(file, size, "<" if head[:4] == b"RIFF" else ">")
+    if head[:4] in (b"RIFF", b"RF64", b"FORM") and head[8:12] in (b"WAVE", b"AIFF", b"AIFC"):
+        missing = _missing_in_chunks(file, size, ">4sI" if head[:4] == b"FORM" else "<4sI", first=12)
+    elif head[:4] == b"caff":
+        missing = _missing_in_chunks(file, size, ">4sq", first=8)
+    elif head[:4] == b".snd" and len(head) == 12:
+        offset, length = struct.unpack(">II", head[4:])
+        missing = 0 if length in _UNKNOWN_SIZES else max(0, offset + length - size)
     elif head[:4] == b"OggS":
         missing = _missing_in_ogg(file, size)
     if missing:
         raise AudioError("truncated", name, f"{missing} bytes fewer than its header claims", _REPLACE)
 
 
-def _missing_in_chunks(file: BinaryIO, size: int, order: str) -> int:
-    """Bytes that the sound chunk of a RIFF or AIFF file lacks; a file that ends before it lacks at least one."""
-    at = 12
-    while at + 8 <= size:
+def _missing_in_chunks(file: BinaryIO, size: int, form: str, *, first: int) -> int:
+    """Bytes that the sound chunk of a RIFF, RF64, AIFF or CAF file lacks; a file that ends before it lacks at least one."""
+    at = first
+    header = struct.calcsize(form)
+    long_size = None
+    while at + header <= size:
         file.seek(at)
-        name, length = struct.unpack(f"{order}4sI", file.read(8))
+        name, length = struct.unpack(form, file.read(header))
+        if name == b"ds64":
+            long_size = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))[1]
         if name in (b"data", b"SSND"):
-            return 0 if length in _UNKNOWN_SIZES else max(0, at + 8 + length - size)
-        at += 8 + length + (length & 1)
+            if long_size is not None and length == _UNKNOWN_SIZES[0]:
+                length = long_size
+            return 0 if length in (*_UNKNOWN_SIZES, -1) else max(0, at + header + length - size)
+        at += header + length + (0 if form == ">4sq" else length & 1)
     return max(1, at - size)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from earmark.audio import find_recordings
 from earmark.errors import DataError
-from earmark.manifest import COLUMNS, Manifest, read_table
+from earmark.manifest import COLUMNS, Manifest, compiled, read_table
 
 _SPLIT_WORDS = {
     "train": "train", "training": "train",
@@ -84,7 +84,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         name="mimii",
         about="MIMII: [SNR_dB_MACHINE/]MACHINE/id_XX/{normal,abnormal}/FILE",
-        pattern=r"(?:.*/)?(?:(?P<snr>-?\d+)_?dB_[^/]+/)?(?P<machine>[^/]+)/(?P<id>id_\d+)/(?P<label>normal|abnormal)/"
+        pattern=r"(?:.*?/)??(?:(?P<snr>-?\d+)_?dB_[^/]+/)?(?P<machine>[^/]+)/(?P<id>id_\d+)/(?P<label>normal|abnormal)/"
         r"(?:(?P<group>r\d+)_)?[^/]+",
         group="{machine}/{id}/{label}/{name}",
     ),
@@ -186,14 +186,6 @@ def find(data: str | os.PathLike[str], *, layout: str | None = None, pattern: st
 def recordings(root: Path) -> list[str]:
     """Relative paths of all recordings below a folder, with ``/``, sorted by code point."""
     return [p.relative_to(root).as_posix() for p in find_recordings([root])]
-
-
-def compiled(pattern: str) -> re.Pattern[str]:
-    """A user's regular expression, or a `DataError` that says what is wrong with it."""
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise DataError(f"pattern {pattern!r} is not a regular expression: {error}; correct it") from error
 
 
 def _named(name: str, root: Path) -> Manifest:

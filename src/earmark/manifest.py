@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -136,8 +137,6 @@ class Manifest:
                 raise DataError(f"{self.root}: has no column {column!r} to group by; it has {', '.join(table.columns)}")
             table["group"] = table[column].astype(str)
         if pattern is not None:
-            from earmark.layouts import compiled
-
             expression = compiled(pattern)
             which: str | int = "group" if "group" in expression.groupindex else min(1, expression.groups)
             found = [expression.search(p) for p in table["path"]]
@@ -168,7 +167,7 @@ def read_table(path: Path) -> pd.DataFrame:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
         if path.suffix in (".jsonl", ".ndjson"):
-            return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+            return pd.read_json(path, lines=True, dtype=False)
         return pd.read_csv(
             path, dtype=str, keep_default_na=False, sep="\t" if path.suffix == ".tsv" else ",", encoding="utf-8-sig"
         )
@@ -177,6 +176,14 @@ def read_table(path: Path) -> pd.DataFrame:
     except (OSError, ValueError, pd.errors.ParserError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: cannot be read as a table ({reason}); correct the file") from error
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A user's regular expression, or a `DataError` that says what is wrong with it."""
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise DataError(f"pattern {pattern!r} is not a regular expression: {error}; correct it") from error
 
 
 def _is_mask(rows: Any) -> bool:
@@ -217,5 +224,7 @@ def _validated(table: pd.DataFrame) -> pd.DataFrame:
     for name, wrong, remedy in bad:
         if wrong.any():
             row = int(np.flatnonzero(wrong.to_numpy())[0])
-            raise DataError(f"row {row + 1} ({table['path'].iloc[row]}): {name} is {table[name].iloc[row]!r}; {remedy}")
+            value = table[name].iloc[row]
+            shown = repr(value) if isinstance(value, str) else f"{value:g}"
+            raise DataError(f"row {row + 1} ({table['path'].iloc[row]}): {name} is {shown}; {remedy}")
     return table

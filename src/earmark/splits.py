@@ -119,7 +119,7 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Spli
             parts = list(splitter.split(order, labels[order], groups[order]))
         except ValueError as error:
             rarest = min(sorted(set(labels)), key=lambda x: int((labels == x).sum()))
-            detail = f"label {rarest!r} has {int((labels == rarest).sum())} clips"
+            detail = f"label {str(rarest)!r} has {int((labels == rarest).sum())} clips"
             raise DataError(
                 f"{manifest.root}: {folds} folds cannot be made: {detail}; choose fewer --folds, or --test-fold none"
             ) from error
@@ -156,7 +156,7 @@ def _checked(manifest: Manifest, test: NDArray[np.bool_], name: str, protocol: s
     if both:
         if not (published and manifest.published):
             raise DataError(
-                f"{manifest.root}: {name}: {len(both)} groups are on both sides of the split, e.g. {both[0]!r}, and its "
+                f"{manifest.root}: {name}: {len(both)} groups are on both sides of the split, e.g. {str(both[0])!r}, and its "
                 "accuracy would be too high; correct the split, or the groups with --group or --group-pattern"
             )
         notes.append(f"{manifest.published} ({len(both)} of {len(set(groups))} groups)")

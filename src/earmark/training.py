@@ -26,6 +26,7 @@ from earmark import augment
 from earmark.classifier import Classifier
 from earmark.dataset import Batches, Features
 from earmark.errors import Interrupted, SettingsError
+from earmark.files import atomic_file, make_folder
 from earmark.recipe import Recipe
 
 CHECKPOINT = "last.ckpt"
@@ -78,7 +79,7 @@ def fit(
     saved = callbacks.ModelCheckpoint(
         dirpath=folder, filename=CHECKPOINT.removesuffix(".ckpt"), enable_version_counter=False
     )
-    watchers: list[Any] = [saved, _ProgressBar()]
+    watchers: list[Any] = [_History(folder / "logs" / _HISTORY), saved, _ProgressBar()]
     if valid is not None:
         watchers += [
             callbacks.ModelCheckpoint(
@@ -93,10 +94,7 @@ def fit(
             devices=1,
             precision="bf16-mixed" if uses_bf16(recipe, accelerator) else "32-true",
             max_epochs=epochs(recipe, len(train[1])),
-            logger=[
-                loggers.CSVLogger(folder, name="logs", version=""),
-                loggers.TensorBoardLogger(folder, name="logs", version=""),
-            ],
+            logger=loggers.TensorBoardLogger(folder, name="logs", version=""),
             callbacks=watchers,
             gradient_clip_val=2.0,
             reload_dataloaders_every_n_epochs=1,
@@ -173,11 +171,8 @@ def uses_bf16(recipe: Recipe, device: str) -> bool:
 
 def history(folder: Path) -> list[dict[str, float]]:
     """What was logged in each epoch: ``train_loss``, ``train_accuracy``, and the same of ``valid`` if there is such a part."""
-    rows: dict[int, dict[str, float]] = {}
     with (folder / "logs" / _HISTORY).open(newline="") as file:
-        for row in csv.DictReader(file):
-            rows.setdefault(int(row["epoch"]), {}).update({k: float(v) for k, v in row.items() if v and k != "step"})
-    return [rows[e] for e in sorted(rows)]
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 class _Fitting(lightning.LightningModule):
@@ -309,6 +304,29 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             logger.setLevel(level)
+
+
+class _History(callbacks.Callback):
+    """Writes a row of figures per epoch as CSV; what came before a resumed run is in its checkpoint."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        figures = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
+        self._rows.append({"epoch": trainer.current_epoch, **figures})
+        make_folder(self._path.parent)
+        with atomic_file(self._path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(self._rows[-1]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self._rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._rows = state_dict["rows"]
 
 
 class _ProgressBar(callbacks.Callback):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 
 _PACKAGES = {
     "base": ("numpy", "soundfile", "soxr", "onnxruntime", "safetensors", "typer", "rich"),
@@ -45,10 +46,9 @@ def doctor() -> None:
 
 def _check_decoding() -> int:
     """Encode and decode a second of sound in each format."""
-    import io
+    import tempfile
 
     import numpy as np
-    import soundfile
 
     from earmark import audio
     from earmark.errors import AudioError
@@ -56,19 +56,20 @@ def _check_decoding() -> int:
     print("\ndecodes:")
     tone = np.sin(np.arange(48_000) * 0.05).astype(np.float32)
     failed = 0
-    for name, format_, subtype in (
-        ("WAV", "WAV", "PCM_16"), ("FLAC", "FLAC", "PCM_16"), ("Ogg Vorbis", "OGG", "VORBIS"), ("Ogg Opus", "OGG", "OPUS"),
-        ("MP3", "MP3", "MPEG_LAYER_III"), ("AIFF", "AIFF", "PCM_16"),
-    ):  # fmt: skip
-        file = io.BytesIO()
-        try:
-            soundfile.write(file, tone, 48_000, format=format_, subtype=subtype)
-            audio.decode(file.getvalue())
-        except (AudioError, soundfile.LibsndfileError, ValueError) as error:
-            failed += 1
-            print(f"  {name:11s} NO: {error}; run: pip install --upgrade soundfile")
-        else:
-            print(f"  {name:11s} yes")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, file, subtype in (
+            ("WAV", "a.wav", "PCM_16"), ("FLAC", "a.flac", "PCM_16"), ("Ogg Vorbis", "v.ogg", "VORBIS"),
+            ("Ogg Opus", "o.ogg", "OPUS"), ("MP3", "a.mp3", "MPEG_LAYER_III"), ("AIFF", "a.aiff", "PCM_16"),
+        ):  # fmt: skip
+            path = Path(folder) / file
+            try:
+                audio.encode(path, tone, 48_000, subtype=subtype)
+                audio.decode(path)
+            except AudioError as error:
+                failed += 1
+                print(f"  {name:11s} NO: {error}; run: pip install --upgrade soundfile")
+            else:
+                print(f"  {name:11s} yes")
     advice = 'no; run: pip install "earmark[ffmpeg]"'
     print(f"  {'m4a, webm':11s} {'yes' if find_spec('av') else advice}")
     return failed

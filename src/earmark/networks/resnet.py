@@ -9,7 +9,8 @@ from torch.nn import functional as F
 class ResNet(nn.Module):
     """Residual network (He et al. 2016, arXiv 1512.03385) for spectrograms, 1.2 M parameters at width 1.
 
-    A 5 x 5 convolution of stride 2, then four stages that halve both axes, then the mean over time and frequency.
+    A 5 x 5 convolution of stride 2, then four stages that halve both axes, then the mean over frequency, and over time the
+    sum of mean and maximum, so that a short sound in a long window is heard (Kong et al. 2020, arXiv 1912.10211).
 
     Parameters
     ----------
@@ -23,37 +24,34 @@ class ResNet(nn.Module):
 
     def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        stem, *stages = (max(16, round(c * width / 16) * 16) for c in (32, 32, 64, 128, 256))
+        stem, *stages = (max(16, round(c * width / 16) * 16) for c in (16, 32, 64, 128, 256))
         self.stem = ConvNorm(1, stem, kernel=5, stride=2)
         self.stages = nn.Sequential()
         previous = stem
         for channels in stages:
-            self.stages.append(Block(previous, channels, stride=2))
+            self.stages.append(Block(previous, channels))
             previous = channels
         self.size = previous
 
     def forward(self, x: Tensor) -> Tensor:
         """Spectrograms to embeddings."""
-        x = F.relu(self.stem(x))  # (batch, 32, n_mels / 2, frame / 2)
+        x = F.relu(self.stem(x))  # (batch, 16, n_mels / 2, frame / 2)
         x = self.stages(x)  # (batch, 256, n_mels / 32, frame / 32)
-        return x.mean(dim=(2, 3))
+        x = x.mean(dim=2)
+        return x.mean(dim=2) + x.amax(dim=2)
 
 
 class Block(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut."""
+    """Two 3 x 3 convolutions beside a shortcut that averages before it projects (He et al. 2019, arXiv 1812.01187)."""
 
-    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+    def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
-        self.first = ConvNorm(channels_in, channels, kernel=3, stride=stride)
+        self.first = ConvNorm(channels_in, channels, kernel=3, stride=2)
         self.second = ConvNorm(channels, channels, kernel=3)
-        self.shortcut = (
-            nn.Identity()
-            if stride == 1 and channels_in == channels
-            else ConvNorm(channels_in, channels, kernel=1, stride=stride)
-        )
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), ConvNorm(channels_in, channels, kernel=1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shape (batch, channels_in, a, b) to (batch, channels, a / stride, b / stride)."""
+        """Shape (batch, channels_in, a, b) to (batch, channels, a / 2, b / 2)."""
         return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
 
 

@@ -1,0 +1,75 @@
+"""Sounds, small data sets and one small trained bundle that the tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+import earmark
+
+TINY = ("epochs=6", "min_steps=0", "width=0.5", "batch_size=8", "n_mels=32", "mixup=0", "dropout=0")
+"""A recipe that learns to tell tones apart within seconds."""
+
+RECORDINGS = Path(os.environ.get("EARMARK_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the tests out of the user's cache."""
+    os.environ["EARMARK_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of real recordings."""
+    if not RECORDINGS.is_dir():
+        pytest.skip(f"no real recordings at {RECORDINGS}; set EARMARK_DATA")
+    return RECORDINGS
+
+
+def tone(frequency: float, seconds: float = 1.0, sr: int = 8_000, *, seed: int = 0) -> NDArray[np.float32]:
+    """A tone at half scale in faint noise, shape (time,)."""
+    time = np.arange(round(seconds * sr)) / sr
+    noise = np.random.default_rng(seed).normal(size=len(time)) * 0.01
+    return (0.5 * np.sin(2 * np.pi * frequency * time) + noise).astype(np.float32)
+
+
+def write_tones(root: Path, *, clips: int = 10, sr: int = 8_000, seconds: float = 0.6) -> Path:
+    """Class folders ``high``, ``low`` and ``noise``, two clips to a group ``gN``."""
+    rng = np.random.default_rng(0)
+    for label, low, high in (("high", 1500, 3000), ("low", 200, 500), ("noise", 0, 0)):
+        (root / label).mkdir(parents=True)
+        for i in range(clips):
+            sound = (
+                tone(rng.uniform(low, high), seconds, sr, seed=i)
+                if high
+                else rng.normal(size=round(seconds * sr)) * 0.2
+            )
+            soundfile.write(root / label / f"g{i // 2}_{i}.wav", sound, sr)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set that a network learns in seconds; tests that change it write their own."""
+    return write_tones(tmp_path_factory.mktemp("data") / "tones")
+
+
+@pytest.fixture(scope="session")
+def trained(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> earmark.Result:
+    """A bundle trained on `tones`; tests that change it copy it."""
+    out = tmp_path_factory.mktemp("model") / "model"
+    source = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
+    return earmark.train(tones, out, source=source, options=earmark.TrainOptions(settings=TINY))
+
+
+@pytest.fixture
+def make_tones(tmp_path: Path) -> Callable[..., Path]:
+    """Write a data set like `tones` that the test may damage."""
+    return lambda **settings: write_tones(tmp_path / "tones", **settings)

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import io
+import struct
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import signal
+
+from conftest import tone
+from earmark import audio
+from earmark.errors import AudioError
+
+SOUND = tone(440, 1.0, 16_000)
+
+# Container, encoding, root-mean-square difference that the encoding may make.
+FORMATS = [
+    ("WAV", "PCM_U8", 8e-3), ("WAV", "PCM_16", 4e-5), ("WAV", "PCM_24", 2e-7), ("WAV", "PCM_32", 1e-7), ("WAV", "FLOAT", 0),
+    ("WAV", "DOUBLE", 0), ("WAV", "ULAW", 0.01), ("WAV", "ALAW", 0.01), ("WAV", "MS_ADPCM", 0.01), ("WAV", "IMA_ADPCM", 0.02),
+    ("WAVEX", "PCM_16", 4e-5), ("RF64", "PCM_16", 4e-5), ("FLAC", "PCM_16", 4e-5), ("FLAC", "PCM_24", 2e-7),
+    ("OGG", "VORBIS", 0.01), ("OGG", "OPUS", 0.02), ("MP3", "MPEG_LAYER_III", 0.01), ("AIFF", "PCM_16", 4e-5),
+    ("AIFF", "FLOAT", 0), ("AU", "PCM_16", 4e-5), ("CAF", "PCM_16", 4e-5),
+]  # fmt: skip
+
+
+def encoded(container: str, subtype: str, samples: NDArray[np.float32] = SOUND, sr: int = 16_000) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, sr, format=container, subtype=subtype)
+    return file.getvalue()
+
+
+WAV = encoded("WAV", "PCM_16")
+
+
+@pytest.mark.parametrize(("container", "subtype", "tolerance"), FORMATS)
+def test_decodes_what_was_encoded(container: str, subtype: str, tolerance: float) -> None:
+    waveform = audio.decode(encoded(container, subtype))
+    assert waveform.sr == 16_000
+    assert waveform.samples.dtype == np.float32
+    # ADPCM fills its last block up.
+    assert len(SOUND) <= len(waveform.samples) < len(SOUND) + 512
+    assert np.sqrt(np.mean(np.square(waveform.samples[: len(SOUND)] - SOUND))) <= tolerance
+
+
+@pytest.mark.parametrize(("container", "subtype", "tolerance"), FORMATS)
+def test_truncated_is_told(container: str, subtype: str, tolerance: float) -> None:
+    content = encoded(container, subtype)
+    with pytest.raises(AudioError, match="truncated") as error:
+        audio.decode(content[: len(content) * 6 // 10])
+    assert error.value.kind == "truncated"
+
+
+def test_content_not_extension_decides(tmp_path: Path) -> None:
+    for name in ("a.raw", "a.txt", "a.mp3", "a", "ü n í.wav"):
+        (tmp_path / name).write_bytes(WAV)
+        assert len(audio.decode(tmp_path / name).samples) == 16_000
+
+
+def test_every_kind_of_source_gives_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(WAV)
+    wanted = audio.decode(path).samples
+
+    class Pipe(io.RawIOBase):
+        def __init__(self) -> None:
+            self._inner = io.BytesIO(WAV)
+
+        def read(self, size: int = -1) -> bytes:
+            return self._inner.read(size)
+
+        def seekable(self) -> bool:
+            return False
+
+    for source in (str(path), WAV, bytearray(WAV), memoryview(WAV), io.BytesIO(WAV), path.open("rb"), Pipe()):
+        assert np.array_equal(audio.decode(source).samples, wanted)
+        if hasattr(source, "close"):
+            source.close()
+
+
+def test_channels() -> None:
+    stereo = np.stack([SOUND, -0.5 * SOUND], axis=1)
+    content = encoded("WAV", "FLOAT", stereo)
+    assert np.allclose(audio.decode(content).samples, 0.25 * SOUND, atol=1e-7)
+    assert np.array_equal(audio.decode(content, channel=1).samples, -0.5 * SOUND)
+    with pytest.raises(AudioError, match="no channel 2; channels are numbered 0 to 1"):
+        audio.decode(content, channel=2)
+
+
+def test_stretch() -> None:
+    assert np.array_equal(audio.decode(WAV, start=0.25, end=0.5).samples, audio.decode(WAV).samples[4000:8000])
+    with pytest.raises(AudioError, match="past the recording's end at 1.000 s"):
+        audio.decode(WAV, start=0.5, end=1.5)
+    with pytest.raises(AudioError, match="range"):
+        audio.decode(WAV, start=0.5, end=0.5)
+
+
+@pytest.mark.parametrize("wanted", [8_000, 11_025, 22_050, 44_100])
+def test_resampling_keeps_a_tone_and_removes_what_would_alias(wanted: int) -> None:
+    low = audio.resample(tone(1000, 1.0, 32_000, seed=1), 32_000, wanted)
+    assert len(low) == pytest.approx(wanted, abs=1)
+    spectrum = np.abs(np.fft.rfft(low * signal.windows.hann(len(low))))
+    assert np.argmax(spectrum) * wanted / len(low) == pytest.approx(1000, abs=1.5)
+    high = np.sin(2 * np.pi * 15_000 * np.arange(32_000) / 32_000).astype(np.float32)
+    if wanted < 30_000:
+        assert np.abs(audio.resample(high, 32_000, wanted)[500:-500]).max() < 1e-3
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([8_000, 11_025, 16_000, 22_050, 48_000]), st.floats(0.01, 0.7))
+def test_blocks_equal_the_whole(wanted: int, block_seconds: float) -> None:
+    parts = list(audio.blocks(WAV, sr=wanted, block_seconds=block_seconds))
+    assert {p.sr for p in parts} == {wanted}
+    assert all(len(p.samples) == max(1, round(block_seconds * wanted)) for p in parts[:-1])
+    assert np.array_equal(np.concatenate([p.samples for p in parts]), audio.decode(WAV, sr=wanted).samples)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=8))
+def test_stream_resampler_equals_whole(sizes: list[int]) -> None:
+    resampler = audio.Resampler(16_000, 11_025)
+    edges = np.minimum(np.cumsum([0, *sizes, 10**6]), len(SOUND))
+    parts = [resampler.push(SOUND[a:b]) for a, b in pairwise(edges)]
+    assert np.array_equal(np.concatenate([*parts, resampler.finish()]), audio.resample(SOUND, 16_000, 11_025))
+
+
+def with_data_size(size: int) -> bytes:
+    content = bytearray(WAV)
+    at = content.find(b"data") + 4
+    content[at : at + 4] = struct.pack("<I", size)
+    return bytes(content)
+
+
+NAN = SOUND.copy()
+NAN[100] = np.nan
+FLAC = encoded("FLAC", "PCM_16")
+DAMAGED = FLAC[: len(FLAC) // 2] + bytes([FLAC[len(FLAC) // 2] ^ 0xFF]) + FLAC[len(FLAC) // 2 + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "empty"),
+        (b"this is a text, not a sound\n" * 9, "not-audio"),
+        (encoded("WAV", "PCM_16", SOUND[:0]), "zero-length"),
+        (encoded("WAV", "FLOAT", NAN), "non-finite"),
+        (with_data_size(2**31 + 6), "truncated"),
+        (DAMAGED, "corrupt"),
+        (WAV[:30], "truncated"),
+    ],
+)
+def test_faults_are_named(content: bytes, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.wav"
+    path.write_bytes(content)
+    with pytest.raises(AudioError) as error:
+        audio.decode(path)
+    assert error.value.kind == kind
+    assert str(error.value).startswith(f"{path}: {kind}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_data_size_of_a_pipe_is_legal() -> None:
+    assert len(audio.decode(with_data_size(0xFFFFFFFF)).samples) == 16_000
+
+
+def test_missing_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="missing: no such file"):
+        audio.decode(tmp_path / "none.wav")
+    with pytest.raises(AudioError, match="is a folder"):
+        audio.decode(tmp_path)
+
+
+def test_m4a_needs_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    av = pytest.importorskip("av")
+    path = tmp_path / "tone.m4a"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(SOUND[None], format="fltp", layout="mono")
+        frame.sample_rate = 16_000
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    waveform = audio.decode(path)
+    assert waveform.sr == 16_000
+    peak = np.argmax(np.abs(np.fft.rfft(waveform.samples))) * 16_000 / len(waveform.samples)
+    assert peak == pytest.approx(440, abs=2)
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    with pytest.raises(AudioError, match=r'needs-ffmpeg.*pip install "earmark\[ffmpeg\]"'):
+        audio.decode(path)
+
+
+def test_arrays() -> None:
+    integers = (SOUND * 32767).astype(np.int16)
+    assert np.allclose(audio.from_array(integers, 16_000, wanted=16_000), SOUND, atol=1e-4)
+    stereo = np.stack([SOUND, SOUND], axis=1)
+    assert np.allclose(audio.from_array(stereo, 16_000, wanted=16_000), SOUND, atol=1e-7)
+    for bad in (np.zeros((2, 2, 2)), np.zeros(3, np.uint8), np.zeros(0), np.array([np.inf])):
+        with pytest.raises(AudioError):
+            audio.from_array(bad, 16_000, wanted=16_000)
+
+
+def test_encode_round_trip_and_duration(tmp_path: Path) -> None:
+    audio.encode(tmp_path / "a.flac", SOUND, 16_000)
+    assert np.abs(audio.decode(tmp_path / "a.flac").samples - SOUND).max() < 4e-5
+    assert audio.duration(tmp_path / "a.flac") == (1.0, 16_000)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.flac"]
+    with pytest.raises(AudioError, match="cannot be written"):
+        audio.encode(tmp_path / "a.xyz", SOUND, 16_000)
+
+
+def test_find_recordings(tmp_path: Path) -> None:
+    for name in ("b.wav", "a/c.FLAC", ".hidden.wav", "a/notes.txt", "__MACOSX/d.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(WAV)
+    assert audio.find_recordings([tmp_path]) == [tmp_path / "a/c.FLAC", tmp_path / "b.wav"]
+
+
+@pytest.mark.data
+def test_all_real_recordings_of_a_kind_decode(recordings: Path) -> None:
+    files = audio.find_recordings([recordings / "mimii_sample", recordings / "fsdd"])[::50]
+    for file in files:
+        reference, sr = soundfile.read(file, dtype="float32", always_2d=True)
+        waveform = audio.decode(file)
+        assert waveform.sr == sr
+        assert np.allclose(waveform.samples, reference.mean(axis=1), atol=1e-7)

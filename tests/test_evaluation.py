@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from earmark import evaluation
+
+
+@given(st.integers(2, 6), st.integers(1, 60), st.integers(0, 1000))
+def test_equals_scikit_learn(classes: int, n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.ones(classes), n)
+    targets = rng.integers(0, classes, n)
+    predicted = probabilities.argmax(1)
+    found = evaluation.measure(probabilities.astype(np.float32), targets, [f"l{i}" for i in range(classes)])
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(targets, predicted))
+    for name, score in (
+        ("precision", metrics.precision_score),
+        ("recall", metrics.recall_score),
+        ("f1", metrics.f1_score),
+    ):
+        assert found[name] == pytest.approx(score(targets, predicted, average="macro", zero_division=0))
+    loss = metrics.log_loss(targets, probabilities, labels=range(classes))
+    assert found["loss"] == pytest.approx(loss, rel=1e-4)
+    assert np.array(found["confusion"]).sum() == n
+    assert found["accuracy_interval"][0] <= found["accuracy"] <= found["accuracy_interval"][1]
+
+
+def test_labels_that_the_model_does_not_know_are_wrong() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], np.float32)
+    found = evaluation.measure(probabilities.astype(np.float32), np.array([0, 1, 2]), ["a", "b", "unknown"])
+    assert found["accuracy"] == pytest.approx(2 / 3)
+    assert found["per_class"]["unknown"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "n": 1}
+    assert found["confusion"] == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]
+
+
+def test_over_folds() -> None:
+    folds = [{"accuracy": a, "precision": a, "recall": a, "f1": a, "loss": 1 - a} for a in (0.5, 0.7)]
+    mean, deviation = evaluation.over_folds(folds)
+    assert mean["accuracy"] == pytest.approx(0.6)
+    assert deviation["loss"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
+    assert evaluation.over_folds(folds[:1])[1]["f1"] == 0

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from earmark import files
+from earmark.errors import OutputError
+
+
+def test_failure_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+    with pytest.raises(RuntimeError), files.atomic_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.stat().st_mode & 0o777 == 0o666 & ~files._umask()
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        files.write_text(tmp_path / "none" / "a.txt", "x")
+
+
+def test_claim(tmp_path: Path) -> None:
+    assert files.claim_output(tmp_path / "deep" / "new") == tmp_path / "deep" / "new"
+    (tmp_path / "empty").mkdir()
+    assert files.claim_output(tmp_path / "empty") == tmp_path / "empty"
+    files.write_text(tmp_path / "empty" / "a", "x")
+    with pytest.raises(OutputError, match="exists already; choose another path, or pass --overwrite"):
+        files.claim_output(tmp_path / "empty")
+    assert files.claim_output(tmp_path / "empty", overwrite=True)
+    with pytest.raises(OutputError, match="cannot be made"):
+        files.claim_output(tmp_path / "empty" / "a" / "b")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_no_permission(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="no permission"):
+        files.claim_output(tmp_path / "new")
+
+
+def test_publish_replaces_whole_folders(tmp_path: Path) -> None:
+    for name in ("new", "old"):
+        (tmp_path / name).mkdir()
+        files.write_text(tmp_path / name / name, name)
+    files.publish_folder(tmp_path / "new", tmp_path / "old")
+    assert [p.name for p in tmp_path.iterdir()] == ["old"]
+    assert [p.name for p in (tmp_path / "old").iterdir()] == ["new"]
+
+
+def test_work_folder(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    with pytest.raises(OutputError, match="holds no interrupted run; leave out --resume"):
+        files.work_folder(target, "a", resume=True, overwrite=False)
+    work = files.work_folder(target, "a", resume=False, overwrite=False)
+    assert work == tmp_path / "model.partial"
+    with pytest.raises(OutputError, match="pass --resume to go on with it, or --overwrite"):
+        files.work_folder(target, "a", resume=False, overwrite=False)
+    with pytest.raises(OutputError, match="had other data or settings"):
+        files.work_folder(target, "b", resume=True, overwrite=False)
+    assert files.work_folder(target, "a", resume=True, overwrite=False) == work
+    assert files.work_folder(target, "b", resume=False, overwrite=True) == work

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from earmark import layouts
+from earmark.errors import DataError
+
+
+def make(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    return root
+
+
+# Layout, files, the row of the first file: label, group, split, further columns.
+TREES = [
+    ("class-folders", ["dog/a.wav", "cat/deep/b.flac"], ("dog", "dog/a.wav", "", {})),
+    ("split-folders", ["train/dog/a.wav", "Validation/dog/b.wav", "test/cat/c.wav"], ("dog", "train/dog/a.wav", "train", {})),
+    ("fsdd", ["recordings/7_theo_4.wav", "recordings/7_theo_14.wav"], ("7", "theo", "test", {"index": "4"})),
+    ("speech-commands", ["yes/0a7c2a8d_nohash_0.wav", "no/0a7c2a8d_nohash_1.wav"], ("yes", "0a7c2a8d", "", {})),
+    (
+        "ravdess",
+        ["Actor_02/03-01-05-01-02-01-02.wav", "Actor_01/03-01-01-01-02-01-01.wav"],
+        ("angry", "02", "", {"emotion": "05", "intensity": "01"}),
+    ),
+    (
+        "mimii",
+        ["-6_dB_fan/fan/id_00/abnormal/r012_00000003.wav", "-6_dB_fan/fan/id_02/normal/00000003.wav"],
+        ("abnormal", "r012", "", {"machine": "fan", "id": "id_00", "snr": "-6"}),
+    ),
+    ("mimii", ["pump/id_04/normal/00000001.wav"], ("normal", "pump/id_04/normal/00000001", "", {"machine": "pump", "id": "id_04"})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "files", "row"), TREES)
+def test_finds_the_layout(
+    tmp_path: Path, name: str, files: list[str], row: tuple[str, str, str, dict[str, str]]
+) -> None:
+    manifest = layouts.find(make(tmp_path, *files))
+    assert manifest.layout == name
+    assert len(manifest) == len(files)
+    first = manifest.table.set_index("path").loc[files[0]]
+    assert (first["label"], first["group"], first["split"]) == row[:3]
+    for column, value in row[3].items():
+        assert first[column] == value
+
+
+def test_fsdd_split_and_its_declared_straddling(tmp_path: Path) -> None:
+    manifest = layouts.find(make(tmp_path, *(f"recordings/1_ann_{i}.wav" for i in range(12))))
+    table = manifest.table.set_index("index")["split"]
+    assert {i for i, s in table.items() if s == "test"} == set("01234")
+    assert "same speakers on both sides" in manifest.published
+
+
+def test_speech_commands_official_lists(tmp_path: Path) -> None:
+    make(tmp_path, "yes/0a7c2a8d_nohash_0.wav", "yes/1a7c2a8d_nohash_0.wav", "yes/2a7c2a8d_nohash_0.wav")
+    (tmp_path / "testing_list.txt").write_text("yes/0a7c2a8d_nohash_0.wav\n")
+    (tmp_path / "validation_list.txt").write_text("yes/1a7c2a8d_nohash_0.wav\n")
+    assert layouts.find(tmp_path).table["split"].tolist() == ["test", "valid", "train"]
+
+
+def test_esc50(tmp_path: Path) -> None:
+    make(tmp_path, "audio/1-1-A-0.wav", "audio/2-7-A-3.wav")
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta" / "esc50.csv").write_text(
+        "filename,fold,category,src_file\n1-1-A-0.wav,1,dog,1\n2-7-A-3.wav,2,cow,7\n"
+    )
+    manifest = layouts.find(tmp_path)
+    assert manifest.layout == "esc50"
+    assert manifest.table[["path", "label", "group", "fold"]].to_numpy().tolist() == [
+        ["audio/1-1-A-0.wav", "dog", "1", "1"],
+        ["audio/2-7-A-3.wav", "cow", "7", "2"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("metadata.csv", "file_name,label,speaker,split\na b.wav,dog,s1,train\nc.wav,cat,s2,test\n"),
+        ("metadata.jsonl", '{"file_name": "a b.wav", "label": "dog", "speaker": "s1", "split": "train"}\n'
+                           '{"file_name": "c.wav", "label": "cat", "speaker": "s2", "split": "test"}\n'),
+    ],
+)  # fmt: skip
+def test_metadata(tmp_path: Path, name: str, text: str) -> None:
+    make(tmp_path, "a b.wav", "c.wav")
+    (tmp_path / name).write_text(text)
+    manifest = layouts.find(tmp_path)
+    assert manifest.layout == "metadata"
+    assert manifest.table[["path", "label", "group", "split"]].to_numpy().tolist() == [
+        ["a b.wav", "dog", "s1", "train"],
+        ["c.wav", "cat", "s2", "test"],
+    ]
+
+
+def test_pattern_given_by_the_user(tmp_path: Path) -> None:
+    make(tmp_path, "s1-dog-f2.wav", "s2-cat-f1.wav", "notes.wav")
+    manifest = layouts.find(tmp_path, pattern=r"(?P<group>\w+)-(?P<label>\w+)-f(?P<fold>\d)\.wav")
+    assert manifest.table[["label", "group", "fold"]].to_numpy().tolist() == [["dog", "s1", "2"], ["cat", "s2", "1"]]
+    assert manifest.ignored == ("notes.wav",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [("(", "not a regular expression"), (r"\w+\.wav", "no group .*label"), (r"(?P<label>\d+)\.wav", "no path matches")],
+)
+def test_wrong_patterns(tmp_path: Path, pattern: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        layouts.find(make(tmp_path, "dog.wav"), pattern=pattern)
+
+
+def test_wrong_folders(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        layouts.find(tmp_path / "none")
+    with pytest.raises(DataError, match="holds no recordings"):
+        layouts.find(tmp_path)
+    with pytest.raises(DataError, match="no known layout fits, e.g. a.wav"):
+        layouts.find(make(tmp_path, "a.wav", "b.wav"))
+    with pytest.raises(DataError, match="unknown layout 'other'; choose one of esc50"):
+        layouts.find(tmp_path, layout="other")
+
+
+def test_order_does_not_depend_on_the_file_system(tmp_path: Path) -> None:
+    names = ["b/1.wav", "a/é.wav", "Z/2.wav", "a/B.wav", "a/a.wav"]
+    manifest = layouts.find(make(tmp_path, *names))
+    assert manifest.table["path"].tolist() == sorted(names)
+    assert manifest.labels == ["Z", "a", "b"]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "layout", "clips", "labels", "groups"),
+    [
+        ("esc50", "esc50", 1200, 50, 919), ("fsdd", "fsdd", 2500, 10, 5), ("mini_speech_commands", "speech-commands", 1947, 8, 408),
+        ("ravdess", "ravdess", 720, 8, 12), ("propeller_mimii", "mimii", 225, 2, 147), ("mimii_sample", "mimii", 32, 2, 32),
+    ],
+)  # fmt: skip
+def test_real_data_sets(recordings: Path, name: str, layout: str, clips: int, labels: int, groups: int) -> None:
+    manifest = layouts.find(recordings / name)
+    assert manifest.layout == layout
+    assert (len(manifest), len(manifest.labels), manifest.table["group"].nunique()) == (clips, labels, groups)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earmark.errors import DataError
+from earmark.manifest import COLUMNS, Manifest
+
+ROWS = pd.DataFrame(
+    {
+        "path": ["a/1.wav", "b/ü 2.wav", "b/ü 2.wav"],
+        "start": ["", "0", "1.5"],
+        "end": ["", "1.5", "3"],
+        "label": ["dog", "cat", "dog"],
+        "site": ["x", "y", "y"],
+    }
+)
+
+
+def test_completes_a_table() -> None:
+    table = Manifest.of(ROWS, "/data").table
+    assert tuple(table.columns) == (*COLUMNS, "site")
+    assert table["group"].tolist() == ["a/1.wav", "b/ü 2.wav", "b/ü 2.wav"]
+    assert table["start"].tolist() == [0.0, 0.0, 1.5]
+    assert np.isnan(table["end"][0])
+    assert table["split"].tolist() == ["", "", ""]
+
+
+@pytest.mark.parametrize("name", ["clips.csv", "clips.parquet"])
+def test_survives_a_round_trip_to_another_folder(tmp_path: Path, name: str) -> None:
+    manifest = Manifest.of(ROWS, tmp_path / "data")
+    (tmp_path / "out").mkdir()
+    manifest.write(tmp_path / "out" / name)
+    again = Manifest.read(tmp_path / "out" / name)
+    assert [p.resolve() for p in again.paths] == [p.resolve() for p in manifest.paths]
+    columns = [c for c in manifest.table.columns if c not in ("path", "group")]
+    pd.testing.assert_frame_equal(again.table[columns], manifest.table[columns])
+
+
+def test_reads_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "clips.jsonl").write_text(
+        '{"path": "1.wav", "label": "007"}\n{"path": "2.wav", "label": "8", "start": 2}\n'
+    )
+    manifest = Manifest.read(tmp_path / "clips.jsonl")
+    assert manifest.labels == ["007", "8"]
+    assert manifest.table["start"].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label": ["dog", "", "dog"]}, r"row 2 .*: label is ''"),
+        ({"path": ["a/1.wav", "", "b"]}, r"row 2 .*: path is ''"),
+        ({"start": ["", "-1", "1"]}, r"row 2 .*start is -1"),
+        ({"start": ["", "soon", "1"]}, r"row 2 .*start is 'soon'"),
+        ({"end": ["", "0", "3"]}, r"row 2 .*end is 0"),
+        ({"split": ["", "", "other"]}, r"row 3 .*split is 'other'"),
+        ({"start": ["", "0", "0"], "end": ["", "3", "3"]}, r"row 3 .*twice"),
+    ],
+)
+def test_wrong_rows_are_named(change: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Manifest.of(ROWS.assign(**change), "/data")
+
+
+def test_lacking_column_and_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("path,class\n1.wav,dog\n")
+    with pytest.raises(DataError, match="has no column 'label'"):
+        Manifest.read(tmp_path / "a.csv")
+    with pytest.raises(DataError, match="no such file"):
+        Manifest.read(tmp_path / "b.csv")
+
+
+def test_labels_are_the_same_however_they_are_written() -> None:
+    table = pd.DataFrame({"path": ["1", "2", "3"], "label": ["e\u0301t\u00e9", "\u00e9te\u0301", " Zoo "]})
+    assert Manifest.of(table, "/").labels == ["Zoo", "\u00e9t\u00e9"]
+
+
+def test_include() -> None:
+    manifest = Manifest.of(ROWS, "/data")
+    assert len(manifest.include(["dog"])) == 2
+    with pytest.raises(DataError, match="has no label 'cow'; it has cat, dog"):
+        manifest.include(["cow"])
+
+
+def test_groups_from_a_column_or_a_pattern() -> None:
+    manifest = Manifest.of(ROWS, "/data")
+    assert manifest.with_groups(column="site").table["group"].tolist() == ["x", "y", "y"]
+    assert manifest.with_groups(pattern=r"^[^/]+").table["group"].tolist() == ["a", "b", "b"]
+    assert manifest.with_groups(pattern=r"(?P<group>\d)\.wav").table["group"].tolist() == ["1", "2", "2"]
+    with pytest.raises(DataError, match="no column 'speaker'"):
+        manifest.with_groups(column="speaker")
+    with pytest.raises(DataError, match="does not match --group-pattern"):
+        manifest.with_groups(pattern="^a")
+    with pytest.raises(DataError, match="not a regular expression"):
+        manifest.with_groups(pattern="(")
+
+
+@given(st.permutations(range(3)))
+def test_fingerprint_is_of_content_not_of_order_or_name(order: list[int]) -> None:
+    manifest = Manifest.of(ROWS, "/data")
+    hashes = np.array(["h1", "h2", "h2"])
+    wanted = manifest.fingerprint(list(hashes))
+    renamed = Manifest.of(ROWS.assign(path=["x", "y", "y"]), "/other")
+    assert renamed.take(order).fingerprint(list(hashes[order])) == wanted
+    assert manifest.fingerprint(["h1", "h2", "h3"]) != wanted
+
+
+def test_targets() -> None:
+    assert Manifest.of(ROWS, "/").targets(["cat", "cow"]).tolist() == [-1, 0, -1]

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from earmark import recipe
+from earmark.errors import SettingsError
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_recipes_load(name: str) -> None:
+    assert recipe.load(name).network == "resnet"
+
+
+def test_changes_are_typed() -> None:
+    changed = recipe.load("balanced", ["epochs=7", "lr = 1e-4", "network=plain"])
+    assert (changed.epochs, changed.lr, changed.network) == (7, 1e-4, "plain")
+    assert dataclasses.replace(changed, epochs=1).epochs == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("epoch=3", "unknown setting 'epoch'; the settings are sample_rate,"),
+        ("epochs", "has no '='"),
+        ("epochs=3.5", "setting epochs is '3.5'; give a whole number"),
+        ("lr=fast", "setting lr is 'fast'; give a number"),
+        ("epochs=0", "setting epochs is 0; the allowed range is 1 to 100000"),
+        ("short_clip=drop", "setting short_clip is 'drop'; choose one of pad, repeat"),
+        ("lr=nan", "setting lr is nan; the allowed range"),
+    ],
+)
+def test_wrong_changes(change: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        recipe.load("balanced", [change])
+
+
+def test_own_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("epochs = 3\nfmin = 20\n")
+    assert recipe.load(str(path)).fmin == 20.0
+    path.write_text("epochs = true\n")
+    with pytest.raises(SettingsError, match="setting epochs is True"):
+        recipe.load(str(path))
+    path.write_text("epochs = = 3")
+    with pytest.raises(SettingsError, match="not valid TOML"):
+        recipe.load(str(path))
+    with pytest.raises(SettingsError, match="cannot be read"):
+        recipe.load(str(tmp_path / "none.toml"))
+    with pytest.raises(SettingsError, match="unknown recipe 'other'; choose one of balanced"):
+        recipe.load("other")

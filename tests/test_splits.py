@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from earmark import splits
+from earmark.errors import DataError
+from earmark.manifest import Manifest
+
+
+def manifest(groups: int = 20, clips: int = 4, *, published: str = "", **columns: list[str]) -> Manifest:
+    count = groups * clips
+    table = pd.DataFrame(
+        {
+            "path": [f"{i:03d}.wav" for i in range(count)],
+            "label": [("a", "b", "c")[i % 3] for i in range(count)],
+            "group": [f"g{i // clips}" for i in range(count)],
+            **columns,
+        }
+    )
+    return Manifest.of(table, "/data", published=published)
+
+
+def groups_of(m: Manifest, rows: np.ndarray) -> set[str]:
+    return set(m.take(rows).table["group"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 8), st.integers(0, 50), st.integers(8, 30), st.integers(1, 5))
+def test_folds_partition_the_clips_by_whole_groups(folds: int, seed: int, groups: int, clips: int) -> None:
+    assume(groups * clips >= 3 * folds)
+    m = manifest(groups, clips)
+    made = splits.grouped_folds(m, folds=folds, seed=seed)
+    assert sorted(np.concatenate([s.test for s in made])) == list(range(len(m)))
+    for s in made:
+        assert sorted([*s.train, *s.test]) == list(range(len(m)))
+        assert not groups_of(m, s.train) & groups_of(m, s.test)
+
+
+def test_folds_do_not_depend_on_the_order_of_the_clips() -> None:
+    m = manifest()
+    order = np.random.default_rng(0).permutation(len(m))
+    for one, other in zip(splits.grouped_folds(m, folds=4), splits.grouped_folds(m.take(order), folds=4), strict=True):
+        assert set(m.take(one.test).table["path"]) == set(m.take(order).take(other.test).table["path"])
+
+
+def test_folds_are_stratified_and_the_seed_matters() -> None:
+    m = manifest(60, 1)
+    for s in splits.grouped_folds(m, folds=5):
+        assert np.bincount(m.take(s.test).targets(["a", "b", "c"])).tolist() == [4, 4, 4]
+    one, other = (splits.grouped_folds(m, folds=5, seed=seed)[0].test for seed in (0, 1))
+    assert not np.array_equal(one, other)
+
+
+def test_default_holds_out_a_fifth_of_the_groups() -> None:
+    m = manifest(40, 3)
+    s = splits.holdout(m)
+    assert len(groups_of(m, s.test)) == 8
+    assert "no group is on both sides" in s.protocol
+
+
+def test_none_trains_on_everything() -> None:
+    s = splits.holdout(manifest(), test_fold="none")
+    assert (len(s.train), len(s.test)) == (80, 0)
+
+
+def test_official_folds() -> None:
+    m = manifest(fold=[str(i // 4 % 3 + 1) for i in range(80)])
+    assert splits.holdout(m).name == "fold 3"
+    s = splits.holdout(m, test_fold="01")
+    assert set(m.take(s.test).table["fold"]) == {"1"}
+    assert [x.name for x in splits.crossval_folds(m)] == ["fold 1", "fold 2", "fold 3"]
+    assert [x.name for x in splits.crossval_folds(m, folds=2)] == ["fold 1 of 2", "fold 2 of 2"]
+    with pytest.raises(DataError, match="unknown fold '9'; choose one of 1, 2, 3"):
+        splits.holdout(m, test_fold="9")
+
+
+def test_official_split_with_a_validation_part() -> None:
+    names = ["train"] * 60 + ["valid"] * 8 + ["test"] * 12
+    s = splits.holdout(manifest(split=names))
+    assert (len(s.train), len(s.valid), len(s.test)) == (60, 8, 12)
+    assert s.name == "split test"
+
+
+def test_number_of_a_made_fold() -> None:
+    m = manifest()
+    second = splits.holdout(m, test_fold="2", folds=4)
+    assert np.array_equal(second.test, splits.grouped_folds(m, folds=4)[1].test)
+    with pytest.raises(DataError, match="choose a number from 1 to 4"):
+        splits.holdout(m, test_fold="5", folds=4)
+
+
+def test_straddling_groups_are_refused_unless_the_layout_declares_them() -> None:
+    names = ["train", "test"] * 40
+    with pytest.raises(DataError, match="20 groups are on both sides of the split, e.g. 'g0'"):
+        splits.holdout(manifest(split=names))
+    declared = splits.holdout(manifest(split=names, published="published with the same speakers"))
+    assert declared.notes == ("published with the same speakers (20 of 20 groups)",)
+
+
+def test_straddling_validation_is_refused() -> None:
+    with pytest.raises(DataError, match="train and valid"):
+        splits.holdout(manifest(split=["train", "valid", "train", "valid"] * 15 + ["test"] * 20))
+
+
+def test_too_few_groups_or_clips() -> None:
+    with pytest.raises(DataError, match="5 folds of 3 groups cannot be made"):
+        splits.grouped_folds(manifest(3, 4), folds=5)
+    with pytest.raises(DataError, match="choose fewer --folds"):
+        splits.grouped_folds(manifest(6, 1), folds=5)
+
+
+def test_a_label_with_one_clip_is_told() -> None:
+    m = manifest(20, 1)
+    m.table.loc[0, "label"] = "rare"
+    told = [s for s in splits.grouped_folds(m, folds=4) if s.notes]
+    assert len(told) == 1
+    assert told[0].notes == ("labels without a training clip here, so that they cannot be recognised: rare",)
+
+
+def test_validation_comes_out_of_the_training_part_by_groups() -> None:
+    m = manifest(40, 3)
+    outer = splits.holdout(m)
+    s = splits.with_validation(m, outer, share=0.2)
+    assert np.array_equal(s.test, outer.test)
+    assert sorted([*s.train, *s.valid]) == sorted(outer.train)
+    assert not groups_of(m, s.train) & groups_of(m, s.valid)
+    assert len(s.valid) == pytest.approx(0.2 * len(outer.train), abs=4)
+
+
+@pytest.mark.data
+def test_esc50_states_its_two_straddling_sources(recordings) -> None:
+    from earmark import layouts
+
+    made = splits.crossval_folds(layouts.find(recordings / "esc50"))
+    assert [len(s.test) for s in made] == [400, 400, 400]
+    assert made[0].notes == ()
+    assert "(2 of 919 groups)" in made[1].notes[0]

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+import earmark
+from conftest import TINY
+from earmark import recipe, training
+from earmark.errors import SettingsError
+
+SOURCE = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
+
+
+def weights(path: Path) -> dict[str, np.ndarray]:
+    return load_file(path / "model.safetensors")
+
+
+def test_same_seed_same_weights(tones: Path, trained: earmark.Result, tmp_path: Path) -> None:
+    again = earmark.train(tones, tmp_path / "again", source=SOURCE, options=earmark.TrainOptions(settings=TINY))
+    other = earmark.train(tones, tmp_path / "other", source=SOURCE, options=earmark.TrainOptions(settings=TINY, seed=1))
+    first = weights(trained.path)
+    assert all(np.array_equal(first[k], v) for k, v in weights(again.path).items())
+    assert not all(np.array_equal(first[k], v) for k, v in weights(other.path).items())
+
+
+def test_a_resumed_run_equals_an_unbroken_one(
+    tones: Path, trained: earmark.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = training._Fitting.train_dataloader
+
+    def interrupt(self: training._Fitting) -> object:
+        if self.current_epoch == 3:
+            raise KeyboardInterrupt
+        return begin(self)
+
+    out, options = tmp_path / "model", earmark.TrainOptions(settings=TINY)
+    monkeypatch.setattr(training._Fitting, "train_dataloader", interrupt)
+    with pytest.raises(earmark.Interrupted, match="holds the last whole epoch: run the same command with --resume"):
+        earmark.train(tones, out, source=SOURCE, options=options)
+    monkeypatch.setattr(training._Fitting, "train_dataloader", begin)
+    assert not out.exists()
+    with pytest.raises(earmark.OutputError, match="holds an interrupted run"):
+        earmark.train(tones, out, source=SOURCE, options=options)
+    with pytest.raises(earmark.OutputError, match="had other data or settings"):
+        earmark.train(tones, out, source=SOURCE, options=earmark.TrainOptions(settings=TINY, seed=5, resume=True))
+    resumed = earmark.train(tones, out, source=SOURCE, options=earmark.TrainOptions(settings=TINY, resume=True))
+    unbroken = weights(trained.path)
+    assert all(np.array_equal(unbroken[k], v) for k, v in weights(resumed.path).items())
+    assert len(training.history(resumed.path)) == 6
+    assert not (tmp_path / "model.partial").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
+def test_ctrl_c_leaves_a_state_to_resume_from_and_says_so(tones: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    command = [
+        sys.executable,
+        "-m",
+        "earmark.cli",
+        "train",
+        str(tones),
+        "--out",
+        str(out),
+        "--group-pattern",
+        r"[^/]+/g\d+_",
+    ]
+    for setting in (*TINY, "epochs=100000"):
+        command += ["--set", setting]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    checkpoint = tmp_path / "model.partial" / training.CHECKPOINT
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "--resume" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert checkpoint.exists() and not out.exists()
+
+
+def test_early_stopping_takes_its_own_part_of_the_training_groups(tones: Path, tmp_path: Path) -> None:
+    settings = (*TINY, "epochs=60", "patience=2", "validation=0.25")
+    result = earmark.train(tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    history = training.history(result.path)
+    assert len(history) < 60
+    assert {"train_loss", "train_accuracy", "valid_loss", "valid_accuracy"} <= set(history[0])
+    data = earmark.load(result.path).spec.provenance["data"]
+    assert data["train"] + data["valid"] + data["test"] == 30
+    assert data["valid"] > 0
+
+
+def test_class_weights_give_every_label_the_same_share() -> None:
+    targets = np.array([0] * 6 + [1] * 2 + [3] * 4)
+    found = training.class_weights(targets, 4).numpy()
+    assert found[2] == 0
+    assert found * np.bincount(targets, minlength=4) == pytest.approx([4, 4, 0, 4])
+    assert found[targets].mean() == pytest.approx(1)
+
+
+def test_small_data_sets_get_more_epochs() -> None:
+    settings = recipe.Recipe(epochs=10, min_steps=1000, batch_size=32)
+    assert training.epochs(settings, 320) == 100
+    assert training.epochs(settings, 32_000) == 10
+
+
+def test_device_and_precision() -> None:
+    assert training.resolve_device("cpu") == "cpu"
+    with pytest.raises(SettingsError, match="--device tpu is not to be had here; choose cpu"):
+        training.resolve_device("tpu")
+    assert training.uses_bf16(recipe.Recipe(precision="bf16"), "cpu")
+    assert not training.uses_bf16(recipe.Recipe(precision="float32"), "cpu")
+    assert training.uses_bf16(recipe.Recipe(), "cpu") == bool(torch.cpu.get_capabilities().get("avx512_bf16"))
