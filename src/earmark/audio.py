@@ -190,7 +190,7 @@ def from_array(samples: NDArray[Any], sr: int, *, wanted: int, channel: int | No
     sr, wanted : int
         Its rate and the wanted one, in Hz.
     channel : int, optional
-        Channel to take; the mean of all by default.
+        Channel to take of several; the mean of all by default.
 
     Returns
     -------
@@ -207,7 +207,7 @@ def from_array(samples: NDArray[Any], sr: int, *, wanted: int, channel: int | No
         raise AudioError("not-audio", name, detail, "pass (time,) or (time, channel) of floats or signed integers")
     scale = 1.0 if samples.dtype.kind == "f" else 1.0 / -float(np.iinfo(samples.dtype).min)
     floats = (samples * scale).astype(np.float32)
-    mono = _checked(_mono(floats[:, None] if floats.ndim == 1 else floats, channel, name), name)
+    mono = _checked(floats if floats.ndim == 1 else _mono(floats, channel, name), name)
     if len(mono) == 0:
         raise AudioError("zero-length", name, "no samples", "pass at least one")
     return resample(mono, sr, wanted)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from conftest import tone, write_tones
+
+from earmark import layouts
+from earmark.dataset import Batches, Features, ingest, survey
+from earmark.errors import DataError
+from earmark.frontend import FrontEndSettings, LogMel
+from earmark.manifest import Manifest
+from earmark.windows import WindowPlan
+
+SETTINGS = FrontEndSettings(fft_seconds=0.032, hop_seconds=0.01, n_mels=32, fmin=50, fmax=4000, floor=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "rates", "wanted"),
+    [
+        ([1.0] * 6 + [3.0] * 4, [16_000] * 10, (16_000, 1.0)),
+        ([0.1] * 10, [8_000] * 10, (8_000, 0.5)),
+        ([30.0] * 3, [96_000] * 3, (32_000, 10.0)),
+        ([1.0, 1.2, 1.4, 1.6, 2.0], [8_000] * 3 + [16_000] * 2, (8_000, pytest.approx(1.92))),
+    ],
+)
+def test_rate_and_window_by_the_data(tmp_path: Path, lengths: list[float], rates: list[int], wanted: tuple[int, float]) -> None:
+    for i, (length, sr) in enumerate(zip(lengths, rates, strict=True)):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "ab"[i % 2] / f"{i}.wav", tone(300, length, sr), sr)
+    assert survey(layouts.find(tmp_path)) == wanted
+
+
+def test_bad_clips_are_left_out_and_the_counts_add_up(tmp_path: Path) -> None:
+    root = write_tones(tmp_path / "tones", clips=4)
+    (root / "low" / "text.wav").write_text("no sound")
+    (root / "low" / "empty.wav").write_bytes(b"")
+    manifest = layouts.find(root)
+    clips = ingest(manifest, sr=8_000)
+    assert len(manifest) == len(clips.manifest) + len(clips.skipped) == 14
+    assert sorted(e.kind for e in clips.skipped) == ["empty", "not-audio"]
+    assert len(clips.decoded) == 12
+
+
+def test_stretches_and_rows_past_the_end(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(300, 2.0), 8_000)
+    rows = pd.DataFrame({"path": ["a.wav"] * 4, "start": [0, 0.5, 1.5, 2.5], "end": [1, 1.5, 2.5, 3], "label": list("xyxy")})
+    clips = ingest(Manifest.of(rows, tmp_path), sr=8_000)
+    assert len(clips.waveform(1)) == 8_000
+    assert np.array_equal(clips.waveform(0)[4_000:], clips.waveform(1)[:4_000])
+    assert [e.kind for e in clips.skipped] == ["range", "range"]
+    assert "the clip from 1.5 s to 2.5 s lies past the recording's end at 2.000 s" in str(clips.skipped[0])
+
+
+def test_nothing_usable(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.wav").write_text("no sound")
+    manifest = layouts.find(tmp_path)
+    with pytest.raises(DataError, match=r"none of its recordings can be used, e\.g\. .*not-audio"):
+        survey(manifest)
+    with pytest.raises(DataError, match="none of its 1 clips can be used"):
+        ingest(manifest, sr=8_000)
+
+
+@pytest.fixture
+def features(tones: Path, tmp_path: Path) -> Features:
+    return Features(LogMel(8_000, SETTINGS), ingest(layouts.find(tones), sr=8_000), WindowPlan(8_000, 4_000, "pad"), tmp_path)
+
+
+def test_features_are_the_front_ends(features: Features, tones: Path) -> None:
+    front_end = LogMel(8_000, SETTINGS)
+    clips = ingest(layouts.find(tones), sr=8_000)
+    frames = front_end.frames(8_000)
+    padded = np.pad(clips.waveform(3), (0, 8_000 - len(clips.waveform(3))))
+    assert torch.equal(features.batch(np.array([3]), frames)[0], front_end.log_mel(torch.from_numpy(padded)[None])[0])
+
+
+def test_statistics(features: Features) -> None:
+    frames = features.batch(np.arange(30), LogMel(8_000, SETTINGS).frames(8_000))[:, 0].transpose(0, 1).flatten(1)
+    mean, deviation = features.statistics()
+    assert torch.allclose(mean, frames.mean(1), atol=1e-4)
+    assert torch.allclose(deviation, frames.std(1, correction=0), atol=1e-4)
+
+
+def test_batches_follow_from_seed_and_epoch(features: Features) -> None:
+    targets = np.arange(30)
+
+    def epoch(seed: int | None, number: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return list(Batches(features, targets, frames=20, batch_size=8, seed=seed, epoch=number))
+
+    for (x, y), (again, same) in zip(epoch(3, 1), epoch(3, 1), strict=True):
+        assert torch.equal(x, again) and torch.equal(y, same)
+        assert x.shape == (len(y), 1, 32, 20)
+    orders = [torch.cat([y for _, y in epoch(s, e)]).tolist() for s, e in ((3, 1), (3, 2), (4, 1))]
+    assert all(sorted(order) == list(range(30)) for order in orders)
+    assert orders[0] != orders[1] and orders[0] != orders[2]
+    assert torch.cat([y for _, y in epoch(None, 0)]).tolist() == list(range(30))

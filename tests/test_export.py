@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from conftest import tone
+from safetensors.torch import load_file
+
+import earmark
+from earmark import bundle, export
+from earmark.classifier import Classifier
+from earmark.errors import EarmarkError
+
+
+@pytest.fixture(scope="module")
+def both(trained: earmark.Result) -> tuple[Classifier, earmark.Model]:
+    model = earmark.load(trained.path)
+    classifier = Classifier(model.spec)
+    classifier.load_state_dict(load_file(trained.path / "model.safetensors"))
+    return classifier.eval(), model
+
+
+@pytest.mark.parametrize("batch", [1, 16])
+@pytest.mark.parametrize("seconds", [0.6, 1.7])
+def test_torch_equals_onnx(both: tuple[Classifier, earmark.Model], batch: int, seconds: float) -> None:
+    classifier, model = both
+    waveforms = np.stack([tone(200 * (i + 1), seconds, seed=i) for i in range(batch)])
+    with torch.inference_mode():
+        logits, embedding = classifier(torch.from_numpy(waveforms))
+    found = model.logits(waveforms)
+    assert np.abs(found[0] - logits.numpy()).max() < 1e-4
+    assert np.abs(found[1] - embedding.numpy()).max() < 1e-4
+    assert export.largest_difference(classifier, model, list(waveforms)) < 1e-5
+
+
+def test_silence_too(both: tuple[Classifier, earmark.Model]) -> None:
+    assert export.largest_difference(*both, [np.zeros(8000, np.float32)]) < 1e-5
+
+
+def test_a_difference_is_refused(both: tuple[Classifier, earmark.Model]) -> None:
+    classifier, model = both
+    weight = classifier.head.bias
+    with torch.no_grad():
+        weight[0] += 1
+    try:
+        with pytest.raises(EarmarkError, match=r"differ from torch's by .* nothing was published"):
+            export.verify(classifier, model, [tone(1200, 0.6)])
+    finally:
+        with torch.no_grad():
+            weight[0] -= 1
+
+
+def test_description_is_in_the_metadata(trained: earmark.Result) -> None:
+    import json
+
+    properties = {p.key: p.value for p in onnx.load(trained.path / "model.onnx").metadata_props}
+    data = json.loads(properties["earmark"])
+    assert tuple(data["labels"]) == bundle.read(trained.path).spec.labels
+
+
+def test_plain_network_exports(tones: Path, tmp_path: Path) -> None:
+    from conftest import TINY
+
+    options = earmark.TrainOptions(settings=(*TINY, "network=plain", "epochs=2"))
+    result = earmark.train(tones, tmp_path / "plain", options=options)
+    assert earmark.load(result.path).predict(tone(300), sr=8000).label in ("high", "low", "noise")

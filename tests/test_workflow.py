@@ -1,0 +1,212 @@
+"""The whole loop from Python, with what can be wrong about data and outputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from conftest import TINY, tone
+from sklearn import metrics
+
+import earmark
+
+GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
+OPTIONS = earmark.TrainOptions(settings=TINY)
+QUICK = earmark.TrainOptions(settings=(*TINY, "epochs=1"))
+
+
+def test_training_learns_and_reports_what_it_tested(trained: earmark.Result) -> None:
+    table = pd.read_csv(trained.path / "predictions.csv")
+    assert len(table) == trained.metrics["n"] == 6
+    assert trained.metrics["accuracy"] == metrics.accuracy_score(table["label"], table["predicted"]) > 0.5
+    assert np.allclose(table[["score_high", "score_low", "score_noise"]].sum(axis=1), 1, atol=1e-4)
+    page = (trained.path / "report.html").read_text()
+    assert "Confusion matrix" in page and "Learning curves" in page and "http" not in page
+    card = (trained.path / "README.md").read_text()
+    assert "24 trained, 0 validated, 6 tested, 0 left out" in card
+
+
+def test_nothing_of_the_test_part_was_trained_on(trained: earmark.Result, tones: Path) -> None:
+    from earmark.cache import content_hash
+
+    table = pd.read_csv(trained.path / "predictions.csv")
+    seen = set(earmark.load(trained.path).spec.provenance["trained_on"])
+    assert not seen & {content_hash(tones / p) for p in table["path"]}
+    tested = set(table["group"])
+    every = GROUPS.read(tones).table
+    trained_on = every[~every["path"].isin(table["path"])]
+    assert not tested & set(trained_on["group"])
+
+
+def test_evaluate_takes_the_unseen_clips(trained: earmark.Result, tones: Path) -> None:
+    found = earmark.evaluate(trained.path, tones)
+    assert (found["n"], found["trained_on"]) == (6, 24)
+    for key in ("accuracy", "precision", "recall", "f1", "confusion", "labels", "per_class"):
+        assert found[key] == trained.metrics[key]
+    assert found["loss"] == pytest.approx(trained.metrics["loss"], abs=1e-6)
+    everything = earmark.evaluate(trained.path, tones, split="all")
+    assert everything["n"] == 30
+    assert "24 of the clips were trained on" in everything["notes"][0]
+    with pytest.raises(earmark.DataError, match="--split is 'train'"):
+        earmark.evaluate(trained.path, tones, split="train")
+
+
+def test_evaluate_on_other_data(trained: earmark.Result, make_tones: Callable[..., Path], tmp_path: Path) -> None:
+    root = make_tones(sr=16_000, clips=2, seconds=1.5)
+    (root / "hiss").mkdir()
+    soundfile.write(root / "hiss" / "x.wav", tone(100, 0.5), 8_000)
+    (root / "low" / "bad.wav").write_text("no sound")
+    found = earmark.evaluate(trained.path, root, out=tmp_path / "report")
+    assert found["n"] == 7
+    assert found["labels"] == ["high", "low", "noise", "hiss"]
+    assert found["per_class"]["hiss"]["recall"] == 0
+    assert found["notes"] == ["labels that the model does not know, counted as wrong: hiss"]
+    assert found["skipped"][0]["path"].endswith("bad.wav")
+    assert {p.name for p in (tmp_path / "report").iterdir()} == {"metrics.json", "predictions.csv", "report.html"}
+
+
+def test_evaluate_on_nothing_but_training_clips(trained: earmark.Result, tones: Path, tmp_path: Path) -> None:
+    tested = set(pd.read_csv(trained.path / "predictions.csv")["path"])
+    root = Path(shutil.copytree(tones, tmp_path / "tones"))
+    for path in tested:
+        (root / path).unlink()
+    with pytest.raises(earmark.DataError, match="was trained on all of its 24 clips; pass --split all"):
+        earmark.evaluate(trained.path, root)
+
+
+def test_crossval_pools_one_model_per_fold(tones: Path, tmp_path: Path) -> None:
+    found = earmark.crossval(tones, tmp_path / "cv", folds=2, source=GROUPS, options=QUICK)
+    table = pd.read_csv(tmp_path / "cv" / "predictions.csv")
+    assert found["n"] == len(table) == 30
+    assert table["path"].is_unique
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(table["label"], table["predicted"]))
+    assert [f["name"] for f in found["folds"]] == ["fold 1 of 2", "fold 2 of 2"]
+    assert found["mean"]["accuracy"] == pytest.approx(np.mean([f["accuracy"] for f in found["folds"]]))
+    assert json.loads((tmp_path / "cv" / "crossval.json").read_text())["n"] == 30
+    for fold in ("fold-1", "fold-2"):
+        assert earmark.load(tmp_path / "cv" / fold).labels == ("high", "low", "noise")
+
+
+def test_crossval_goes_on_where_it_was_interrupted(tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from earmark import training
+
+    fit, calls = training.fit, []
+
+    def second_fails(*arguments: object, **settings: object) -> int:
+        calls.append(1)
+        if len(calls) == 2:
+            raise earmark.Interrupted("interrupted")
+        return fit(*arguments, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "fit", second_fails)
+    with pytest.raises(earmark.Interrupted):
+        earmark.crossval(tones, tmp_path / "cv", folds=2, source=GROUPS, options=QUICK)
+    resumed = earmark.TrainOptions(settings=QUICK.settings, resume=True)
+    assert earmark.crossval(tones, tmp_path / "cv", folds=2, source=GROUPS, options=resumed)["n"] == 30
+    assert len(calls) == 3
+
+
+def test_train_on_everything_claims_nothing(tones: Path, tmp_path: Path) -> None:
+    result = earmark.train(tones, tmp_path / "model", test_fold="none", options=QUICK)
+    assert result.metrics == {}
+    assert not (result.path / "predictions.csv").exists()
+    assert "no accuracy is claimed" in (result.path / "report.html").read_text()
+    assert "no accuracy is claimed" in (result.path / "README.md").read_text()
+
+
+def test_bad_files_are_left_out_named_and_recorded(make_tones: Callable[..., Path], tmp_path: Path) -> None:
+    root = make_tones()
+    samples = tone(300, 0.6)
+    samples[5] = np.nan
+    soundfile.write(root / "low" / "nan.wav", samples, 8_000, subtype="FLOAT")
+    whole = (root / "low" / "g0_0.wav").read_bytes()
+    (root / "low" / "truncated.wav").write_bytes(whole[:2000])
+    (root / "low" / "empty.wav").write_bytes(b"")
+    (root / "low" / "text.wav").write_text("text")
+    soundfile.write(root / "low" / "silent ü.wav", np.zeros(4_800), 8_000)
+    soundfile.write(root / "low" / "shorter than a frame.wav", tone(300, 0.001), 8_000)
+    result = earmark.train(root, tmp_path / "model", options=QUICK)
+    assert len(result.skipped) == 4
+    kinds = {line.split(": ")[1] for line in result.skipped}
+    assert kinds == {"non-finite", "truncated", "empty", "not-audio"}
+    recorded = earmark.load(result.path).spec.provenance["data"]
+    assert (recorded["clips"], len(recorded["skipped"])) == (32, 4)
+
+
+def test_table_with_a_row_past_the_end(make_tones: Callable[..., Path], tmp_path: Path) -> None:
+    root = make_tones()
+    rows = "".join(f"{label}/g{i // 2}_{i}.wav,{label},0,0.5\n" for label in ("high", "low") for i in range(10))
+    (root / "clips.csv").write_text(f"path,label,start,end\n{rows}low/g0_0.wav,low,0.1,9\n")
+    result = earmark.train(root / "clips.csv", tmp_path / "model", options=QUICK)
+    assert len(result.skipped) == 1
+    assert "the clip from 0.1 s to 9 s lies past the recording's end at 0.600 s" in result.skipped[0]
+
+
+def test_one_class_and_a_class_with_one_clip(make_tones: Callable[..., Path], tmp_path: Path) -> None:
+    root = make_tones()
+    with pytest.raises(earmark.DataError, match="has one label only, 'low'"):
+        earmark.train(root, tmp_path / "one", source=earmark.DataOptions(include=["low"]), options=QUICK)
+    (root / "rare").mkdir()
+    shutil.copy(root / "low" / "g0_0.wav", root / "rare" / "x.wav")
+    result = earmark.train(root, tmp_path / "model", options=QUICK)
+    assert earmark.load(result.path).labels == ("high", "low", "noise", "rare")
+
+
+def test_outputs_are_never_lost(trained: earmark.Result, tones: Path, tmp_path: Path) -> None:
+    with pytest.raises(earmark.OutputError, match="exists already; choose another path, or pass --overwrite"):
+        earmark.train(tones, trained.path, options=QUICK)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(earmark.OutputError, match="exists already"):
+        earmark.train(tones, tmp_path / "file", options=QUICK)
+    with pytest.raises(earmark.OutputError, match="cannot be made"):
+        earmark.train(tones, tmp_path / "file" / "model", options=QUICK)
+    first = earmark.train(tones, tmp_path / "model", options=QUICK)
+    again = earmark.TrainOptions(settings=QUICK.settings, overwrite=True)
+    assert earmark.train(tones, tmp_path / "model", options=again).path == first.path
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "model"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (earmark.TrainOptions(recipe="slow"), "unknown recipe 'slow'"),
+        (earmark.TrainOptions(settings=["network=vgg"]), "unknown network 'vgg'"),
+        (earmark.TrainOptions(settings=["fmax=9000"]), "fmax is 9000 Hz; at a rate of 8000 Hz"),
+        (earmark.TrainOptions(settings=TINY, device="tpu"), "--device tpu"),
+    ],
+)
+def test_wrong_settings_leave_nothing_behind(
+    tones: Path, tmp_path: Path, options: earmark.TrainOptions, message: str
+) -> None:
+    with pytest.raises(earmark.SettingsError, match=message):
+        earmark.train(tones, tmp_path / "model", options=options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_folder(make_tones: Callable[..., Path], tmp_path: Path) -> None:
+    root = make_tones()
+    (root / "low").chmod(0)
+    with pytest.raises(earmark.DataError, match="cannot be read"):
+        earmark.train(root, tmp_path / "model", options=QUICK)
+
+
+def test_one_channel(tmp_path: Path) -> None:
+    for label, frequency in (("a", 300), ("b", 2000)):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for i in range(5):
+            other = tone(1000, 0.6, seed=i)
+            stereo = np.stack([other, tone(frequency, 0.6, seed=i)], axis=1)
+            soundfile.write(tmp_path / "data" / label / f"{i}.wav", stereo, 8_000)
+    options = earmark.TrainOptions(settings=(*TINY, "epochs=8"), channel=1)
+    model = earmark.load(earmark.train(tmp_path / "data", tmp_path / "model", options=options).path)
+    assert model.spec.channel == 1
+    stereo = np.stack([tone(2000, 0.6), tone(300, 0.6)], axis=1)
+    assert model.predict(stereo, sr=8_000).scores == model.predict(stereo[:, 1], sr=8_000).scores
