@@ -24,6 +24,7 @@ def test_same_generator_same_draws(x: torch.Tensor) -> None:
     for call in (
         lambda r: augment.roll(x, 1.0, r),
         lambda r: augment.gain(x, 6.0, FLOOR, r),
+        lambda r: augment.stretch(x, 0.2, 0.1, r),
         lambda r: augment.mixup(x, torch.eye(6), 0.3, r)[0],
         lambda r: augment.spec_augment(x, time_masks=2, time_mask=0.3, frequency_masks=2, frequency_mask=0.3, rng=r),
     ):
@@ -46,6 +47,20 @@ def test_gain_adds_the_same_to_a_whole_clip(x: torch.Tensor) -> None:
     assert len(set(difference[:, 0].tolist())) == 6
     silence = torch.full_like(x, math.log(FLOOR))
     assert augment.gain(silence, 6.0, FLOOR, rng()).min() == pytest.approx(math.log(FLOOR))
+
+
+def test_stretch_moves_a_tone_and_an_event(x: torch.Tensor) -> None:
+    assert torch.allclose(augment.stretch(x, 0.0, 0.0, rng()), x, atol=1e-5)
+    picture = torch.zeros(64, 1, 16, 40)
+    picture[:, :, 8] = 1
+    warped = augment.stretch(picture, 0.0, 0.25, rng())[:, 0, :, 0]
+    rows = (warped * torch.arange(16)).sum(1) / warped.sum(1)
+    # A band at 8.5 of 16 edges from the low end goes to 8.5 / factor.
+    assert rows.min() == pytest.approx(8.5 / 1.25 - 0.5, abs=0.3) and rows.max() == pytest.approx(
+        8.5 * 1.25 - 0.5, abs=0.3
+    )
+    stretched = augment.stretch(picture, 0.25, 0.0, rng())
+    assert torch.allclose(stretched, picture, atol=1e-5)
 
 
 def test_mixup_adds_powers_and_targets_alike(x: torch.Tensor) -> None:

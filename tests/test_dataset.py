@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
-from conftest import tone, write_tones
 
+from conftest import tone, write_tones
 from earmark import layouts
 from earmark.dataset import Batches, Features, ingest, survey
 from earmark.errors import DataError
@@ -28,7 +28,9 @@ SETTINGS = FrontEndSettings(fft_seconds=0.032, hop_seconds=0.01, n_mels=32, fmin
         ([1.0, 1.2, 1.4, 1.6, 2.0], [8_000] * 3 + [16_000] * 2, (8_000, pytest.approx(1.92))),
     ],
 )
-def test_rate_and_window_by_the_data(tmp_path: Path, lengths: list[float], rates: list[int], wanted: tuple[int, float]) -> None:
+def test_rate_and_window_by_the_data(
+    tmp_path: Path, lengths: list[float], rates: list[int], wanted: tuple[int, float]
+) -> None:
     for i, (length, sr) in enumerate(zip(lengths, rates, strict=True)):
         (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
         soundfile.write(tmp_path / "ab"[i % 2] / f"{i}.wav", tone(300, length, sr), sr)
@@ -48,7 +50,9 @@ def test_bad_clips_are_left_out_and_the_counts_add_up(tmp_path: Path) -> None:
 
 def test_stretches_and_rows_past_the_end(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(300, 2.0), 8_000)
-    rows = pd.DataFrame({"path": ["a.wav"] * 4, "start": [0, 0.5, 1.5, 2.5], "end": [1, 1.5, 2.5, 3], "label": list("xyxy")})
+    rows = pd.DataFrame(
+        {"path": ["a.wav"] * 4, "start": [0, 0.5, 1.5, 2.5], "end": [1, 1.5, 2.5, 3], "label": list("xyxy")}
+    )
     clips = ingest(Manifest.of(rows, tmp_path), sr=8_000)
     assert len(clips.waveform(1)) == 8_000
     assert np.array_equal(clips.waveform(0)[4_000:], clips.waveform(1)[:4_000])
@@ -68,7 +72,9 @@ def test_nothing_usable(tmp_path: Path) -> None:
 
 @pytest.fixture
 def features(tones: Path, tmp_path: Path) -> Features:
-    return Features(LogMel(8_000, SETTINGS), ingest(layouts.find(tones), sr=8_000), WindowPlan(8_000, 4_000, "pad"), tmp_path)
+    return Features(
+        LogMel(8_000, SETTINGS), ingest(layouts.find(tones), sr=8_000), WindowPlan(8_000, 4_000, "pad"), tmp_path
+    )
 
 
 def test_features_are_the_front_ends(features: Features, tones: Path) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import tone
 from safetensors.torch import load_file
 
 import earmark
+from conftest import tone
 from earmark import bundle, export
 from earmark.classifier import Classifier
 from earmark.errors import EarmarkError

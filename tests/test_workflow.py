@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from conftest import TINY, tone
 from sklearn import metrics
 
 import earmark
+from conftest import TINY, tone
 
 GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
 OPTIONS = earmark.TrainOptions(settings=TINY)
@@ -94,7 +94,9 @@ def test_crossval_pools_one_model_per_fold(tones: Path, tmp_path: Path) -> None:
         assert earmark.load(tmp_path / "cv" / fold).labels == ("high", "low", "noise")
 
 
-def test_crossval_goes_on_where_it_was_interrupted(tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crossval_goes_on_where_it_was_interrupted(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from earmark import training
 
     fit, calls = training.fit, []

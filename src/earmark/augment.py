@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def roll(x: Tensor, largest: float, rng: np.random.Generator) -> Tensor:
@@ -26,6 +27,21 @@ def gain(x: Tensor, largest_db: float, floor: float, rng: np.random.Generator) -
     """Change each clip's level by up to ``largest_db`` either way; ``x`` is log power, ``floor`` the power at its bottom."""
     db = (_uniform(x.shape[0], rng, x) * 2 - 1) * largest_db
     return (x + (db * (math.log(10) / 10))[:, None, None, None]).clamp(min=math.log(floor))
+
+
+def stretch(x: Tensor, time: float, frequency: float, rng: np.random.Generator) -> Tensor:
+    """Play each clip slower or faster by a factor of up to ``1 + time``, and warp its mel axis by up to ``1 + frequency``.
+
+    One bilinear resampling of the picture; what lies beyond its edges repeats them.
+    """
+    factors = [torch.exp((_uniform(x.shape[0], rng, x) * 2 - 1) * math.log1p(largest)) for largest in (time, frequency)]
+    grid = torch.zeros(x.shape[0], 2, 3, device=x.device)
+    grid[:, 0, 0], grid[:, 1, 1] = factors
+    # The time axis is scaled about a random point, the mel axis about its low end, where warping leaves little to move.
+    grid[:, 0, 2] = (1 - factors[0]) * (_uniform(x.shape[0], rng, x) * 2 - 1)
+    grid[:, 1, 2] = factors[1] - 1
+    places = F.affine_grid(grid, list(x.shape), align_corners=False)
+    return F.grid_sample(x, places, padding_mode="border", align_corners=False)
 
 
 def mixup(x: Tensor, targets: Tensor, alpha: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -66,6 +66,8 @@ class Recipe:
     # Augmentation
     mixup: float = _setting(0.3, "alpha of the Beta distribution of mixup; 0: off", 0, 10)
     roll: float = _setting(1.0, "largest shift in time as a share of the input", 0, 1)
+    time_stretch: float = _setting(0.2, "largest change of tempo; 0.2 means a factor of 1.2 either way", 0, 1)
+    mel_warp: float = _setting(0.1, "largest warp of the mel axis, as time_stretch", 0, 1)
     gain_db: float = _setting(6.0, "largest change of level in dB, either way", 0, 60)
     time_masks: int = _setting(2, "SpecAugment: number of stretches of time blanked", 0, 20)
     time_mask: float = _setting(0.1, "SpecAugment: longest such stretch as a share of the input", 0, 1)

@@ -247,6 +247,8 @@ class _Fitting(lightning.LightningModule):
         front_end = self.classifier.front_end
         if recipe.roll:
             x = augment.roll(x, recipe.roll, rng)
+        if recipe.time_stretch or recipe.mel_warp:
+            x = augment.stretch(x, recipe.time_stretch, recipe.mel_warp, rng)
         if recipe.gain_db:
             x = augment.gain(x, recipe.gain_db, front_end.floor, rng)
         if recipe.mixup:

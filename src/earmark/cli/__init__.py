@@ -6,6 +6,7 @@ Each verb has a file of its own, which imports what it needs inside the command,
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
 
@@ -33,7 +34,7 @@ def main() -> None:
         app([a for a in arguments if a != "--debug"])
     except EarmarkError as error:
         if debug:
-            raise
+            traceback.print_exc()
         print(f"earmark: {error}", file=sys.stderr)
         sys.exit(130 if isinstance(error, Interrupted) else 2)
     except BrokenPipeError:

@@ -1,0 +1,49 @@
+"""The README's code runs, and what it points to exists."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conftest import TINY, write_tones
+from earmark import recipe
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_python_examples_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load = recipe.load
+    write_tones(tmp_path / "recordings")
+    shutil.copy(tmp_path / "recordings" / "low" / "g0_0.wav", tmp_path / "new_recording.wav")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(recipe, "load", lambda name, _: load(name, TINY))
+    examples = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert examples
+    for code in examples:
+        exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("low ")
+
+
+def test_commands_exist() -> None:
+    from typer.main import get_command
+
+    from earmark.cli import app
+
+    verbs = get_command(app).commands  # type: ignore[attr-defined]
+    for verb, rest in re.findall(
+        r"earmark (\w+)([^\n`]*)", "\n".join(re.findall(r"```\n(.*?)```|`([^`\n]+)`", README)[0])
+    ):
+        assert verb in verbs
+        for option in re.findall(r"--[\w-]+", rest):
+            assert option in {o for p in verbs[verb].params for o in p.opts}
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
