@@ -68,9 +68,8 @@ def main() -> None:
             seconds = time.monotonic() - begin
             accuracy = json.loads(shown.stdout)["accuracy"]
         points, share = 100 * (accuracy - theirs["accuracy"]), seconds / their_seconds
-        print(
-            f"| earmark {chosen.recipe}, seed {seed} | {100 * accuracy:.1f} % | {seconds:.0f} s | {points:+.1f} points, {share:.2f} of the time |"
-        )
+        compared = f"{points:+.1f} points, {share:.2f} of the time"
+        print(f"| earmark {chosen.recipe}, seed {seed} | {100 * accuracy:.1f} % | {seconds:.0f} s | {compared} |")
 
 
 if __name__ == "__main__":

@@ -181,6 +181,10 @@ class Features:
     def __len__(self) -> int:
         return len(self._starts)
 
+    def close(self) -> None:
+        """Let go of the file, so that it can be removed on every platform."""
+        del self._frames
+
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation of each band over all clips, each of shape (n_mels,)."""
         total = np.zeros((2, self._frames.shape[1]))

@@ -53,7 +53,7 @@ def fit(
     classifier : Classifier
         Its front end's statistics are set already.
     train, valid : tuple of Features and ndarray of int64, shape (clip,)
-        Spectrograms and numbers of labels; ``valid`` is needed by early stopping and used by nothing else.
+        Spectrograms and numbers of labels; ``valid`` draws its curves and, if the recipe has patience, stops training.
     recipe : Recipe
     window_frames : int
         Frames of the model's window.
@@ -80,7 +80,7 @@ def fit(
         dirpath=folder, filename=CHECKPOINT.removesuffix(".ckpt"), enable_version_counter=False
     )
     watchers: list[Any] = [_History(folder / "logs" / _HISTORY), saved, _ProgressBar()]
-    if valid is not None:
+    if valid is not None and recipe.patience:
         watchers += [
             callbacks.ModelCheckpoint(
                 dirpath=folder, filename="best", monitor="valid_loss", enable_version_counter=False
@@ -104,7 +104,7 @@ def fit(
             enable_model_summary=False,
         )
         _run(trainer, module, str(folder / CHECKPOINT) if resume else None)
-        if valid is not None:
+        if valid is not None and recipe.patience:
             best = torch.load(folder / _BEST, weights_only=True)
             module.load_state_dict(best["state_dict"])
     _lay_out(classifier.to("cpu"), torch.contiguous_format).eval()

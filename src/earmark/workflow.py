@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips, Features, ingest, survey
 from earmark.errors import DataError, Interrupted
-from earmark.files import claim_output, make_folder, partial, publish_folder, work_folder, write_text
+from earmark.files import atomic_folder, claim_output, make_folder, partial, publish_folder, work_folder, write_text
 from earmark.frontend import hop_length
 from earmark.manifest import Manifest
 from earmark.model import Model, load
@@ -91,21 +92,14 @@ def train(
     EarmarkError
         Of the kind that says what is wrong; nothing is at ``out`` then.
     """
-    source, options = source or DataOptions(), options or TrainOptions()
+    options = options or TrainOptions()
+
+    def split(manifest: Manifest) -> list[Split]:
+        return [splits.holdout(manifest, test_fold=test_fold, folds=folds, seed=options.seed)]
+
     target = claim_output(out, overwrite=options.overwrite)
-    chosen = recipe.load(options.recipe, options.settings)
-    manifest = source.read(data)
-    split_arguments = {"test_fold": test_fold, "folds": folds, "seed": options.seed}
-    _check_labels(manifest)
-    splits.holdout(manifest, **split_arguments)  # type: ignore[arg-type]
-    spec = make_spec(manifest, chosen, channel=options.channel)
-    clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel)
-    _check_labels(clips.manifest)
-    split = splits.holdout(clips.manifest, **split_arguments)  # type: ignore[arg-type]
-    if chosen.patience:
-        split = splits.with_validation(clips.manifest, split, share=chosen.validation, seed=options.seed)
-    spec = dataclasses.replace(spec, labels=tuple(clips.manifest.labels))
-    return _train_split(Job(clips, split, chosen, spec, options), target)
+    (job,) = _jobs(data, source, options, split)
+    return _train_split(job, target)
 
 
 def crossval(
@@ -132,53 +126,23 @@ def crossval(
     dict
         Pooled metrics, with ``folds`` and their ``mean`` and ``std``, and ``skipped``.
     """
-    source, options = source or DataOptions(), options or TrainOptions()
+    options = options or TrainOptions()
     target = claim_output(out, overwrite=options.overwrite)
-    chosen = recipe.load(options.recipe, options.settings)
-    manifest = source.read(data)
-    _check_labels(manifest)
-    splits.crossval_folds(manifest, folds=folds, seed=options.seed)
-    spec = make_spec(manifest, chosen, channel=options.channel)
-    clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel)
-    _check_labels(clips.manifest)
-    identity = provenance.identity(clips, "crossval", chosen, options.seed)
+    jobs = _jobs(data, source, options, lambda m: splits.crossval_folds(m, folds=folds, seed=options.seed))
+    identity = provenance.identity(jobs[0].clips, "crossval", jobs[0].recipe, options.seed)
     work = work_folder(target, identity, resume=options.resume, overwrite=options.overwrite)
-    labels = clips.manifest.labels
-    spec = dataclasses.replace(spec, labels=tuple(labels))
-    found, tables = [], []
-    made = splits.crossval_folds(clips.manifest, folds=folds, seed=options.seed)
-    for number, split in enumerate(made, start=1):
-        place = work / split.name.split(" of ")[0].replace(" ", "-")
-        log.info("— %s (%d of %d)", split.name, number, len(made))
-        if not (options.resume and place.exists()):
-            if chosen.patience:
-                split = splits.with_validation(clips.manifest, split, share=chosen.validation, seed=options.seed)
-            fold_options = dataclasses.replace(options, resume=options.resume and partial(place).exists())
-            _train_split(Job(clips, split, chosen, spec, fold_options), place)
-        metrics = load(place).spec.metrics
-        tables.append(pd.read_csv(place / PREDICTIONS, dtype={"label": str, "predicted": str}))
-        found.append(
-            {"name": split.name, **{k: metrics[k] for k in ("n", "accuracy", "precision", "recall", "f1", "loss")}}
-        )
-    pooled = pd.concat(tables, ignore_index=True)
-    targets = pooled["label"].map({x: i for i, x in enumerate(labels)}).to_numpy(np.int64)
-    scores = pooled[[f"score_{x}" for x in labels]].to_numpy(np.float32)
-    mean, deviation = evaluation.over_folds(found)
-    summary = {
-        **evaluation.measure(scores, targets, labels), "folds": found, "mean": mean, "std": deviation,
-        "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped],
-    }  # fmt: skip
-    notes = sorted({note for split in made for note in split.notes})
-    provenance.write_table(pooled, work / PREDICTIONS)
-    write_text(work / CROSSVAL, json.dumps({**summary, "notes": notes}, indent=1, ensure_ascii=False) + "\n")
-    facts = {
-        **provenance.facts(clips.manifest, spec, options),
-        "protocol": f"{len(made)} folds, each tested by a model that did not train on it",
-    }
-    write_text(
-        work / REPORT,
-        report.page("Earmark cross-validation", summary, facts=facts, notes=notes, skipped=clips.reasons, folds=found),
-    )
+    places = [work / job.split.name.split(" of ")[0].replace(" ", "-") for job in jobs]
+    try:
+        for number, (job, place) in enumerate(zip(jobs, places, strict=True), start=1):
+            log.info("— %s (%d of %d)", job.split.name, number, len(jobs))
+            if not (options.resume and place.exists()):
+                again = dataclasses.replace(options, resume=options.resume and partial(place).exists())
+                _train_split(dataclasses.replace(job, options=again), place)
+    except BaseException:
+        if not any(place.exists() or partial(place).exists() for place in places):
+            shutil.rmtree(work)
+        raise
+    summary = _pooled(jobs, places, work)
     (work / "run.json").unlink()
     publish_folder(work, target)
     return summary
@@ -238,14 +202,12 @@ def evaluate(
     metrics["trained_on"] = int((~fresh).sum())
     metrics["notes"] = notes
     if target is not None:
-        work = make_folder(partial(target))
-        provenance.write_table(provenance.predictions(clips.manifest, scores, loaded.labels), work / PREDICTIONS)
-        write_text(work / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
         facts = {"model": model, "data": manifest.root, "layout": manifest.layout, "clips": len(manifest)}
-        write_text(
-            work / REPORT, report.page("Earmark evaluation", metrics, facts=facts, notes=notes, skipped=clips.reasons)
-        )
-        publish_folder(work, target)
+        page = report.page("Earmark evaluation", metrics, facts=facts, notes=notes, skipped=clips.reasons)
+        with atomic_folder(target) as folder:
+            provenance.write_table(provenance.predictions(clips.manifest, scores, loaded.labels), folder / PREDICTIONS)
+            write_text(folder / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
+            write_text(folder / REPORT, page)
     return metrics
 
 
@@ -276,6 +238,56 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
     )
 
 
+def _jobs(
+    data: str | os.PathLike[str],
+    source: DataOptions | None,
+    options: TrainOptions,
+    split: Callable[[Manifest], list[Split]],
+) -> list[Job]:
+    """Read, check and decode the data once, and settle what is trained on which clips."""
+    chosen = recipe.load(options.recipe, options.settings)
+    manifest = (source or DataOptions()).read(data)
+    _check_labels(manifest)
+    split(manifest)  # what is wrong with it is better said before everything is decoded
+    spec = make_spec(manifest, chosen, channel=options.channel)
+    clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel)
+    _check_labels(clips.manifest)
+    spec = dataclasses.replace(spec, labels=tuple(clips.manifest.labels))
+    made = split(clips.manifest)
+    if chosen.patience:
+        share, seed = chosen.validation, options.seed
+        made = [splits.with_validation(clips.manifest, one, share=share, seed=seed) for one in made]
+    return [Job(clips, one, chosen, spec, options) for one in made]
+
+
+def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]:
+    """What all folds say together, from their bundles; written into ``folder``."""
+    clips, spec, options = jobs[0].clips, jobs[0].spec, jobs[0].options
+    keys = ("n", "accuracy", "precision", "recall", "f1", "loss")
+    measured = [load(place).spec.metrics for place in places]
+    found = [{"name": j.split.name, **{k: m[k] for k in keys}} for j, m in zip(jobs, measured, strict=True)]
+    pooled = pd.concat(
+        [pd.read_csv(p / PREDICTIONS, dtype={"label": str}, keep_default_na=False) for p in places], ignore_index=True
+    )
+    targets = pooled["label"].map({label: i for i, label in enumerate(spec.labels)}).to_numpy(np.int64)
+    scores = pooled[[f"score_{label}" for label in spec.labels]].to_numpy(np.float32)
+    mean, deviation = evaluation.over_folds(found)
+    notes = sorted({note for job in jobs for note in job.split.notes})
+    summary = {
+        **evaluation.measure(scores, targets, spec.labels), "folds": found, "mean": mean, "std": deviation,
+        "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped], "notes": notes,
+    }  # fmt: skip
+    protocol = f"{len(jobs)} folds, each tested by a model that did not train on it"
+    facts = {**provenance.facts(clips.manifest, spec, options), "protocol": protocol}
+    page = report.page(
+        "Earmark cross-validation", summary, facts=facts, notes=notes, skipped=clips.reasons, folds=found
+    )
+    provenance.write_table(pooled, folder / PREDICTIONS)
+    write_text(folder / CROSSVAL, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / REPORT, page)
+    return summary
+
+
 def _train_split(job: Job, target: Path) -> Result:
     """Train on one split and publish the bundle."""
     torch.manual_seed(job.options.seed)
@@ -301,8 +313,8 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
     targets = job.clips.manifest.targets(job.spec.labels)
     parts = {}
     for name, rows in (("train", job.split.train), ("valid", job.split.valid)):
-        folder = make_folder(work / f"features-{name}")
-        if len(rows) and (name == "train" or job.recipe.patience):
+        if len(rows):
+            folder = make_folder(work / f"features-{name}")
             parts[name] = Features(front_end, job.clips.take(rows), job.spec.plan, folder), targets[rows]
     front_end.set_statistics(*parts["train"][0].statistics())
     frames = front_end.frames(job.spec.plan.window)
@@ -323,8 +335,9 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
             kept = "no epoch was finished, so that nothing is kept"
         raise Interrupted(f"interrupted; {kept}") from error
     finally:
-        for name in ("train", "valid"):
-            shutil.rmtree(work / f"features-{name}", ignore_errors=True)
+        for name, (features, _) in parts.items():
+            features.close()
+            shutil.rmtree(work / f"features-{name}")
 
 
 def _finish(job: Job, classifier: Classifier, epochs: int, work: Path, folder: Path) -> dict[str, Any]:
