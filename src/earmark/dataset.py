@@ -199,7 +199,8 @@ class Features:
         room = self._ends[rows] - self._starts[rows] - frames
         offset = np.zeros(len(rows), np.int64) if rng is None else rng.integers(0, room + 1)
         first = self._starts[rows] + offset
-        return torch.from_numpy(np.stack([self._frames[a : a + frames].T for a in first]))[:, None]
+        rows_of_frames = torch.from_numpy(np.stack([self._frames[a : a + frames] for a in first]))
+        return rows_of_frames.transpose(1, 2).contiguous()[:, None]
 
 
 class Batches:

@@ -30,22 +30,18 @@ def write_model(classifier: Classifier, spec: BundleSpec, folder: Path) -> None:
     """Write ``model.onnx`` (batch and time dynamic, the description in its metadata) and ``model.safetensors``."""
     classifier.eval()
     save_file({k: v.contiguous() for k, v in classifier.state_dict().items()}, folder / WEIGHTS)
-    example = torch.zeros(2, spec.plan.window)
-    batch, time = torch.export.Dim("batch"), torch.export.Dim("time", min=spec.plan.window // 2 + 1)
+    # Traced with more frames than any network here folds into one, which torch.export would take for a constant; the graph
+    # itself takes any length.
+    shortest = classifier.front_end.n_fft + 64 * classifier.front_end.hop_length
+    example = torch.zeros(2, max(2 * shortest, spec.plan.window))
+    batch, time = torch.export.Dim("batch"), torch.export.Dim("time", min=shortest)
     with warnings.catch_warnings(), _silent("torch.onnx"):
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module="torch")
-        program = torch.onnx.export(
-            classifier,
-            (example,),
-            dynamo=True,
-            opset_version=_OPSET,
-            input_names=["waveform"],
-            output_names=["logits", "embedding"],
-            dynamic_shapes={"waveforms": {0: batch, 1: time}},
-            verbose=False,
-        )
+        traced = torch.export.export(classifier, (example,), dynamic_shapes={"waveforms": {0: batch, 1: time}})
+        names = {"input_names": ["waveform"], "output_names": ["logits", "embedding"]}
+        program = torch.onnx.export(traced, (), **names, dynamo=True, opset_version=_OPSET, verbose=False)  # type: ignore[arg-type]
     assert program is not None
     proto = program.model_proto
     onnx.helper.set_model_props(proto, {"earmark": json.dumps(spec.to_dict(), ensure_ascii=False)})

@@ -32,7 +32,7 @@ class Recipe:
     short_clip: str = _setting("pad", "what clips shorter than the window become", choices=("pad", "repeat"))
     # Front end
     fft_seconds: float = _setting(0.032, "length of the analysis frame in seconds", 0.002, 1)
-    hop_seconds: float = _setting(0.0125, "advance of the analysis frame in seconds", 0.001, 1)
+    hop_seconds: float = _setting(0.016, "advance of the analysis frame in seconds", 0.001, 1)
     n_mels: int = _setting(64, "mel bands", 8, 512)
     fmin: float = _setting(50.0, "lowest frequency in Hz", 0, 96_000)
     fmax: float = _setting(0.0, "highest frequency in Hz; 0: half the sample rate", 0, 96_000)
@@ -43,16 +43,15 @@ class Recipe:
     dropout: float = _setting(0.2, "share of the embedding dropped in training", 0, 0.9)
     # Training
     epochs: int = _setting(60, "passes over the training clips, at least", 1, 100_000)
-    min_steps: int = _setting(4000, "optimizer steps, at least: small data sets get more epochs", 0, 10_000_000)
+    min_steps: int = _setting(3000, "optimizer steps, at least: small data sets get more epochs", 0, 10_000_000)
     batch_size: int = _setting(32, "clips a step", 2, 4096)
-    lr: float = _setting(2e-3, "highest learning rate of the one-cycle schedule", 1e-6, 1)
+    lr: float = _setting(3e-3, "highest learning rate of the one-cycle schedule", 1e-6, 1)
     weight_decay: float = _setting(0.02, "of AdamW", 0, 1)
     label_smoothing: float = _setting(0.1, "share of the target spread over all labels", 0, 0.9)
     class_weights: str = _setting(
         "none", "weights of the loss: balanced gives rare labels more", choices=("none", "balanced")
     )
-    crop_seconds: float = _setting(
-        0.0, "random stretch of the window seen in training, in seconds; 0: the whole window", 0, 60
+    crop_seconds: float = _setting(5.0, "random stretch of the window seen in training, in seconds; 0: the whole window", 0, 60
     )
     precision: str = _setting(
         "auto", "auto takes bf16 where the processor computes in it", choices=("auto", "float32", "bf16")
@@ -64,10 +63,10 @@ class Recipe:
         0.15, "share of the training groups used as validation part by early stopping", 0.02, 0.5
     )
     # Augmentation
-    mixup: float = _setting(0.3, "alpha of the Beta distribution of mixup; 0: off", 0, 10)
+    mixup: float = _setting(0.2, "alpha of the Beta distribution of mixup; 0: off", 0, 10)
     roll: float = _setting(1.0, "largest shift in time as a share of the input", 0, 1)
-    time_stretch: float = _setting(0.2, "largest change of tempo; 0.2 means a factor of 1.2 either way", 0, 1)
-    mel_warp: float = _setting(0.1, "largest warp of the mel axis, as time_stretch", 0, 1)
+    time_stretch: float = _setting(0.3, "largest change of tempo; 0.2 means a factor of 1.2 either way", 0, 1)
+    mel_warp: float = _setting(0.2, "largest warp of the mel axis, as time_stretch", 0, 1)
     gain_db: float = _setting(6.0, "largest change of level in dB, either way", 0, 60)
     time_masks: int = _setting(2, "SpecAugment: number of stretches of time blanked", 0, 20)
     time_mask: float = _setting(0.1, "SpecAugment: longest such stretch as a share of the input", 0, 1)

@@ -48,7 +48,7 @@ class Block(nn.Module):
         super().__init__()
         self.first = ConvNorm(channels_in, channels, kernel=3, stride=2)
         self.second = ConvNorm(channels, channels, kernel=3)
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), ConvNorm(channels_in, channels, kernel=1))
+        self.shortcut = nn.Sequential(nn.AvgPool2d(3, stride=2, padding=1), ConvNorm(channels_in, channels, kernel=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (batch, channels_in, a, b) to (batch, channels, a / 2, b / 2)."""
