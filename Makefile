@@ -21,6 +21,7 @@ format: .venv/installed
 
 bench: .venv/installed  ## the figures of benchmarks/RESULTS.md; needs the recordings, takes an hour
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/esc10.py
 	$(BIN)/python benchmarks/speed.py
 
 .venv/installed: pyproject.toml constraints.txt

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from earmark.bundle import ONNX, WEIGHTS, BundleSpec
 from earmark.classifier import Classifier
 from earmark.errors import EarmarkError
 from earmark.model import Model
+from earmark.progress import quiet
 from earmark.windows import merge, softmax
 
 TOLERANCE = 1e-4
@@ -35,13 +35,20 @@ def write_model(classifier: Classifier, spec: BundleSpec, folder: Path) -> None:
     shortest = classifier.front_end.n_fft + 64 * classifier.front_end.hop_length
     example = torch.zeros(2, max(2 * shortest, spec.plan.window))
     batch, time = torch.export.Dim("batch"), torch.export.Dim("time", min=shortest)
-    with warnings.catch_warnings(), _silent("torch.onnx"):
+    with warnings.catch_warnings(), quiet("torch.onnx"):
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module="torch")
         traced = torch.export.export(classifier, (example,), dynamic_shapes={"waveforms": {0: batch, 1: time}})
-        names = {"input_names": ["waveform"], "output_names": ["logits", "embedding"]}
-        program = torch.onnx.export(traced, (), **names, dynamo=True, opset_version=_OPSET, verbose=False)  # type: ignore[arg-type]
+        program = torch.onnx.export(
+            traced,
+            (),
+            dynamo=True,
+            opset_version=_OPSET,
+            input_names=["waveform"],
+            output_names=["logits", "embedding"],
+            verbose=False,
+        )
     assert program is not None
     proto = program.model_proto
     onnx.helper.set_model_props(proto, {"earmark": json.dumps(spec.to_dict(), ensure_ascii=False)})
@@ -85,17 +92,3 @@ def verify(classifier: Classifier, model: Model, waveforms: Sequence[NDArray[np.
             "please report this with the output of: earmark doctor"
         )
     return difference
-
-
-class _silent:  # noqa: N801
-    """Raise the level of a logger for a while."""
-
-    def __init__(self, name: str) -> None:
-        self._logger = logging.getLogger(name)
-
-    def __enter__(self) -> None:
-        self._level = self._logger.level
-        self._logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.setLevel(self._level)

@@ -51,7 +51,8 @@ class Recipe:
     class_weights: str = _setting(
         "none", "weights of the loss: balanced gives rare labels more", choices=("none", "balanced")
     )
-    crop_seconds: float = _setting(5.0, "random stretch of the window seen in training, in seconds; 0: the whole window", 0, 60
+    crop_seconds: float = _setting(
+        5.0, "random stretch of the window seen in training, in seconds; 0: the whole window", 0, 60
     )
     precision: str = _setting(
         "auto", "auto takes bf16 where the processor computes in it", choices=("auto", "float32", "bf16")

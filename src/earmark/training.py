@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import copy
 import csv
-import logging
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from earmark.classifier import Classifier
 from earmark.dataset import Batches, Features
 from earmark.errors import Interrupted, SettingsError
 from earmark.files import atomic_file, make_folder
+from earmark.progress import quiet
 from earmark.recipe import Recipe
 
 CHECKPOINT = "last.ckpt"
@@ -88,7 +86,9 @@ def fit(
             callbacks.EarlyStopping("valid_loss", patience=recipe.patience),
         ]
     accelerator = resolve_device(device)
-    with _quiet():
+    with quiet("lightning.pytorch"), warnings.catch_warnings():
+        # Remarks on loaders and hardware, which are ours to decide.
+        warnings.filterwarnings("ignore", module="lightning")
         trainer = lightning.Trainer(
             accelerator={"cuda": "gpu"}.get(accelerator, accelerator),
             devices=1,
@@ -292,20 +292,6 @@ def _run(trainer: lightning.Trainer, module: lightning.LightningModule, checkpoi
         raise Interrupted("interrupted") from error
     finally:
         signal.signal(signal.SIGINT, handler)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Lightning's remarks on hardware and loaders, which are ours to decide."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
 
 
 class _History(callbacks.Callback):

@@ -129,7 +129,7 @@ def crossval(
     options = options or TrainOptions()
     target = claim_output(out, overwrite=options.overwrite)
     jobs = _jobs(data, source, options, lambda m: splits.crossval_folds(m, folds=folds, seed=options.seed))
-    identity = provenance.identity(jobs[0].clips, "crossval", jobs[0].recipe, options.seed)
+    identity = provenance.identity(jobs[0].clips, f"all of {len(jobs)} folds", jobs[0].recipe, options.seed)
     work = work_folder(target, identity, resume=options.resume, overwrite=options.overwrite)
     places = [work / job.split.name.split(" of ")[0].replace(" ", "-") for job in jobs]
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import metadata
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def _check_torchvision() -> int:
     if find_spec("torchvision") is None or find_spec("torch") is None:
         return 0
     try:
-        import torchvision  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
+        import_module("torchvision")
     except (ImportError, RuntimeError) as error:
         print(f"\ntorchvision does not fit torch and breaks training ({error}); run: pip uninstall torchvision")
         return 1
