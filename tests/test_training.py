@@ -44,7 +44,7 @@ def test_a_resumed_run_equals_an_unbroken_one(
 
     out, options = tmp_path / "model", earmark.TrainOptions(settings=TINY)
     monkeypatch.setattr(training._Fitting, "train_dataloader", interrupt)
-    with pytest.raises(earmark.Interrupted, match="holds the last whole epoch: run the same command with --resume"):
+    with pytest.raises(earmark.Interrupted, match="holds the last checkpoint: run the same command with --resume"):
         earmark.train(tones, out, source=SOURCE, options=options)
     monkeypatch.setattr(training._Fitting, "train_dataloader", begin)
     assert not out.exists()

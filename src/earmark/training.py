@@ -71,11 +71,15 @@ def fit(
     Raises
     ------
     Interrupted
-        After Ctrl-C; the last whole epoch is in ``folder``.
+        After Ctrl-C; the last checkpoint is in ``folder``.
     """
     module = _Fitting(classifier, train, valid, recipe, window_frames, seed)
+    total = epochs(recipe, len(train[1]))
     saved = callbacks.ModelCheckpoint(
-        dirpath=folder, filename=CHECKPOINT.removesuffix(".ckpt"), enable_version_counter=False
+        dirpath=folder,
+        filename=CHECKPOINT.removesuffix(".ckpt"),
+        enable_version_counter=False,
+        every_n_epochs=min(max(1, total // 50), 10),  # short epochs would spend their time on writing
     )
     watchers: list[Any] = [_History(folder / "logs" / _HISTORY), saved, _ProgressBar()]
     if valid is not None and recipe.patience:
@@ -93,7 +97,7 @@ def fit(
             accelerator={"cuda": "gpu"}.get(accelerator, accelerator),
             devices=1,
             precision="bf16-mixed" if uses_bf16(recipe, accelerator) else "32-true",
-            max_epochs=epochs(recipe, len(train[1])),
+            max_epochs=total,
             logger=loggers.TensorBoardLogger(folder, name="logs", version=""),
             callbacks=watchers,
             gradient_clip_val=2.0,

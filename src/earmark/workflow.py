@@ -330,7 +330,7 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
         )  # fmt: skip
     except Interrupted as error:
         if (work / training.CHECKPOINT).exists():
-            kept = f"{work} holds the last whole epoch: run the same command with --resume to go on"
+            kept = f"{work} holds the last checkpoint: run the same command with --resume to go on"
         else:
             kept = "no epoch was finished, so that nothing is kept"
         raise Interrupted(f"interrupted; {kept}") from error
