@@ -179,6 +179,7 @@ def test_outputs_are_never_lost(trained: earmark.Result, tones: Path, tmp_path: 
     ("options", "message"),
     [
         (earmark.TrainOptions(recipe="slow"), "unknown recipe 'slow'"),
+        (earmark.TrainOptions(settings=["window_seconds=0.05"]), "window_seconds is 0.048; it must hold two"),
         (earmark.TrainOptions(settings=["network=vgg"]), "unknown network 'vgg'"),
         (earmark.TrainOptions(settings=["fmax=9000"]), "fmax is 9000 Hz; at a rate of 8000 Hz"),
         (earmark.TrainOptions(settings=TINY, device="tpu"), "--device tpu"),

@@ -99,7 +99,7 @@ def identity(clips: Clips, part: str, chosen: Recipe, seed: int) -> str:
 def facts(manifest: Manifest, spec: BundleSpec, options: TrainOptions) -> dict[str, Any]:
     """Rows of a report's table."""
     return {
-        "data": f"{manifest.root.name}: {_summary(manifest)}",
+        "data": f"{manifest.root.resolve().name}: {_summary(manifest)}",
         "input": f"{spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {spec.front_end['n_mels']} mel bands",
         "network": f"{spec.network['name']}, width {spec.network['width']:g}",
         "recipe": ", ".join([options.recipe, *options.settings]),

@@ -32,7 +32,7 @@ class Recipe:
     short_clip: str = _setting("pad", "what clips shorter than the window become", choices=("pad", "repeat"))
     # Front end
     fft_seconds: float = _setting(0.032, "length of the analysis frame in seconds", 0.002, 1)
-    hop_seconds: float = _setting(0.016, "advance of the analysis frame in seconds", 0.001, 1)
+    hop_seconds: float = _setting(0.0, "advance of the analysis frame in seconds; 0: 0.01 for windows up to 2 s, else 0.016", 0, 1)
     n_mels: int = _setting(64, "mel bands", 8, 512)
     fmin: float = _setting(50.0, "lowest frequency in Hz", 0, 96_000)
     fmax: float = _setting(0.0, "highest frequency in Hz; 0: half the sample rate", 0, 96_000)
@@ -43,7 +43,7 @@ class Recipe:
     dropout: float = _setting(0.2, "share of the embedding dropped in training", 0, 0.9)
     # Training
     epochs: int = _setting(60, "passes over the training clips, at least", 1, 100_000)
-    min_steps: int = _setting(2500, "optimizer steps, at least: small data sets get more epochs", 0, 10_000_000)
+    min_steps: int = _setting(3000, "optimizer steps, at least: small data sets get more epochs", 0, 10_000_000)
     batch_size: int = _setting(32, "clips a step", 2, 4096)
     lr: float = _setting(3e-3, "highest learning rate of the one-cycle schedule", 1e-6, 1)
     weight_decay: float = _setting(0.02, "of AdamW", 0, 1)

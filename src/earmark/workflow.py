@@ -21,7 +21,7 @@ from earmark import audio, bundle, evaluation, export, provenance, recipe, repor
 from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips, Features, ingest, survey
-from earmark.errors import DataError, Interrupted
+from earmark.errors import DataError, Interrupted, SettingsError
 from earmark.files import atomic_folder, claim_output, make_folder, partial, publish_folder, work_folder, write_text
 from earmark.frontend import hop_length
 from earmark.manifest import Manifest
@@ -38,6 +38,7 @@ log = logging.getLogger("earmark")
 PREDICTIONS = "predictions.csv"
 REPORT = "report.html"
 CROSSVAL = "crossval.json"
+_SHORT, _FINE_HOP, _COARSE_HOP = 2.0, 0.010, 0.016  # seconds: words need finer frames than scenes
 
 
 @dataclass(frozen=True)
@@ -215,8 +216,13 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
     """Settle what the recipe leaves to the data: rate, window, stride."""
     rate, seconds = survey(manifest)
     sr = chosen.sample_rate or rate
-    hop = hop_length(sr, chosen.hop_seconds)
-    window = max(1, round((chosen.window_seconds or seconds) * sr / hop)) * hop
+    seconds = chosen.window_seconds or seconds
+    hop = hop_length(sr, chosen.hop_seconds or (_FINE_HOP if seconds <= _SHORT else _COARSE_HOP))
+    window = max(1, round(seconds * sr / hop)) * hop
+    if window < 2 * chosen.fft_seconds * sr:
+        raise SettingsError(
+            f"setting window_seconds is {window / sr:g}; it must hold two analysis frames, {2 * chosen.fft_seconds:g} s"
+        )
     stride = max(1, round((chosen.stride_seconds * sr if chosen.stride_seconds else window / 2) / hop)) * hop
     short: ShortClip = "repeat" if chosen.short_clip == "repeat" else "pad"
     return BundleSpec(
