@@ -141,7 +141,13 @@ def test_demo(run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(recipe, "load", lambda *_: load("fast", TINY))
     shown = run("demo", "--out", tmp_path / "demo")
     assert shown.code == 0, shown.err
-    assert {p.name for p in (tmp_path / "demo").iterdir()} == {"data", "model", "spectrogram.png", "confusion.png"}
+    assert {p.name for p in (tmp_path / "demo").iterdir()} == {
+        "data",
+        "model",
+        "spectrogram.png",
+        "confusion.png",
+        "demo.json",
+    }
     for path in ("spectrogram.png", "confusion.png"):
         assert (tmp_path / "demo" / path).read_bytes().startswith(b"\x89PNG")
     assert str(tmp_path / "demo" / "model" / "report.html") in shown.out

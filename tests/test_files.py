@@ -17,7 +17,7 @@ def test_failure_leaves_the_old_file(tmp_path: Path) -> None:
         raise RuntimeError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-    assert path.stat().st_mode & 0o777 == 0o666 & ~files._umask()
+    assert path.stat().st_mode & 0o777 == 0o666 & ~files._UMASK
 
 
 def test_missing_folder(tmp_path: Path) -> None:
@@ -32,6 +32,9 @@ def test_claim(tmp_path: Path) -> None:
     files.write_text(tmp_path / "empty" / "a", "x")
     with pytest.raises(OutputError, match="exists already; choose another path, or pass --overwrite"):
         files.claim_output(tmp_path / "empty")
+    with pytest.raises(OutputError, match="was not made by Earmark, so --overwrite does not replace it"):
+        files.claim_output(tmp_path / "empty", overwrite=True)
+    files.write_text(tmp_path / "empty" / "earmark.json", "{}")
     assert files.claim_output(tmp_path / "empty", overwrite=True)
     with pytest.raises(OutputError, match="cannot be made"):
         files.claim_output(tmp_path / "empty" / "a" / "b")

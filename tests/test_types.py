@@ -19,7 +19,11 @@ def test_prediction_to_json() -> None:
         "state": "ok",
         "predictions": [{"label": "dog", "score": 0.75}, {"label": "cat", "score": 0.25}],
         "windows": [
-            {"start": 0.0, "end": 1.0, "predictions": [{"label": "dog", "score": 0.75}, {"label": "cat", "score": 0.25}]}
+            {
+                "start": 0.0,
+                "end": 1.0,
+                "predictions": [{"label": "dog", "score": 0.75}, {"label": "cat", "score": 0.25}],
+            }
         ],
     }
     assert (prediction.label, prediction.score) == ("dog", 0.75)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,8 @@ class BundleSpec:
         if missing:
             raise BundleError(f"{source}: lacks {', '.join(missing)}; {_AGAIN}")
         spec = cls(**{n: data[n] for n in fields if n in data})
+        if not isinstance(spec.labels, list | tuple):
+            raise BundleError(f"{source}: labels is {spec.labels!r}, which this Earmark cannot use; {_AGAIN}")
         spec = dataclasses.replace(spec, labels=tuple(spec.labels))
         _validate(spec, source)
         return spec
@@ -210,5 +213,5 @@ def _read_member(place: Path, name: str) -> bytes:
         raise BundleError(missing) from error
     except OSError as error:
         raise BundleError(f"{place}: {name} cannot be read: {error.strerror}; check its permissions") from error
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise BundleError(f"{place}: is neither a bundle's folder nor its .zip ({error}); {_AGAIN}") from error

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,11 @@ class Clips:
         return [d.content for d in self.decoded]
 
     @property
+    def fingerprint(self) -> str:
+        """Of the clips' content, stretches and labels."""
+        return self.manifest.fingerprint(self.hashes)
+
+    @property
     def reasons(self) -> list[str]:
         """One line for each clip that was left out."""
         return [str(e) for e in self.skipped]
@@ -63,6 +68,23 @@ class Clips:
         start, end = self.manifest.table["start"].iat[row], self.manifest.table["end"].iat[row]
         samples = self.decoded[row].samples()
         return samples[round(start * self.sr) : None if np.isnan(end) else round(end * self.sr)]
+
+    def with_copies_grouped(self) -> Clips:
+        """Put groups that share a recording, byte for byte, into one: a copy must not be on both sides of a split."""
+        table = self.manifest.table
+        parent: dict[str, str] = {}
+
+        def root(group: str) -> str:
+            while parent.setdefault(group, group) != group:
+                group = parent[group]
+            return group
+
+        first: dict[str, str] = {}
+        for content, group in zip(self.hashes, table["group"], strict=True):
+            one, other = sorted((root(group), root(first.setdefault(content, group))))
+            parent[other] = one
+        grouped = replace(self.manifest, table=table.assign(group=[root(g) for g in table["group"]]))
+        return replace(self, manifest=grouped)
 
     def take(self, rows: NDArray[np.int64]) -> Clips:
         """The clips at these positions."""

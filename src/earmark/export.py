@@ -70,10 +70,8 @@ def largest_difference(classifier: Classifier, model: Model, waveforms: Sequence
     for samples in waveforms:
         with torch.inference_mode():
             logits = classifier(torch.from_numpy(model.spec.plan.cut(np.asarray(samples))[0]))[0].numpy()
-        worst = max(
-            worst,
-            float(np.abs(merge(softmax(logits, model.spec.temperature)) - model.scores(np.asarray(samples))).max()),
-        )
+        difference = np.abs(merge(softmax(logits, model.spec.temperature)) - model.scores(np.asarray(samples))).max()
+        worst = float(np.maximum(worst, difference))  # not max(): NaN must stay
     return worst
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from earmark.errors import OutputError
+
+# Read once: it can only be read by setting it, which must not happen while other threads write.
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)
 
 
 @contextmanager
@@ -32,7 +36,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_UMASK)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -46,7 +50,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
+        temporary.chmod(0o777 & ~_UMASK)
         publish_folder(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -72,7 +76,11 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def claim_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+_RESULTS = ("earmark.json", "crossval.json", "metrics.json")
+"""One of these lies in every result that Earmark publishes as a whole folder, and in none that it may not replace."""
+
+
+def claim_output(path: str | os.PathLike[str], *, overwrite: bool = False, made_by: Sequence[str] = _RESULTS) -> Path:
     """Check before any work that ``path`` can become a result: it does not exist (or may be replaced), its parent can be written.
 
     Raises
@@ -80,10 +88,12 @@ def claim_output(path: str | os.PathLike[str], *, overwrite: bool = False) -> Pa
     OutputError
         One line with the remedy.
     """
-    target = Path(path)
+    target = Path(path).resolve()
     make_folder(target.parent)
     if target.is_dir() and not any(target.iterdir()):
         return target
+    if overwrite and target.exists() and not any((target / name).is_file() for name in made_by):
+        raise OutputError(f"{target}: was not made by Earmark, so --overwrite does not replace it; choose another path")
     if (target.exists() or target.is_symlink()) and not overwrite:
         raise OutputError(f"{target}: exists already; choose another path, or pass --overwrite to replace it")
     return target
@@ -136,12 +146,12 @@ def publish_folder(temporary: Path, target: Path) -> None:
     if target.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old-", dir=target.parent)) / target.name
         target.replace(old)
-    temporary.replace(target)
+    try:
+        temporary.replace(target)
+    except OSError:
+        if old is not None:
+            old.replace(target)
+            old.parent.rmdir()
+        raise
     if old is not None:
         shutil.rmtree(old.parent)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -22,7 +22,7 @@ _SPLIT_WORDS = {
 _TABLE_WORDS = {
     "path": ("path", "file_name", "filename", "file", "filepath", "file_path", "audio"),
     "label": ("label", "class", "category", "target", "species"),
-    "group": ("group", "speaker", "speaker_id", "recording", "source", "src_file"),
+    "group": ("group", "speaker", "speaker_id", "src_file"),
     "fold": ("fold",),
     "split": ("split", "subset", "set"),
 }
@@ -113,7 +113,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         name="fsdd",
         about="Free Spoken Digit Dataset: recordings/DIGIT_SPEAKER_INDEX, index 0 to 4 for testing",
-        pattern=r"(?:.*/)?(?P<label>\d)_(?P<group>[A-Za-z]+)_(?P<index>\d+)\.\w+",
+        pattern=r"(?:recordings/)?(?P<label>\d)_(?P<group>[A-Za-z]+)_(?P<index>\d+)\.\w+",
         derived={"split": ("index", dict.fromkeys("01234", "test"), "train")},
         published="FSDD's official split (index 0 to 4 for testing) is used as published: it has the same speakers on both sides",
     ),
@@ -165,7 +165,8 @@ def find(data: str | os.PathLike[str], *, layout: str | None = None, pattern: st
     if not root.exists():
         raise DataError(f"{root}: no such folder; check the path")
     if root.is_file():
-        return Manifest.read(root)
+        table = Layout("table", "a table with path and label", tables=(root.name,), columns=_TABLE_WORDS)
+        return _by_table(table, root.parent)
     if pattern is not None:
         return _by_pattern(Layout("pattern", "given by the user", pattern=pattern), root, recordings(root))
     if layout is not None:

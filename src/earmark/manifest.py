@@ -58,6 +58,8 @@ class Manifest:
         DataError
             Naming the row, the column and the value.
         """
+        if table.empty:
+            raise DataError(f"{root}: the table has no rows; add clips")
         return cls(_validated(_completed(table)), Path(root), **about)
 
     @classmethod
@@ -135,7 +137,7 @@ class Manifest:
         if column is not None:
             if column not in table.columns:
                 raise DataError(f"{self.root}: has no column {column!r} to group by; it has {', '.join(table.columns)}")
-            table["group"] = table[column].astype(str)
+            table["group"] = table[column]
         if pattern is not None:
             expression = compiled(pattern)
             which: str | int = "group" if "group" in expression.groupindex else min(1, expression.groups)
@@ -195,7 +197,7 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
     out = table.copy()
     for name in _TEXT:
         values = out[name] if name in out.columns else pd.Series("", index=out.index)
-        text = values.map(lambda v: "" if v is None or v != v else str(v))
+        text = values.map(lambda v: "" if pd.isna(v) else str(v))
         out[name] = text if name == "path" else text.map(lambda v: unicodedata.normalize("NFC", v.strip()))
     out["path"] = out["path"].str.replace("\\", "/", regex=False) if os.sep == "\\" else out["path"]
     for name, default in (("start", 0.0), ("end", np.nan)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -123,19 +124,22 @@ class Model:
 
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of a waveform at the model's rate, shape (time,) to (class,)."""
-        plan = self.spec.plan
-        return merge(softmax(self.logits(plan.cut(samples)[0])[0], self.spec.temperature))
+        cutter = WindowCutter(self.spec.plan)
+        return merge(self._table(iter([*cutter.push(samples), *cutter.finish()]))[0])
 
-    def _predict(self, source: Any, sr: int | None, windows: bool) -> Prediction:
-        level = _Level(self.spec)
+    def _table(self, pieces: Iterator[tuple[NDArray[np.float32], int]]) -> tuple[NDArray[np.float32], list[int]]:
+        """Probabilities of windows, shape (window, class), in batches of bounded size, and the windows' first samples."""
         starts: list[int] = []
         rows: list[NDArray[np.float32]] = []
-        pieces = self._windows(source, sr, level)
         size = max(1, int(_BATCH_SECONDS / self.spec.window_seconds))
         while batch := list(islice(pieces, size)):
             starts += [start for _, start in batch]
             rows.append(softmax(self.logits(np.stack([p for p, _ in batch]))[0], self.spec.temperature))
-        table = np.concatenate(rows)
+        return np.concatenate(rows), starts
+
+    def _predict(self, source: Any, sr: int | None, windows: bool) -> Prediction:
+        level = _Level(self.spec)
+        table, starts = self._table(self._windows(source, sr, level))
         found: tuple[Window, ...] = ()
         if windows:
             found = tuple(
@@ -202,6 +206,15 @@ def _session(source: Bundle, threads: int | None) -> Any:
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        return onnxruntime.InferenceSession(source.read(bundle.ONNX), options, providers=["CPUExecutionProvider"])
-    except (RuntimeError, ValueError) as error:
+        session = onnxruntime.InferenceSession(source.read(bundle.ONNX), options, providers=["CPUExecutionProvider"])
+        made_with = json.loads(session.get_modelmeta().custom_metadata_map["earmark"])
+    except (RuntimeError, ValueError, KeyError) as error:
         raise BundleError(f"{source.path}: {bundle.ONNX} cannot be loaded ({error}); train anew") from error
+    said = source.spec.to_dict()
+    for key in ("labels", "sample_rate", "channel", "window_seconds", "stride_seconds", "front_end", "temperature"):
+        if made_with.get(key) != said[key]:
+            raise BundleError(
+                f"{source.path}: {bundle.DESCRIPTION} was altered: its {key} differs from the one that {bundle.ONNX} was made "
+                "with; copy the bundle again or train anew"
+            )
+    return session

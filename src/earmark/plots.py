@@ -44,8 +44,8 @@ def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> 
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     font = 9 if len(labels) <= 20 else 6
     positions = range(len(labels))
-    axes.set_xticks(positions, labels, rotation=90, fontsize=font)
-    axes.set_yticks(positions, labels, fontsize=font)
+    axes.set_xticks(positions, labels, rotation=90, fontsize=font, parse_math=False)
+    axes.set_yticks(positions, labels, fontsize=font, parse_math=False)
     axes.set(xlabel="predicted", ylabel="true")
     for row, column in zip(*np.nonzero(table), strict=True):
         colour = "white" if share[row, column] > 0.55 else "black"

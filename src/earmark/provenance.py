@@ -70,7 +70,7 @@ def record(job: Job, epochs: int) -> dict[str, Any]:
             "valid": len(split.valid),
             "test": len(split.test),
             "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped],
-            "fingerprint": manifest.fingerprint(clips.hashes),
+            "fingerprint": clips.fingerprint,
         },
         "split": {"name": split.name, "protocol": split.protocol, "notes": list(split.notes)},
         "trained_on": sorted({clips.hashes[i] for i in np.concatenate([split.train, split.valid])}),
@@ -81,19 +81,31 @@ def record(job: Job, epochs: int) -> dict[str, Any]:
             **job.recipe.to_dict(),
         },
         "seed": job.options.seed,
-        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in _PACKAGES}},
+        "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
     }
 
 
-def identity(clips: Clips, part: str, chosen: Recipe, seed: int) -> str:
-    """What must not have changed for a run to be gone on with."""
-    data = {
-        "recipe": chosen.to_dict(),
-        "seed": seed,
-        "part": part,
-        "data": clips.manifest.fingerprint(clips.hashes),
+def identity(jobs: Sequence[Job]) -> str:
+    """What must not have changed for a run to be gone on with: settings, and which content is trained and tested on."""
+    return json.dumps([_identity(job) for job in jobs], indent=1)
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    parts = {"train": job.split.train, "valid": job.split.valid, "test": job.split.test}
+    return {
+        "recipe": job.recipe.to_dict(),
+        "seed": job.options.seed,
+        "spec": {k: v for k, v in job.spec.to_dict().items() if k not in ("metrics", "provenance")},
+        "parts": {name: job.clips.take(rows).fingerprint for name, rows in parts.items()},
     }
-    return json.dumps(data, indent=1)
+
+
+def _version(package: str) -> str:
+    """Of an installed package; some come under other names (onnxruntime-gpu)."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def facts(manifest: Manifest, spec: BundleSpec, options: TrainOptions) -> dict[str, Any]:
@@ -119,7 +131,8 @@ def predictions(manifest: Manifest, scores: NDArray[np.float32], labels: Sequenc
     found = pd.DataFrame({"predicted": [labels[i] for i in best], "score": scores[np.arange(len(best)), best]})
     found["correct"] = found["predicted"].to_numpy() == table["label"].to_numpy()
     every = pd.DataFrame(scores, columns=[f"score_{x}" for x in labels])
-    further = [c for c in table.columns if c not in COLUMNS]
+    ours = {*COLUMNS, *found.columns, *every.columns}
+    further = [c for c in table.columns if c not in ours]
     return pd.concat(
         [table[["path", "start", "end", "label"]], found, table[["group", "fold", "split", *further]], every], axis=1
     )

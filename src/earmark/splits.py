@@ -22,7 +22,7 @@ class Split:
     train, valid, test : ndarray of int64
         Positions; ``valid`` and ``test`` may be empty. ``valid`` is used by early stopping alone.
     name : str
-        ``fold 1``, ``split test``, ``20 % of the groups``.
+        ``fold 1``, ``split test``, ``fold 1 of 5``.
     protocol : str
         One sentence for reports.
     notes : tuple of str
@@ -61,22 +61,21 @@ def holdout(manifest: Manifest, *, test_fold: str | None = None, folds: int = 5,
         For an unknown fold, or groups on both sides that are not declared by the layout.
     """
     if test_fold == "none":
-        return _checked(
-            manifest,
-            np.zeros(len(manifest), bool),
-            "no test part",
-            "all clips train; no accuracy is claimed",
-            published=False,
-        )
+        everything = np.arange(len(manifest))
+        nothing = np.zeros(0, np.int64)
+        return Split(everything, nothing, nothing, "no test part", "all clips train; no accuracy is claimed")
     split, official = manifest.column("split"), manifest.column("fold")
-    has_test = bool((split == "test").any())
-    if (test_fold is None and has_test) or (test_fold is not None and (split == test_fold).any()):
-        name = test_fold or "test"
+    # A data set with train and valid alone means the second one for testing.
+    default = next((name for name in ("test", "valid") if (split == name).any()), None)
+    name = test_fold or default
+    if name is not None and (split == name).any():
         return _checked(manifest, split == name, f"split {name}", f"the published split {name!r} tests", published=True)
     known = _official(manifest)
     if known:
-        name = known[-1] if test_fold is None else _normal(test_fold)
-        if name in known:
+        name = (
+            known[-1] if test_fold is None else next((n for n in (test_fold, test_fold.lstrip("0")) if n in known), "")
+        )
+        if name:
             return _checked(manifest, official == name, f"fold {name}", f"official fold {name} tests", published=True)
     made = grouped_folds(manifest, folds=folds, seed=seed)
     number = 1 if test_fold is None else _number(test_fold, len(made), [*known, *sorted(set(split) - {""})])
@@ -105,6 +104,10 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Spli
     """
     groups, labels = manifest.column("group"), manifest.column("label")
     count = len(set(groups))
+    if count < 2:
+        raise DataError(
+            f"{manifest.root}: has one group only, {str(groups[0])!r}; give others with --group or --group-pattern"
+        )
     if not 2 <= folds <= count:
         raise DataError(
             f"{manifest.root}: {folds} folds of {count} groups cannot be made; choose --folds 2 to {count}, or --group"
@@ -125,13 +128,15 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Spli
             ) from error
     for number, (_, test) in enumerate(parts, start=1):
         part[order[test]] = number
-    share = f"1 of {folds} grouped folds (seed {seed})"
+    apart = "no group is on both sides"
+    if set(groups) == set(manifest.column("path")):
+        apart = "no groups are known, so clips of one source may be on both sides (--group-pattern tells them apart)"
     return [
         _checked(
             manifest,
             part == n,
             f"fold {n} of {folds}",
-            f"{share} tests, number {n}; no group is on both sides",
+            f"fold {n} of {folds} (seed {seed}) tests; {apart}",
             published=False,
         )
         for n in range(1, folds + 1)
@@ -149,7 +154,8 @@ def with_validation(manifest: Manifest, split: Split, *, share: float, seed: int
 
 def _checked(manifest: Manifest, test: NDArray[np.bool_], name: str, protocol: str, *, published: bool) -> Split:
     """Refuse groups on both sides, name labels that cannot be learnt."""
-    valid = (manifest.column("split") == "valid") & ~test
+    split = manifest.column("split")
+    valid = (split == "valid") & ~test
     groups, labels = manifest.column("group"), manifest.column("label")
     notes: list[str] = []
     both = sorted(set(groups[test]) & set(groups[~test]))
@@ -161,8 +167,13 @@ def _checked(manifest: Manifest, test: NDArray[np.bool_], name: str, protocol: s
             )
         notes.append(f"{manifest.published} ({len(both)} of {len(set(groups))} groups)")
     train = ~test & ~valid
-    if not train.any():
-        raise DataError(f"{manifest.root}: {name}: no clips are left to train on; choose another --test-fold")
+    if published:
+        train &= split != "test"  # also where another part tests
+    if len(set(labels[train])) < 2:
+        raise DataError(
+            f"{manifest.root}: {name}: {int(train.sum())} clips of {len(set(labels[train]))} labels are left to train on; "
+            "choose another --test-fold"
+        )
     lost = sorted(set(labels) - set(labels[train]))
     if lost:
         notes.append(f"labels without a training clip here, so that they cannot be recognised: {', '.join(lost)}")
@@ -174,10 +185,6 @@ def _checked(manifest: Manifest, test: NDArray[np.bool_], name: str, protocol: s
 def _official(manifest: Manifest) -> list[str]:
     names = set(manifest.column("fold")) - {""}
     return sorted(names, key=lambda n: (not n.isdigit(), int(n) if n.isdigit() else 0, n))
-
-
-def _normal(name: str) -> str:
-    return str(int(name)) if name.isdigit() else name
 
 
 def _number(test_fold: str, count: int, known: list[str]) -> int:

@@ -6,6 +6,7 @@ import copy
 import csv
 import signal
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -133,6 +134,8 @@ def seconds(classifier: Classifier, recipe: Recipe, *, clips: int, window_frames
         with torch.autocast(accelerator, dtype=torch.bfloat16, enabled=uses_bf16(recipe, accelerator)):
             loss = module.classify(x)[0].logsumexp(1).mean()
         torch.autograd.backward(loss)
+        if accelerator == "cuda":
+            torch.cuda.synchronize()
         timed.append(time.perf_counter() - begin)
     return min(timed[1:]) * 1.3 * epochs(recipe, clips) * _steps(recipe, clips)
 
@@ -288,14 +291,16 @@ def _lay_out(classifier: Classifier, layout: torch.memory_format) -> Classifier:
 
 
 def _run(trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: str | None) -> None:
+    main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(module, ckpt_path=checkpoint, weights_only=checkpoint is None or None)
+        trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as error:
         # Lightning turns Ctrl-C into an exit; the caller decides what to do about it.
         raise Interrupted("interrupted") from error
     finally:
-        signal.signal(signal.SIGINT, handler)
+        if main and handler is not None:
+            signal.signal(signal.SIGINT, handler)
 
 
 class _History(callbacks.Callback):

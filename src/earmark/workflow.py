@@ -21,7 +21,7 @@ from earmark import audio, bundle, evaluation, export, provenance, recipe, repor
 from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips, Features, ingest, survey
-from earmark.errors import DataError, Interrupted, SettingsError
+from earmark.errors import AudioError, DataError, Interrupted, SettingsError
 from earmark.files import atomic_folder, claim_output, make_folder, partial, publish_folder, work_folder, write_text
 from earmark.frontend import hop_length
 from earmark.manifest import Manifest
@@ -51,13 +51,16 @@ class Result:
         The bundle.
     metrics : dict
         As `earmark.evaluation.measure`; empty where nothing was tested.
-    skipped : tuple of str
-        One line for each clip that was left out.
+    skipped : tuple of AudioError
+        Why clips were left out, one each.
+    notes : tuple of str
+        What a reader of the figures must know.
     """
 
     path: Path
     metrics: dict[str, Any]
-    skipped: tuple[str, ...] = field(default=())
+    skipped: tuple[AudioError, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
 
 
 def train(
@@ -130,8 +133,7 @@ def crossval(
     options = options or TrainOptions()
     target = claim_output(out, overwrite=options.overwrite)
     jobs = _jobs(data, source, options, lambda m: splits.crossval_folds(m, folds=folds, seed=options.seed))
-    identity = provenance.identity(jobs[0].clips, f"all of {len(jobs)} folds", jobs[0].recipe, options.seed)
-    work = work_folder(target, identity, resume=options.resume, overwrite=options.overwrite)
+    work = work_folder(target, provenance.identity(jobs), resume=options.resume, overwrite=options.overwrite)
     places = [work / job.split.name.split(" of ")[0].replace(" ", "-") for job in jobs]
     try:
         for number, (job, place) in enumerate(zip(jobs, places, strict=True), start=1):
@@ -173,7 +175,7 @@ def evaluate(
     Returns
     -------
     dict
-        Metrics, ``skipped``, and ``trained_on``: the number of clips left out because they had been trained on.
+        Metrics, ``skipped``, ``notes``, and ``trained_on``: how many of the clips the bundle was trained on.
     """
     source = source or DataOptions()
     target = None if out is None else claim_output(out, overwrite=overwrite)
@@ -184,7 +186,11 @@ def evaluate(
     clips = ingest(manifest, sr=loaded.sample_rate, channel=loaded.spec.channel)
     seen = set(loaded.spec.provenance.get("trained_on", ()))
     fresh = np.array([h not in seen for h in clips.hashes])
+    groups = clips.manifest.column("group")
+    both = set(groups[fresh]) & set(groups[~fresh])
     notes = []
+    if both:
+        notes.append(f"{len(both)} groups have clips that were trained on and clips tested here, e.g. {min(both)}")
     if split == "test" and not fresh.all():
         if not fresh.any():
             raise DataError(
@@ -256,9 +262,12 @@ def _jobs(
     _check_labels(manifest)
     split(manifest)  # what is wrong with it is better said before everything is decoded
     spec = make_spec(manifest, chosen, channel=options.channel)
+    training.resolve_device(options.device)
+    Classifier(spec)  # settings that do not fit each other are refused before everything is decoded
     clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel)
     _check_labels(clips.manifest)
     spec = dataclasses.replace(spec, labels=tuple(clips.manifest.labels))
+    clips = clips.with_copies_grouped()
     made = split(clips.manifest)
     if chosen.patience:
         share, seed = chosen.validation, options.seed
@@ -270,10 +279,10 @@ def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]
     """What all folds say together, from their bundles; written into ``folder``."""
     clips, spec, options = jobs[0].clips, jobs[0].spec, jobs[0].options
     keys = ("n", "accuracy", "precision", "recall", "f1", "loss")
-    measured = [load(place).spec.metrics for place in places]
+    measured = [bundle.read(place).spec.metrics for place in places]
     found = [{"name": j.split.name, **{k: m[k] for k in keys}} for j, m in zip(jobs, measured, strict=True)]
     pooled = pd.concat(
-        [pd.read_csv(p / PREDICTIONS, dtype={"label": str}, keep_default_na=False) for p in places], ignore_index=True
+        [pd.read_csv(p / PREDICTIONS, dtype=str, keep_default_na=False) for p in places], ignore_index=True
     )
     targets = pooled["label"].map({label: i for i, label in enumerate(spec.labels)}).to_numpy(np.int64)
     scores = pooled[[f"score_{label}" for label in spec.labels]].to_numpy(np.float32)
@@ -298,8 +307,7 @@ def _train_split(job: Job, target: Path) -> Result:
     """Train on one split and publish the bundle."""
     torch.manual_seed(job.options.seed)
     classifier = Classifier(job.spec, dropout=job.recipe.dropout)
-    identity = provenance.identity(job.clips, job.split.name, job.recipe, job.options.seed)
-    work = work_folder(target, identity, resume=job.options.resume, overwrite=job.options.overwrite)
+    work = work_folder(target, provenance.identity([job]), resume=job.options.resume, overwrite=job.options.overwrite)
     try:
         epochs = _fit(job, classifier, work)
         finished = make_folder(work / "bundle")
@@ -310,26 +318,26 @@ def _train_split(job: Job, target: Path) -> Result:
         raise
     publish_folder(finished, target)
     shutil.rmtree(work)
-    return Result(target, metrics, tuple(job.clips.reasons))
+    return Result(target, metrics, job.clips.skipped, job.split.notes)
 
 
 def _fit(job: Job, classifier: Classifier, work: Path) -> int:
     """Spectrograms, statistics, plan, training; the number of epochs trained."""
     front_end = classifier.front_end
     targets = job.clips.manifest.targets(job.spec.labels)
-    parts = {}
-    for name, rows in (("train", job.split.train), ("valid", job.split.valid)):
-        if len(rows):
-            folder = make_folder(work / f"features-{name}")
-            parts[name] = Features(front_end, job.clips.take(rows), job.spec.plan, folder), targets[rows]
-    front_end.set_statistics(*parts["train"][0].statistics())
-    frames = front_end.frames(job.spec.plan.window)
-    count = len(job.split.train)
-    seconds = training.seconds(classifier, job.recipe, clips=count, window_frames=frames, device=job.options.device)
-    for line in provenance.plan(job, classifier, training.epochs(job.recipe, count), seconds):
-        log.info("%s", line)
+    parts: dict[str, tuple[Features, NDArray[np.int64]]] = {}
     resume = job.options.resume and (work / training.CHECKPOINT).exists()
     try:
+        for name, rows in (("train", job.split.train), ("valid", job.split.valid)):
+            if len(rows):
+                folder = make_folder(work / f"features-{name}")
+                parts[name] = Features(front_end, job.clips.take(rows), job.spec.plan, folder), targets[rows]
+        front_end.set_statistics(*parts["train"][0].statistics())
+        frames = front_end.frames(job.spec.plan.window)
+        count = len(job.split.train)
+        seconds = training.seconds(classifier, job.recipe, clips=count, window_frames=frames, device=job.options.device)
+        for line in provenance.plan(job, classifier, training.epochs(job.recipe, count), seconds):
+            log.info("%s", line)
         return training.fit(
             classifier, parts["train"], parts.get("valid"), job.recipe, window_frames=frames, folder=work,
             seed=job.options.seed, device=job.options.device, resume=resume,
@@ -338,7 +346,7 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
         if (work / training.CHECKPOINT).exists():
             kept = f"{work} holds the last checkpoint: run the same command with --resume to go on"
         else:
-            kept = "no epoch was finished, so that nothing is kept"
+            kept = "nothing was saved yet, so that nothing is kept"
         raise Interrupted(f"interrupted; {kept}") from error
     finally:
         for name, (features, _) in parts.items():

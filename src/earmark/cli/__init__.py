@@ -5,6 +5,7 @@ Each verb has a file of its own, which imports what it needs inside the command,
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 
@@ -28,6 +29,9 @@ for _command in (demo.demo, train.train, crossval.crossval, evaluate.evaluate, p
 
 def main() -> None:
     """Run the command line: exit code 0 all done, 1 some inputs failed, 2 the call or the data was wrong, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:
@@ -37,7 +41,12 @@ def main() -> None:
             traceback.print_exc()
         print(f"earmark: {error}", file=sys.stderr)
         sys.exit(130 if isinstance(error, Interrupted) else 2)
-    except BrokenPipeError:
-        # The reader of a pipe has gone, which is no fault (``earmark predict ... | head``).
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:
+        # A full disk, a file that another program holds open.
+        if debug:
+            traceback.print_exc()
+        print(
+            f"earmark: {error.filename or 'input or output'}: {error.strerror}; see to it and try again",
+            file=sys.stderr,
+        )
+        sys.exit(2)

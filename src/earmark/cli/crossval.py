@@ -66,5 +66,7 @@ def crossval(
             f"mean of folds  accuracy {100 * summary['mean']['accuracy']:.1f} % ± {100 * summary['std']['accuracy']:.1f}"
         )
         o.show_metrics(summary)
+        for note in summary["notes"]:
+            print(f"note      {note}")
         print(f"report    {out / 'report.html'}")
     o.exit_for(len(summary["skipped"]))

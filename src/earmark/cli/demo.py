@@ -18,13 +18,19 @@ def demo(
 ) -> None:
     """Make a small data set of machine sounds, train, test, predict: the whole loop in two minutes."""
     import earmark
-    from earmark import plots, synth
+    from earmark import synth
     from earmark.audio import decode
-    from earmark.files import claim_output
+    from earmark.errors import require
+    from earmark.files import claim_output, write_text
+
+    for package in ("torch", "librosa", "lightning", "matplotlib"):
+        require(package, extra="train")
+    from earmark import plots
 
     o.talk()
-    target = claim_output(out, overwrite=overwrite)
+    target = claim_output(out, overwrite=overwrite, made_by=["demo.json"])
     data = synth.write_machines(target / "data", seed=seed)
+    write_text(target / "demo.json", f'{{"seed": {seed}}}\n')
     print(f"made {data}: fan, pump, slider and valve, intact and worn, in noise; five units of each\n")
     print(f"$ earmark train {data} --out {target / 'model'} --recipe fast")
     options = earmark.TrainOptions(recipe="fast", seed=seed, overwrite=overwrite)

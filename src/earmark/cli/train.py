@@ -59,10 +59,13 @@ def train(
         ),
     )
     if json:
-        o.show_json({**result.metrics, "skipped": list(result.skipped), "model": str(result.path)})
+        skipped = [{"path": e.source, "error": str(e)} for e in result.skipped]
+        o.show_json({**result.metrics, "skipped": skipped, "notes": list(result.notes), "model": str(result.path)})
     else:
         if result.metrics:
             o.show_metrics(result.metrics)
+        for note in result.notes:
+            print(f"note      {note}")
         print(f"model     {result.path}\nreport    {result.path / 'report.html'}")
         print(f"try       earmark predict {result.path} RECORDING...")
     o.exit_for(len(result.skipped))
