@@ -67,6 +67,9 @@ def test_altered_file(copied: Path) -> None:
         ({"merge": "median"}, "merge is 'median'"),
         ({"window_seconds": -1}, "window_seconds is -1"),
         ({"files": {}}, "files does not list model.onnx"),
+        ({"labels": None}, "labels is None"),
+        ({"labels": ["low", "high", "noise"]}, "earmark.json was altered: its labels differs"),
+        ({"sample_rate": 16000}, "earmark.json was altered: its sample_rate differs"),
     ],
 )
 def test_wrong_description(copied: Path, values: dict[str, object], message: str) -> None:

@@ -85,6 +85,27 @@ def test_official_split_with_a_validation_part() -> None:
     assert s.name == "split test"
 
 
+def test_validation_part_tests_where_there_is_no_other() -> None:
+    s = splits.holdout(manifest(split=["train"] * 60 + ["valid"] * 20))
+    assert (s.name, len(s.train), len(s.valid), len(s.test)) == ("split valid", 60, 0, 20)
+    m = manifest(split=["train"] * 60 + ["valid"] * 8 + ["test"] * 12)
+    named = splits.holdout(m, test_fold="valid")
+    assert (len(named.train), len(named.valid), len(named.test)) == (60, 0, 8)
+    assert len(splits.holdout(m, test_fold="none").train) == 80
+
+
+def test_one_label_is_not_enough_to_train_on() -> None:
+    names = ["train" if i % 3 == 0 else "test" for i in range(80)]
+    with pytest.raises(DataError, match="27 clips of 1 labels are left to train on"):
+        splits.holdout(manifest(80, 1, split=names))
+
+
+def test_protocol_says_where_no_groups_are_known() -> None:
+    m = manifest(40, 1)
+    m = Manifest.of(m.table.assign(group=""), "/data")
+    assert "no groups are known" in splits.holdout(m).protocol
+
+
 def test_number_of_a_made_fold() -> None:
     m = manifest()
     second = splits.holdout(m, test_fold="2", folds=4)

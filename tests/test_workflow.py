@@ -58,6 +58,12 @@ def test_evaluate_takes_the_unseen_clips(trained: earmark.Result, tones: Path) -
         earmark.evaluate(trained.path, tones, split="train")
 
 
+def test_evaluate_says_when_groups_were_trained_on(trained: earmark.Result, tones: Path) -> None:
+    mixed = earmark.evaluate(trained.path, tones, source=earmark.DataOptions(group_pattern=r"^[^/]+"))
+    assert "3 groups have clips that were trained on and clips tested here" in mixed["notes"][0]
+    assert earmark.evaluate(trained.path, tones, source=GROUPS)["notes"] == []
+
+
 def test_evaluate_on_other_data(trained: earmark.Result, make_tones: Callable[..., Path], tmp_path: Path) -> None:
     root = make_tones(sr=16_000, clips=2, seconds=1.5)
     (root / "hiss").mkdir()
@@ -179,7 +185,7 @@ def test_outputs_are_never_lost(trained: earmark.Result, tones: Path, tmp_path: 
     ("options", "message"),
     [
         (earmark.TrainOptions(recipe="slow"), "unknown recipe 'slow'"),
-        (earmark.TrainOptions(settings=["window_seconds=0.05"]), "window_seconds is 0.048; it must hold two"),
+        (earmark.TrainOptions(settings=["window_seconds=0.05"]), "window_seconds is 0.05; it must hold two"),
         (earmark.TrainOptions(settings=["network=vgg"]), "unknown network 'vgg'"),
         (earmark.TrainOptions(settings=["fmax=9000"]), "fmax is 9000 Hz; at a rate of 8000 Hz"),
         (earmark.TrainOptions(settings=TINY, device="tpu"), "--device tpu"),
