@@ -9,6 +9,8 @@ import typer
 
 from earmark.cli import options as o
 
+_STEPS = "min_steps=800"
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder that takes the data set, the model and the report.")] = Path("demo"),
@@ -32,8 +34,8 @@ def demo(
     data = synth.write_machines(target / "data", seed=seed)
     write_text(target / "demo.json", f'{{"seed": {seed}}}\n')
     print(f"made {data}: fan, pump, slider and valve, intact and worn, in noise; five units of each\n")
-    print(f"$ earmark train {data} --out {target / 'model'} --recipe fast")
-    options = earmark.TrainOptions(recipe="fast", seed=seed, overwrite=overwrite)
+    print(f"$ earmark train {data} --out {target / 'model'} --recipe fast --set {_STEPS}")
+    options = earmark.TrainOptions(recipe="fast", settings=[_STEPS], seed=seed, overwrite=overwrite)
     result = earmark.train(data, target / "model", options=options)
     o.show_metrics(result.metrics)
     plots.save(plots.confusion_matrix(result.metrics["confusion"], result.metrics["labels"]), target / "confusion.png")
