@@ -88,7 +88,9 @@ def claim_output(path: str | os.PathLike[str], *, overwrite: bool = False, made_
     OutputError
         One line with the remedy.
     """
-    target = Path(path).resolve()
+    target = Path(path)
+    if target.name in ("", ".."):
+        target = target.resolve()
     make_folder(target.parent)
     if target.is_dir() and not any(target.iterdir()):
         return target
