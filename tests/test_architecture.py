@@ -16,7 +16,7 @@ SOURCE = Path(earmark.__file__).parent
 # A module imports only from layers above it in this table, or from modules further left in its own.
 LAYERS = (
     ("errors", "types", "files", "progress"),
-    ("audio", "synth", "windows", "bundle", "model"),
+    ("containers", "audio", "synth", "windows", "bundle", "model"),
     ("manifest", "layouts", "splits", "cache", "recipe", "recipes", "options", "frontend", "augment", "networks"),
     ("classifier", "dataset"),
     ("export", "evaluation", "training", "provenance"),

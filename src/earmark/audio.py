@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from earmark import containers
 from earmark.errors import AudioError, DataError, MissingExtra, require
 from earmark.files import atomic_file
 from earmark.types import Waveform
@@ -57,7 +57,6 @@ _BLOCK = (
     1 << 18
 )  # samples read at a time over all channels: a lying header cannot claim more memory than the file holds
 _RATES = (1_000, 1_000_000)
-_UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFFFFF)  # written by programs that stream into a pipe
 _REPLACE = "replace the file or leave it out"
 
 
@@ -240,7 +239,7 @@ def duration(source: Source) -> tuple[float, int]:
     """
     name = describe(source)
     with _opened(source, name) as file:
-        if _needs_ffmpeg(file):
+        if containers.needs_ffmpeg(file):
             whole = decode(file)
             return whole.duration, whole.sr
         with _soundfile(file, name) as sound:
@@ -293,7 +292,7 @@ def _native_blocks(
     name = describe(source)
     found = False
     with _opened(source, name) as file:
-        reader = _ffmpeg_blocks if _needs_ffmpeg(file) else _soundfile_blocks
+        reader = _ffmpeg_blocks if containers.needs_ffmpeg(file) else _soundfile_blocks
         for samples, sr in reader(file, name, start, end):
             mono = _checked(_mono(samples, channel, name), name)
             found = found or len(mono) > 0
@@ -364,7 +363,9 @@ def _open_path(path: Path, name: str) -> BinaryIO:
 @contextmanager
 def _soundfile(file: BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
     """An open SoundFile whose header was checked."""
-    _check_complete(file, name)
+    missing = containers.missing_bytes(file)
+    if missing:
+        raise AudioError("truncated", name, f"{missing} bytes fewer than its header claims", _REPLACE)
     file.seek(0)
     try:
         sound = soundfile.SoundFile(file)
@@ -434,67 +435,6 @@ def _stretch(start: float, end: float | None, total: int, sr: int, name: str) ->
         detail = f"the clip from {wanted} lies past the recording's end at {total / sr:.3f} s"
         raise AudioError("range", name, detail, "correct start and end")
     return first, last
-
-
-def _check_complete(file: BinaryIO, name: str) -> None:
-    """Raise for containers whose chunk or page runs past the end of the file; libsndfile reads those without a word."""
-    file.seek(0, os.SEEK_END)
-    size = file.tell()
-    file.seek(0)
-    head = file.read(12)
-    missing = 0
-    if head[:4] in (b"RIFF", b"RF64", b"FORM") and head[8:12] in (b"WAVE", b"AIFF", b"AIFC"):
-        missing = _missing_in_chunks(file, size, ">4sI" if head[:4] == b"FORM" else "<4sI", first=12)
-    elif head[:4] == b"caff":
-        missing = _missing_in_chunks(file, size, ">4sq", first=8)
-    elif head[:4] == b".snd" and len(head) == 12:
-        offset, length = struct.unpack(">II", head[4:])
-        missing = 0 if length in _UNKNOWN_SIZES else max(0, offset + length - size)
-    elif head[:4] == b"OggS":
-        missing = _missing_in_ogg(file, size)
-    if missing:
-        raise AudioError("truncated", name, f"{missing} bytes fewer than its header claims", _REPLACE)
-
-
-def _missing_in_chunks(file: BinaryIO, size: int, form: str, *, first: int) -> int:
-    """Bytes that the sound chunk of a RIFF, RF64, AIFF or CAF file lacks; a file that ends before it lacks at least one."""
-    at = first
-    header = struct.calcsize(form)
-    long_size = None
-    while at + header <= size:
-        file.seek(at)
-        name, length = struct.unpack(form, file.read(header))
-        if name == b"ds64":
-            long_size = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))[1]
-        if name in (b"data", b"SSND"):
-            if long_size is not None and length == _UNKNOWN_SIZES[0]:
-                length = long_size
-            return 0 if length in (*_UNKNOWN_SIZES, -1) else max(0, at + header + length - size)
-        at += header + length + (0 if form == ">4sq" else length & 1)
-    return max(1, at - size)
-
-
-def _missing_in_ogg(file: BinaryIO, size: int) -> int:
-    """Bytes that the last Ogg page lacks, or 1 where the page that ends the stream is missing (RFC 3533)."""
-    tail_size = min(size, 1 << 17)
-    file.seek(size - tail_size)
-    tail = file.read(tail_size)
-    at = tail.rfind(b"OggS")
-    if at < 0 or at + 27 > len(tail):
-        return 1
-    table = tail[at + 27 : at + 27 + tail[at + 26]]
-    missing = at + 27 + tail[at + 26] + sum(table) - len(tail)
-    return max(0, missing) or (0 if tail[at + 5] & 4 else 1)
-
-
-def _needs_ffmpeg(file: BinaryIO) -> bool:
-    """Whether the content is a container that libsndfile does not read."""
-    head = file.read(16)
-    file.seek(0)
-    adts = len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0
-    return (
-        head[4:8] == b"ftyp" or head[:4] == b"\x1aE\xdf\xa3" or head[:4] == b"0&\xb2u" or head[:5] == b"#!AMR" or adts
-    )
 
 
 def _ffmpeg_blocks(

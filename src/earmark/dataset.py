@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark import audio
+from earmark.bundle import BundleSpec
 from earmark.cache import Cache, Decoded
-from earmark.errors import AudioError, DataError
-from earmark.frontend import LogMel
+from earmark.errors import AudioError, DataError, SettingsError
+from earmark.frontend import LogMel, hop_length
 from earmark.manifest import Manifest
 from earmark.progress import track
-from earmark.windows import WindowPlan
+from earmark.recipe import Recipe
+from earmark.windows import ShortClip, WindowPlan
 
 _SURVEYED = 2000  # recordings whose headers are read to choose rate and window
 _SHORTEST, _LONGEST = 0.5, 10.0  # window in seconds
 _HIGHEST_RATE = 32_000
+_SHORT, _FINE_HOP, _COARSE_HOP = 2.0, 0.010, 0.016  # seconds: words need finer frames than scenes
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,38 @@ def survey(manifest: Manifest) -> tuple[int, float]:
     length, count = Counter(round(x, 2) for x in lengths).most_common(1)[0]
     usual = length if 2 * count >= len(lengths) else float(np.quantile(lengths, 0.95))
     return min(rate, _HIGHEST_RATE), min(max(usual, _SHORTEST), _LONGEST)
+
+
+def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None) -> BundleSpec:
+    """Settle what the recipe leaves to the data: rate, window, stride."""
+    rate, seconds = survey(manifest)
+    sr = chosen.sample_rate or rate
+    seconds = chosen.window_seconds or seconds
+    hop = hop_length(sr, chosen.hop_seconds or (_FINE_HOP if seconds <= _SHORT else _COARSE_HOP))
+    window = max(1, round(seconds * sr / hop)) * hop
+    if window < 2 * chosen.fft_seconds * sr:
+        raise SettingsError(
+            f"setting window_seconds is {window / sr:g}; it must hold two analysis frames, {2 * chosen.fft_seconds:g} s"
+        )
+    stride = max(1, round((chosen.stride_seconds * sr if chosen.stride_seconds else window / 2) / hop)) * hop
+    short: ShortClip = "repeat" if chosen.short_clip == "repeat" else "pad"
+    return BundleSpec(
+        labels=tuple(manifest.labels),
+        network={"name": chosen.network, "width": chosen.width},
+        sample_rate=sr,
+        channel=channel,
+        window_seconds=window / sr,
+        stride_seconds=min(stride, window) / sr,
+        short_clip=short,
+        front_end={
+            "fft_seconds": chosen.fft_seconds,
+            "hop_seconds": hop / sr,
+            "n_mels": chosen.n_mels,
+            "fmin": chosen.fmin,
+            "fmax": chosen.fmax or sr / 2,
+            "floor": chosen.floor,
+        },
+    )
 
 
 def ingest(manifest: Manifest, *, sr: int, channel: int | None = None) -> Clips:

@@ -18,27 +18,22 @@ import torch
 from numpy.typing import NDArray
 
 from earmark import audio, bundle, evaluation, export, provenance, recipe, report, splits, training
-from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier
-from earmark.dataset import Clips, Features, ingest, survey
-from earmark.errors import AudioError, DataError, Interrupted, SettingsError
+from earmark.dataset import Clips, Features, ingest, make_spec
+from earmark.errors import AudioError, DataError, Interrupted
 from earmark.files import atomic_folder, claim_output, make_folder, partial, publish_folder, work_folder, write_text
-from earmark.frontend import hop_length
 from earmark.manifest import Manifest
 from earmark.model import Model, load
 from earmark.options import DataOptions, TrainOptions
 from earmark.progress import track
 from earmark.provenance import Job
-from earmark.recipe import Recipe
 from earmark.splits import Split
-from earmark.windows import ShortClip
 
 log = logging.getLogger("earmark")
 
 PREDICTIONS = "predictions.csv"
 REPORT = "report.html"
 CROSSVAL = "crossval.json"
-_SHORT, _FINE_HOP, _COARSE_HOP = 2.0, 0.010, 0.016  # seconds: words need finer frames than scenes
 
 
 @dataclass(frozen=True)
@@ -216,38 +211,6 @@ def evaluate(
             write_text(folder / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
             write_text(folder / REPORT, page)
     return metrics
-
-
-def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None) -> BundleSpec:
-    """Settle what the recipe leaves to the data: rate, window, stride."""
-    rate, seconds = survey(manifest)
-    sr = chosen.sample_rate or rate
-    seconds = chosen.window_seconds or seconds
-    hop = hop_length(sr, chosen.hop_seconds or (_FINE_HOP if seconds <= _SHORT else _COARSE_HOP))
-    window = max(1, round(seconds * sr / hop)) * hop
-    if window < 2 * chosen.fft_seconds * sr:
-        raise SettingsError(
-            f"setting window_seconds is {window / sr:g}; it must hold two analysis frames, {2 * chosen.fft_seconds:g} s"
-        )
-    stride = max(1, round((chosen.stride_seconds * sr if chosen.stride_seconds else window / 2) / hop)) * hop
-    short: ShortClip = "repeat" if chosen.short_clip == "repeat" else "pad"
-    return BundleSpec(
-        labels=tuple(manifest.labels),
-        network={"name": chosen.network, "width": chosen.width},
-        sample_rate=sr,
-        channel=channel,
-        window_seconds=window / sr,
-        stride_seconds=min(stride, window) / sr,
-        short_clip=short,
-        front_end={
-            "fft_seconds": chosen.fft_seconds,
-            "hop_seconds": hop / sr,
-            "n_mels": chosen.n_mels,
-            "fmin": chosen.fmin,
-            "fmax": chosen.fmax or sr / 2,
-            "floor": chosen.floor,
-        },
-    )
 
 
 def _jobs(
