@@ -62,7 +62,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("EARMARK_DATA", "../shared/data")))
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "earmark-accuracy")
-    parser.add_argument("--recipe", default="balanced")
+    parser.add_argument("--recipe", default="auto")
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     chosen = parser.parse_args()

@@ -17,7 +17,20 @@ SOURCE = Path(earmark.__file__).parent
 LAYERS = (
     ("errors", "types", "files", "progress"),
     ("containers", "audio", "synth", "windows", "bundle", "model"),
-    ("manifest", "layouts", "splits", "cache", "recipe", "recipes", "options", "frontend", "augment", "networks"),
+    (
+        "manifest",
+        "layouts",
+        "splits",
+        "fingerprint",
+        "cache",
+        "recipe",
+        "recipes",
+        "options",
+        "scanner",
+        "frontend",
+        "augment",
+        "networks",
+    ),
     ("classifier", "dataset"),
     ("export", "evaluation", "training", "provenance"),
     ("plots", "report", "workflow"),
@@ -100,8 +113,8 @@ def test_public_surface() -> None:
     assert earmark.__all__ == sorted(earmark.__all__)
     assert set(earmark.__all__) == {
         "AudioError", "BundleError", "DataError", "DataOptions", "EarmarkError", "Interrupted", "Manifest", "MissingExtra",
-        "Model", "OutputError", "Prediction", "Result", "Score", "SettingsError", "TrainOptions", "Waveform", "Window",
-        "crossval", "evaluate", "load", "train",
+        "Model", "OutputError", "Prediction", "Result", "Scan", "Score", "SettingsError", "TrainOptions", "Waveform", "Window",
+        "crossval", "evaluate", "load", "scan", "train",
     }  # fmt: skip
     for name in earmark.__all__:
         assert getattr(earmark, name).__doc__, name

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import soundfile
 
 from conftest import tone
 from earmark import audio, cache
-from earmark.errors import AudioError, OutputError
+from earmark.errors import AudioError, OutputError, SettingsError
 
 
 def test_second_get_does_not_decode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,9 +20,84 @@ def test_second_get_does_not_decode(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     store = cache.Cache(8_000, folder=tmp_path / "cache")
     first = store.get(path)
     assert np.array_equal(first.samples(), audio.decode(path, sr=8_000).samples)
-    monkeypatch.setattr(audio, "decode", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr(audio, "blocks", lambda *_, **__: pytest.fail("decoded again"))
     renamed = path.rename(tmp_path / "b.wav")
-    assert store.get(renamed) == first
+    assert store.get(renamed).place == first.place
+
+
+def test_second_start_reads_no_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(440, 0.5, 16_000), 16_000)
+    first = cache.Cache(8_000, folder=tmp_path / "cache")
+    header, decoded = first.index.header(path), first.get(path)
+    monkeypatch.setattr(Path, "open", lambda *_, **__: pytest.fail("read again"))
+    monkeypatch.setattr(audio, "raw_blocks", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr(audio, "duration", lambda *_, **__: pytest.fail("header read again"))
+    second = cache.Cache(8_000, folder=tmp_path / "cache")
+    assert second.index.header(path) == header == (0.5, 16_000)
+    assert second.get(path).place == decoded.place
+
+
+def test_a_changed_recording_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    store = cache.Cache(8_000, folder=tmp_path / "cache")
+    soundfile.write(path, tone(440), 8_000)
+    first = store.get(path)
+    soundfile.write(path, tone(550), 8_000)
+    os.utime(path, ns=(1, 1))
+    assert store.get(path).content != first.content
+
+
+def test_evicts_what_was_not_used_for_longest_and_decodes_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = cache.Cache(8_000, folder=tmp_path / "cache")
+    found = []
+    for i in range(3):
+        soundfile.write(tmp_path / f"{i}.wav", tone(300 + i), 8_000)
+        found.append(store.get(tmp_path / f"{i}.wav"))
+        for place in (found[i].place, found[i].place.with_suffix(".landmarks")):
+            os.utime(place, (i + 1, i + 1))
+    assert cache.usage(tmp_path / "cache").recordings == 3
+    store.get(tmp_path / "0.wav")  # used now, so that 1.wav is the oldest
+    monkeypatch.setenv("EARMARK_CACHE_SIZE", "65kB")
+    assert cache.evict(tmp_path / "cache") >= 32_000
+    assert [d.place.exists() for d in found] == [True, False, True]
+    assert np.array_equal(found[1].samples(), soundfile.read(tmp_path / "1.wav", dtype="float32")[0])
+    assert len(found[1].landmarks()) == len(found[1].landmarks())
+
+
+def test_clear_leaves_nothing_and_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(300), 8_000)
+    folder = tmp_path / "cache"
+    cache.Cache(8_000, folder=folder).get(tmp_path / "a.wav")
+    assert cache.usage(folder).bytes >= 32_000
+    assert cache.clear(folder).recordings == 1
+    assert cache.usage(folder).bytes == 0
+    (folder / "index.sqlite").write_bytes(b"nonsense" * 1000)
+    assert len(cache.Cache(8_000, folder=folder).get(tmp_path / "a.wav").samples()) == 8_000
+
+
+@pytest.mark.parametrize("text", ["much", "10", "GB"])
+def test_sizes_that_are_none_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARMARK_CACHE_SIZE", text)
+    with pytest.raises(SettingsError, match="EARMARK_CACHE_SIZE is .*; give a size such as 500MB"):
+        cache.largest_size()
+
+
+def test_many_processes_share_a_folder(tmp_path: Path) -> None:
+    for i in range(12):
+        soundfile.write(tmp_path / f"{i}.wav", tone(300 + i, seed=i), 8_000)
+    code = (
+        "import sys; from pathlib import Path; from earmark.cache import Cache; root = Path(sys.argv[1])\n"
+        "store = Cache(4_000, folder=root / 'cache')\n"
+        "print(sum(len(store.get(root / f'{i}.wav').samples()) for i in range(12)))"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    assert [process.communicate()[0] for process in running] == ["48000\n"] * 3
+    assert cache.usage(tmp_path / "cache").recordings == 12
 
 
 def test_rate_channel_and_content_are_kept_apart(tmp_path: Path) -> None:
@@ -43,7 +120,7 @@ def test_bad_files_leave_nothing_behind(tmp_path: Path) -> None:
         store.get(tmp_path / "a.wav")
     with pytest.raises(AudioError, match="missing"):
         store.get(tmp_path / "b.wav")
-    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+    assert not [p for p in (tmp_path / "cache" / "decoded").rglob("*") if p.is_file()]
 
 
 def test_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from earmark.manifest import Manifest
     from earmark.model import Model, load
     from earmark.options import DataOptions, TrainOptions
+    from earmark.scanner import Scan, scan
     from earmark.types import Prediction, Score, Waveform, Window
     from earmark.workflow import Result, crossval, evaluate, train
 
@@ -36,6 +37,7 @@ _HOMES = {
     "earmark.model": ("Model", "load"),
     "earmark.types": ("Prediction", "Score", "Waveform", "Window"),
     "earmark.options": ("DataOptions", "TrainOptions"),
+    "earmark.scanner": ("Scan", "scan"),
     "earmark.workflow": ("Result", "crossval", "evaluate", "train"),
 }  # fmt: skip
 
@@ -52,6 +54,7 @@ __all__ = [
     "OutputError",
     "Prediction",
     "Result",
+    "Scan",
     "Score",
     "SettingsError",
     "TrainOptions",
@@ -60,6 +63,7 @@ __all__ = [
     "crossval",
     "evaluate",
     "load",
+    "scan",
     "train",
 ]
 

@@ -141,6 +141,38 @@ def blocks(
         yield Waveform(rest[i : i + size], rate)
 
 
+def raw_blocks(
+    source: Source, *, start: float = 0.0, end: float | None = None
+) -> Iterator[tuple[NDArray[np.float32], int]]:
+    """Decode in blocks as the recording is: all channels, its own rate, non-finite samples too.
+
+    Parameters
+    ----------
+    source, start, end
+        As for `decode`.
+
+    Yields
+    ------
+    samples : ndarray of float32, shape (time, channel)
+    sr : int
+        Rate in Hz.
+
+    Raises
+    ------
+    AudioError
+        As `decode`, but for non-finite samples.
+    """
+    name = describe(source)
+    found = False
+    with _opened(source, name) as file:
+        reader = _ffmpeg_blocks if containers.needs_ffmpeg(file) else _soundfile_blocks
+        for samples, sr in reader(file, name, start, end):
+            found = found or len(samples) > 0
+            yield samples, sr
+    if not found:
+        raise AudioError("zero-length", name, "a valid header but no samples", _REPLACE)
+
+
 class Resampler:
     """Stream resampler (soxr HQ); its joined output equals `resample` of the joined input.
 
@@ -290,15 +322,8 @@ def _native_blocks(
 ) -> Iterator[Waveform]:
     """Mono blocks at the recording's own rate, every fault raised as `AudioError`."""
     name = describe(source)
-    found = False
-    with _opened(source, name) as file:
-        reader = _ffmpeg_blocks if containers.needs_ffmpeg(file) else _soundfile_blocks
-        for samples, sr in reader(file, name, start, end):
-            mono = _checked(_mono(samples, channel, name), name)
-            found = found or len(mono) > 0
-            yield Waveform(mono, sr)
-    if not found:
-        raise AudioError("zero-length", name, "a valid header but no samples", _REPLACE)
+    for samples, sr in raw_blocks(source, start=start, end=end):
+        yield Waveform(_checked(_mono(samples, channel, name), name), sr)
 
 
 def _mono(samples: NDArray[np.float32], channel: int | None, name: str) -> NDArray[np.float32]:

@@ -1,10 +1,17 @@
-"""Decoded audio, once: later runs read it memory-mapped instead of decoding and resampling again."""
+"""Decoded audio, once: later runs read it memory-mapped, and do not open the recordings again.
+
+A recording is known by its content; a small index remembers which content each path held when it was last looked at.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import audio
-from earmark.errors import AudioError
+from earmark.errors import AudioError, OutputError, SettingsError
 from earmark.files import atomic_file, make_folder
+from earmark.fingerprint import Fingerprint, Landmarks
+
+_DECODED, _INDEX = "decoded", "index.sqlite"
+_SIZE = 20 * 1024**3
+_UNITS = {"kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
 
 
 def default_folder() -> Path:
@@ -27,6 +39,23 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "earmark"
 
 
+def largest_size() -> int:
+    """Bytes that the cache may take: ``EARMARK_CACHE_SIZE``, as ``500MB`` or ``20GB`` (the default).
+
+    Raises
+    ------
+    SettingsError
+        Where the variable is no size.
+    """
+    text = os.environ.get("EARMARK_CACHE_SIZE", "").strip().lower()
+    if not text:
+        return _SIZE
+    try:
+        return int(float(text[:-2]) * _UNITS[text[-2:]])
+    except (KeyError, ValueError) as error:
+        raise SettingsError(f"EARMARK_CACHE_SIZE is {text!r}; give a size such as 500MB or 20GB") from error
+
+
 @dataclass(frozen=True)
 class Decoded:
     """A recording in the cache.
@@ -36,19 +65,38 @@ class Decoded:
     content : str
         First 32 hex digits of the SHA-256 of the file.
     place : Path
-        Its decoded samples, float32, as ``.npy``.
+        Its decoded samples: raw float32.
+    source : Path
+        The recording.
+    cache : Cache
+        Decodes it again if it was evicted meanwhile.
     """
 
     content: str
     place: Path
+    source: Path
+    cache: Cache
 
     def samples(self) -> NDArray[np.float32]:
         """The decoded recording, memory-mapped, shape (time,)."""
-        return np.asarray(np.load(self.place, mmap_mode="r"))
+        try:
+            return np.asarray(np.memmap(self.place, np.float32, "r"))
+        except FileNotFoundError:
+            return np.asarray(np.memmap(self.cache.get(self.source).place, np.float32, "r"))
+
+    def landmarks(self) -> Landmarks:
+        """Its fingerprint."""
+        place = self.place.with_suffix(".landmarks")
+        try:
+            return np.fromfile(place, np.uint32).reshape(-1, 2)
+        except FileNotFoundError:
+            return np.fromfile(self.cache.get(self.source).place.with_suffix(".landmarks"), np.uint32).reshape(-1, 2)
 
 
 class Cache:
     """Decoded recordings, found by the content of the file, the rate and the channel.
+
+    Entries are written to a temporary name and renamed, so that several processes can share a folder.
 
     Parameters
     ----------
@@ -63,7 +111,9 @@ class Cache:
     def __init__(self, sr: int, *, channel: int | None = None, folder: Path | None = None) -> None:
         self._sr = sr
         self._channel = channel
-        self._folder = make_folder((folder or default_folder()) / "decoded")
+        self._folder = folder or default_folder()
+        make_folder(self._folder / _DECODED)
+        self.index = Index(self._folder)
 
     def get(self, path: Path) -> Decoded:
         """Decode a recording, or find it decoded.
@@ -73,15 +123,154 @@ class Cache:
         AudioError
             As `earmark.audio.decode`.
         """
-        content = content_hash(path)
-        folder = self._folder / content[:2]
-        place = folder / f"{content}-{self._sr}-{'mean' if self._channel is None else self._channel}.npy"
-        if not place.exists():
-            waveform = audio.decode(path, sr=self._sr, channel=self._channel)
+        content = self.index.content(path)
+        folder = self._folder / _DECODED / content[:2]
+        place = folder / f"{content}-{self._sr}-{'mean' if self._channel is None else self._channel}.f32"
+        if not _used(place, place.with_suffix(".landmarks")):
             make_folder(folder)
-            with atomic_file(place) as temporary, temporary.open("wb") as file:
-                np.save(file, waveform.samples)
-        return Decoded(content, place)
+            self._decode(path, place)
+        return Decoded(content, place, path, self)
+
+    def _decode(self, path: Path, place: Path) -> None:
+        """Block by block, so that a recording of a day needs no more memory than a short one."""
+        fingerprint = Fingerprint(self._sr)
+        try:
+            with atomic_file(place) as temporary:
+                with temporary.open("wb") as file:
+                    for block in audio.blocks(path, sr=self._sr, channel=self._channel):
+                        block.samples.tofile(file)
+                        fingerprint.push(block.samples)
+                with atomic_file(place.with_suffix(".landmarks")) as beside:
+                    fingerprint.finish().tofile(beside)
+        except OSError as error:
+            raise OutputError(
+                f"{place.parent}: the cache cannot be written: {error.strerror}; free space, or set EARMARK_CACHE to another folder"
+            ) from error
+
+
+class Index:
+    """What is known of each path as long as its size and time of change stay the same: its content and its header.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the cache.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = threading.Lock()
+        self._database = _database(make_folder(folder) / _INDEX)
+
+    def content(self, path: Path) -> str:
+        """`content_hash` of a recording."""
+        return self._remembered(path, "content", lambda: content_hash(path))
+
+    def header(self, path: Path) -> tuple[float, int]:
+        """`earmark.audio.duration` of a recording."""
+        seconds, sr = self._remembered(path, "header", lambda: "{!r} {}".format(*audio.duration(path))).split()
+        return float(seconds), int(sr)
+
+    def _remembered(self, path: Path, what: str, compute: Callable[[], str]) -> str:
+        try:
+            status = path.stat()
+        except OSError:
+            return compute()  # which says what is wrong
+        name = str(path.absolute())
+        with self._lock:
+            found = self._database.execute(
+                "SELECT value FROM facts WHERE path = ? AND what = ? AND size = ? AND changed = ?",
+                (name, what, status.st_size, status.st_mtime_ns),
+            ).fetchone()
+        if found is not None:
+            return str(found[0])
+        value = compute()
+        with self._lock, suppress(sqlite3.OperationalError):  # another process holds it: not remembered
+            row = (name, what, status.st_size, status.st_mtime_ns, value)
+            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?)", row)
+        return value
+
+
+def _database(place: Path) -> sqlite3.Connection:
+    """Open the index; one that is damaged is made anew, since it only saves time."""
+    for attempt in (1, 2):
+        try:
+            database = sqlite3.connect(place, timeout=10, isolation_level=None, check_same_thread=False)
+            database.execute("PRAGMA synchronous = OFF")
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS facts "
+                "(path TEXT, what TEXT, size INTEGER, changed INTEGER, value TEXT, PRIMARY KEY (path, what))"
+            )
+            return database
+        except sqlite3.OperationalError as error:
+            raise OutputError(f"{place}: cannot be written: {error}; set EARMARK_CACHE to another folder") from error
+        except sqlite3.DatabaseError:
+            database.close()
+            if attempt == 1:
+                place.unlink()
+    raise OutputError(f"{place}: is damaged; remove it")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What lies in the cache: its folder, recordings, bytes and the most bytes it may take."""
+
+    folder: Path
+    recordings: int
+    bytes: int
+    most: int
+
+
+def usage(folder: Path | None = None) -> Usage:
+    """What lies in the cache."""
+    place = folder or default_folder()
+    entries = _entries(place)
+    recordings = sum(path.suffix == ".f32" for path, _ in entries)
+    return Usage(place, recordings, sum(status.st_size for _, status in entries), largest_size())
+
+
+def clear(folder: Path | None = None) -> Usage:
+    """Remove everything that Earmark put into the cache; what lay there is returned."""
+    found = usage(folder)
+    for path, _ in _entries(found.folder):
+        path.unlink(missing_ok=True)
+    (found.folder / _INDEX).unlink(missing_ok=True)
+    return found
+
+
+def evict(folder: Path | None = None) -> int:
+    """Remove the entries that were not used for longest until the cache keeps its size; how many bytes that freed."""
+    place, most = folder or default_folder(), largest_size()
+    entries = sorted(_entries(place), key=lambda entry: entry[1].st_mtime)
+    size = freed = sum(status.st_size for _, status in entries)
+    for path, status in entries:
+        if size <= most:
+            break
+        with suppress(OSError):
+            path.unlink()
+            size -= status.st_size
+    return freed - size
+
+
+def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    """Files of the cache that are finished."""
+    found = []
+    for path in (folder / _DECODED).glob("*/*"):
+        with suppress(FileNotFoundError):
+            if not path.name.startswith("."):
+                found.append((path, path.stat()))
+    return found
+
+
+def _used(*places: Path) -> bool:
+    """Whether they are all there; then they are marked as used now, which spares them from eviction."""
+    try:
+        for place in places:
+            os.utime(place)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return all(place.exists() for place in places)
+    return True
 
 
 def content_hash(path: Path) -> str:

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 import os
 import struct
+from pathlib import Path
 from typing import BinaryIO
 
+_FORMATS: tuple[tuple[int, bytes, str, tuple[str, ...]], ...] = (
+    (8, b"WAVE", "WAV", (".wav", ".wave", ".rf64", ".w64")),
+    (0, b"riff", "W64", (".w64", ".wav")),
+    (0, b"fLaC", "FLAC", (".flac",)),
+    (0, b"OggS", "Ogg", (".ogg", ".oga", ".opus")),
+    (8, b"AIF", "AIFF", (".aif", ".aiff", ".aifc")),
+    (0, b".snd", "AU", (".au", ".snd")),
+    (0, b"caff", "CAF", (".caf",)),
+    (4, b"ftyp", "MP4", (".m4a", ".mp4", ".mov", ".aac")),
+    (0, b"\x1aE\xdf\xa3", "Matroska", (".webm", ".mka", ".mkv")),
+    (0, b"0&\xb2u", "ASF", (".wma",)),
+    (0, b"#!AMR", "AMR", (".amr",)),
+    (0, b"ID3", "MP3", (".mp3", ".flac", ".aac")),  # a tag that others carry too
+)
+"""Where a format has its mark, the mark, its name and the extensions that go with it."""
+
+_LONGEST_FORMAT = 4096  # bytes
 _UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFFFFF)  # written by programs that stream into a pipe
 
 
@@ -42,6 +60,8 @@ def _missing_in_chunks(file: BinaryIO, size: int, form: str, *, first: int) -> i
             if long_size is not None and length == _UNKNOWN_SIZES[0]:
                 length = long_size
             return 0 if length in (*_UNKNOWN_SIZES, -1) else max(0, at + header + length - size)
+        if name in (b"fmt ", b"COMM", b"desc") and length > _LONGEST_FORMAT:
+            return 0  # nonsense rather than cut off: libsndfile says so
         at += header + length + (0 if form == ">4sq" else length & 1)
     return max(1, at - size)
 
@@ -57,6 +77,20 @@ def _missing_in_ogg(file: BinaryIO, size: int) -> int:
     table = tail[at + 27 : at + 27 + tail[at + 26]]
     missing = at + 27 + tail[at + 26] + sum(table) - len(tail)
     return max(0, missing) or (0 if tail[at + 5] & 4 else 1)
+
+
+def format_named_otherwise(path: Path) -> str:
+    """Name of a file's format where the file's extension is that of another one, else nothing."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    for at, mark, name, extensions in _FORMATS:
+        if head[at : at + len(mark)] == mark:
+            return "" if path.suffix.lower() in extensions else name
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
+        layer = head[1] & 0x06
+        name, extension = ("AAC", ".aac") if layer == 0 else ("MP3", ".mp3")
+        return "" if path.suffix.lower() == extension else name
+    return ""
 
 
 def needs_ffmpeg(file: BinaryIO) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark import audio
+from earmark import audio, fingerprint
 from earmark.bundle import BundleSpec
-from earmark.cache import Cache, Decoded
+from earmark.cache import Cache, Decoded, Index, default_folder, evict
 from earmark.errors import AudioError, DataError, SettingsError
 from earmark.frontend import LogMel, hop_length
 from earmark.manifest import Manifest
-from earmark.progress import track
+from earmark.progress import threaded, track
 from earmark.recipe import Recipe
 from earmark.windows import ShortClip, WindowPlan
 
@@ -73,21 +71,19 @@ class Clips:
         return samples[round(start * self.sr) : None if np.isnan(end) else round(end * self.sr)]
 
     def with_copies_grouped(self) -> Clips:
-        """Put groups that share a recording, byte for byte, into one: a copy must not be on both sides of a split."""
-        table = self.manifest.table
-        parent: dict[str, str] = {}
+        """Put groups that share a recording, or a copy of one, into one: a copy must not be on both sides of a split."""
+        groups = self.manifest.table["group"].to_numpy()
+        first: dict[str, int] = {}
+        pairs = [(row, first.setdefault(content, row)) for row, content in enumerate(self.hashes)]
+        rows = list(first.values())
+        prints = [self.decoded[row].landmarks() for row in rows]
 
-        def root(group: str) -> str:
-            while parent.setdefault(group, group) != group:
-                group = parent[group]
-            return group
+        def read(i: int, start: float, end: float) -> NDArray[np.float32]:
+            samples = self.decoded[rows[i]].samples()[round(start * self.sr) : round(end * self.sr)]
+            return audio.resample(np.array(samples), self.sr, fingerprint.SR)
 
-        first: dict[str, str] = {}
-        for content, group in zip(self.hashes, table["group"], strict=True):
-            one, other = sorted((root(group), root(first.setdefault(content, group))))
-            parent[other] = one
-        grouped = replace(self.manifest, table=table.assign(group=[root(g) for g in table["group"]]))
-        return replace(self, manifest=grouped)
+        pairs += [(rows[a], rows[b]) for a, b in fingerprint.copies(prints, read)]
+        return replace(self, manifest=self.manifest.merged([(groups[a], groups[b]) for a, b in pairs]))
 
     def take(self, rows: NDArray[np.int64]) -> Clips:
         """The clips at these positions."""
@@ -109,6 +105,7 @@ def survey(manifest: Manifest) -> tuple[int, float]:
     DataError
         Where no recording can be read.
     """
+    index = Index(default_folder())
     step = max(1, len(manifest) // _SURVEYED)
     rates: Counter[int] = Counter()
     lengths = []
@@ -116,7 +113,7 @@ def survey(manifest: Manifest) -> tuple[int, float]:
     for row in range(0, len(manifest), step):
         path, start, end = (manifest.table[c].iat[row] for c in ("path", "start", "end"))
         try:
-            seconds, rate = audio.duration(manifest.root / path)
+            seconds, rate = index.header(manifest.root / path)
         except AudioError as error:
             problem = error
             continue
@@ -163,13 +160,13 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
     )
 
 
-def ingest(manifest: Manifest, *, sr: int, channel: int | None = None) -> Clips:
+def ingest(manifest: Manifest, *, sr: int, channel: int | None = None, strict: bool = False) -> Clips:
     """Decode every recording through the cache; clips that cannot be used are left out and counted.
 
     Raises
     ------
     DataError
-        Where none can be used.
+        Where none can be used, or with ``strict`` one cannot.
     """
     cache = Cache(sr, channel=channel)
     paths = list(dict.fromkeys(manifest.table["path"]))
@@ -180,8 +177,8 @@ def ingest(manifest: Manifest, *, sr: int, channel: int | None = None) -> Clips:
         except AudioError as error:
             return error
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = dict(zip(paths, track(pool.map(one, paths), "decoding", len(paths)), strict=True))
+    found = dict(zip(paths, threaded(one, paths, "decoding"), strict=True))
+    evict()
     decoded, skipped, rows = [], [], []
     lengths: dict[str, float] = {}
     for row, (path, start, end) in enumerate(zip(*(manifest.table[c] for c in ("path", "start", "end")), strict=True)):
@@ -195,6 +192,11 @@ def ingest(manifest: Manifest, *, sr: int, channel: int | None = None) -> Clips:
         else:
             rows.append(row)
             decoded.append(result)
+    if skipped and strict:
+        raise DataError(
+            f"{manifest.root}: {len(skipped)} of its {len(manifest)} clips cannot be used, e.g. {skipped[0]}; see to them "
+            "(earmark scan names them all), or leave out --strict"
+        )
     if not rows:
         raise DataError(f"{manifest.root}: none of its {len(manifest)} clips can be used, e.g. {skipped[0]}")
     return Clips(manifest.take(rows), tuple(decoded), sr, tuple(skipped))

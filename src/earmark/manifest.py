@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ class Manifest:
         Why groups may straddle the published split; empty where they may not.
     ignored : tuple of str
         Recordings in the folder that the layout does not cover.
+    grouped_by : str
+        Where the groups come from, for reports; empty where every recording is its own.
     """
 
     table: pd.DataFrame
@@ -48,6 +50,7 @@ class Manifest:
     layout: str = "table"
     published: str = ""
     ignored: tuple[str, ...] = field(default=())
+    grouped_by: str = ""
 
     @classmethod
     def of(cls, table: pd.DataFrame, root: str | os.PathLike[str], **about: Any) -> Manifest:
@@ -60,7 +63,9 @@ class Manifest:
         """
         if table.empty:
             raise DataError(f"{root}: the table has no rows; add clips")
-        return cls(_validated(_completed(table)), Path(root), **about)
+        whole = _validated(_completed(table))
+        known = bool((whole["group"] != whole["path"]).any())
+        return cls(whole, Path(root), grouped_by=f"layout {about.get('layout', cls.layout)}" if known else "", **about)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Manifest:
@@ -96,9 +101,9 @@ class Manifest:
         """Where each clip's recording lies."""
         return [self.root / p for p in self.table["path"]]
 
-    def column(self, name: str) -> NDArray[np.str_]:
-        """A column as text."""
-        return np.asarray(self.table[name], np.str_)
+    def column(self, name: str) -> NDArray[np.object_]:
+        """A column as an array of `str`."""
+        return np.asarray(self.table[name], object)
 
     def targets(self, labels: Sequence[str]) -> NDArray[np.int64]:
         """Number of each clip's label in ``labels``, shape (clip,); -1 where it is none of them."""
@@ -146,7 +151,22 @@ class Manifest:
                 if match is None:
                     raise DataError(f"{path}: does not match --group-pattern {pattern}; correct the pattern")
             table["group"] = [m.group(which) or "" for m in found if m is not None]
-        return replace(self, table=_validated(_completed(table)))
+        source = f"column {column}" if pattern is None else f"--group-pattern {pattern}"
+        return replace(self, table=_validated(_completed(table)), grouped_by=source)
+
+    def merged(self, pairs: Iterable[tuple[str, str]]) -> Manifest:
+        """Make one group of the two of each pair, and so on; it takes the name that sorts first."""
+        parent: dict[str, str] = {}
+
+        def root(group: str) -> str:
+            while parent.setdefault(group, group) != group:
+                parent[group] = group = parent[parent[group]]
+            return group
+
+        for a, b in pairs:
+            one, other = sorted((root(a), root(b)))
+            parent[other] = one
+        return replace(self, table=self.table.assign(group=[root(g) for g in self.table["group"]]))
 
     def fingerprint(self, hashes: Sequence[str]) -> str:
         """SHA-256 over each clip's content hash, stretch and label, whatever the order and the names of the files."""

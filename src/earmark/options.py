@@ -22,6 +22,8 @@ class DataOptions:
         Labels to keep; all by default.
     group, group_pattern : str, optional
         As for `Manifest.with_groups`.
+    strict : bool
+        Stop at clips that cannot be used instead of leaving them out.
     """
 
     layout: str | None = None
@@ -29,6 +31,7 @@ class DataOptions:
     include: Sequence[str] = ()
     group: str | None = None
     group_pattern: str | None = None
+    strict: bool = False
 
     def read(self, data: str | os.PathLike[str]) -> Manifest:
         """The manifest."""
@@ -47,7 +50,7 @@ class TrainOptions:
     Attributes
     ----------
     recipe : str
-        Name, or path of a TOML file.
+        Name, path of a TOML file, or ``auto`` for the one that suits the data.
     settings : sequence of str
         ``key=value`` changes to it.
     channel : int, optional
@@ -56,12 +59,15 @@ class TrainOptions:
     device : str
     resume, overwrite : bool
         Go on from an interrupted run; replace what is at the output path.
+    allow_leak : bool
+        Train on a split that has groups on both sides; bundle, card and report say so.
     """
 
-    recipe: str = recipe.DEFAULT
+    recipe: str = recipe.AUTO
     settings: Sequence[str] = ()
     channel: int | None = None
     seed: int = 0
     device: str = "auto"
     resume: bool = False
     overwrite: bool = False
+    allow_leak: bool = False

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from earmark import recipe
 from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips
@@ -41,12 +42,14 @@ def plan(job: Job, classifier: Classifier, epochs: int, seconds: float) -> list[
     """What is about to happen, for the user to stop if it is not what was meant."""
     manifest, split, spec = job.clips.manifest, job.split, job.spec
     parameters = sum(p.numel() for p in classifier.parameters())
+    name, reason = recipe.suited(manifest.labels)
     lines = [
         f"data      {manifest.root}: {_summary(manifest)}",
         f"split     {split.name}: {len(split.train)} train, {len(split.valid)} validate, {len(split.test)} test",
         f"input     {spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {job.recipe.n_mels} mel bands, "
         f"shorter clips are {'repeated' if spec.short_clip == 'repeat' else 'padded'}",
         f"network   {job.recipe.network}, width {job.recipe.width:g}, {parameters / 1e6:.2f} M parameters",
+        f"recipe    {job.options.recipe}{': ' + reason if job.options.recipe == name else ''}",
         f"training  {epochs} epochs, about {max(0.1, seconds / 60):.1f} minutes",
     ]
     lines += [f"note      {note}" for note in split.notes]

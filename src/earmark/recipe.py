@@ -12,7 +12,15 @@ from typing import Any
 
 from earmark.errors import SettingsError
 
-DEFAULT = "balanced"
+AUTO = "auto"
+_GENERAL, _MACHINE = "balanced", "machine"
+_CONDITIONS = frozenset(
+    [
+        "normal", "abnormal", "anomaly", "anomalous", "ok", "nok", "ng", "good", "bad", "healthy", "unhealthy", "intact",
+        "worn", "broken", "damaged", "defect", "defective", "fault", "faulty", "failure",
+    ]
+)  # fmt: skip
+"""Labels that tell in which condition a machine is."""
 
 
 def _setting(
@@ -93,13 +101,21 @@ def names() -> list[str]:
     )
 
 
-def load(name: str = DEFAULT, changes: Iterable[str] = ()) -> Recipe:
+def suited(labels: Iterable[str]) -> tuple[str, str]:
+    """Name of the recipe that suits a data set of these labels, and why."""
+    plain = {label.casefold() for label in labels}
+    if plain <= _CONDITIONS:
+        return _MACHINE, f"the labels are conditions of machines ({', '.join(sorted(labels))})"
+    return _GENERAL, "the general one"
+
+
+def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
     """Read a recipe and apply ``key=value`` changes.
 
     Parameters
     ----------
     name : str
-        One of `names`, or a path to a TOML file.
+        One of `names`, or a path to a TOML file; ``auto``, where nothing is known of the data, is the general one.
     changes : iterable of str
         As given to ``--set``.
 
@@ -126,6 +142,7 @@ def _read(name: str) -> dict[str, Any]:
     try:
         if name.endswith(".toml"):
             return tomllib.loads(Path(name).read_text(encoding="utf-8"))
+        name = _GENERAL if name == AUTO else name
         if name not in names():
             raise SettingsError(
                 f"unknown recipe {name!r}; choose one of {', '.join(names())}, or give the path of a .toml file"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from earmark.errors import DataError
 from earmark.manifest import Manifest
+
+_MANY_GROUPS = 20_000
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,9 @@ class Split:
     notes: tuple[str, ...] = ()
 
 
-def holdout(manifest: Manifest, *, test_fold: str | None = None, folds: int = 5, seed: int = 0) -> Split:
+def holdout(
+    manifest: Manifest, *, test_fold: str | None = None, folds: int = 5, seed: int = 0, allow_leak: bool = False
+) -> Split:
     """One split.
 
     Parameters
@@ -50,6 +56,8 @@ def holdout(manifest: Manifest, *, test_fold: str | None = None, folds: int = 5,
         How many grouped folds to make where there are no official ones; one of them is held out.
     seed : int
         Of the shuffle.
+    allow_leak : bool
+        Take a split with groups on both sides; its notes say so.
 
     Returns
     -------
@@ -58,40 +66,51 @@ def holdout(manifest: Manifest, *, test_fold: str | None = None, folds: int = 5,
     Raises
     ------
     DataError
-        For an unknown fold, or groups on both sides that are not declared by the layout.
+        For an unknown fold, or groups on both sides that are neither declared by the layout nor allowed.
     """
     if test_fold == "none":
         everything = np.arange(len(manifest))
         nothing = np.zeros(0, np.int64)
         return Split(everything, nothing, nothing, "no test part", "all clips train; no accuracy is claimed")
-    split, official = manifest.column("split"), manifest.column("fold")
+    split = manifest.column("split")
     # A data set with train and valid alone means the second one for testing.
     default = next((name for name in ("test", "valid") if (split == name).any()), None)
     name = test_fold or default
     if name is not None and (split == name).any():
-        return _checked(manifest, split == name, f"split {name}", f"the published split {name!r} tests", published=True)
+        protocol = f"the published split {name!r} tests"
+        return _checked(manifest, split == name, f"split {name}", protocol, published=True, allow_leak=allow_leak)
     known = _official(manifest)
     if known:
         name = (
             known[-1] if test_fold is None else next((n for n in (test_fold, test_fold.lstrip("0")) if n in known), "")
         )
         if name:
-            return _checked(manifest, official == name, f"fold {name}", f"official fold {name} tests", published=True)
+            return _official_fold(manifest, name, allow_leak=allow_leak)
     made = grouped_folds(manifest, folds=folds, seed=seed)
     number = 1 if test_fold is None else _number(test_fold, len(made), [*known, *sorted(set(split) - {""})])
     return made[number - 1]
 
 
-def crossval_folds(manifest: Manifest, *, folds: int | None = None, seed: int = 0) -> list[Split]:
+def crossval_folds(
+    manifest: Manifest, *, folds: int | None = None, seed: int = 0, allow_leak: bool = False
+) -> list[Split]:
     """Official folds, or ``folds`` (5 by default) grouped ones where the number is given or there are no official ones."""
     known = _official(manifest)
     if folds is None and len(known) > 1:
-        official = manifest.column("fold")
-        return [
-            _checked(manifest, official == name, f"fold {name}", f"official fold {name} tests", published=True)
-            for name in known
-        ]
+        return [_official_fold(manifest, name, allow_leak=allow_leak) for name in known]
     return grouped_folds(manifest, folds=folds or 5, seed=seed)
+
+
+def random_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Split]:
+    """What most notebooks do: folds by label alone, clips of one group on both sides; to show what that is worth."""
+    each_its_own = manifest.table["path"] + manifest.table["start"].map("@{:g}".format)
+    apart = replace(manifest, table=manifest.table.assign(group=each_its_own), published="")
+    return [
+        replace(
+            made, name=f"random {made.name}", protocol=f"random {made.name} (seed {seed}) tests, whatever its groups"
+        )
+        for made in grouped_folds(apart, folds=folds, seed=seed)
+    ]
 
 
 def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Split]:
@@ -102,34 +121,32 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Spli
     DataError
         Where there are fewer groups than folds.
     """
-    groups, labels = manifest.column("group"), manifest.column("label")
-    count = len(set(groups))
+    groups, labels = (pd.factorize(manifest.table[c], sort=True) for c in ("group", "label"))
+    count = len(groups[1])
     if count < 2:
         raise DataError(
-            f"{manifest.root}: has one group only, {str(groups[0])!r}; give others with --group or --group-pattern"
+            f"{manifest.root}: has one group only, {groups[1][0]!r}; give others with --group or --group-pattern"
         )
     if not 2 <= folds <= count:
         raise DataError(
             f"{manifest.root}: {folds} folds of {count} groups cannot be made; choose --folds 2 to {count}, or --group"
         )
-    order = np.lexsort((manifest.table["start"], manifest.column("path")))
+    order = np.lexsort((manifest.table["start"], pd.factorize(manifest.table["path"], sort=True)[0]))
     part = np.zeros(len(manifest), np.int64)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # Labels with fewer clips than folds are told by `_checked`, by name.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         try:
-            parts = list(splitter.split(order, labels[order], groups[order]))
+            for number, test in enumerate(_parts(groups[0][order], labels[0][order], folds, seed), start=1):
+                part[order[test]] = number
         except ValueError as error:
-            rarest = min(sorted(set(labels)), key=lambda x: int((labels == x).sum()))
-            detail = f"label {str(rarest)!r} has {int((labels == rarest).sum())} clips"
+            counts = np.bincount(labels[0])
+            detail = f"label {labels[1][counts.argmin()]!r} has {counts.min()} clips"
             raise DataError(
                 f"{manifest.root}: {folds} folds cannot be made: {detail}; choose fewer --folds, or --test-fold none"
             ) from error
-    for number, (_, test) in enumerate(parts, start=1):
-        part[order[test]] = number
     apart = "no group is on both sides"
-    if set(groups) == set(manifest.column("path")):
+    if not manifest.grouped_by:
         apart = "no groups are known, so clips of one source may be on both sides (--group-pattern tells them apart)"
     return [
         _checked(
@@ -143,6 +160,19 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Spli
     ]
 
 
+def _parts(groups: NDArray[np.int64], labels: NDArray[np.int64], folds: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Positions that test in each fold."""
+    if groups.max() < _MANY_GROUPS:
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        yield from (test for _, test in splitter.split(groups, labels, groups))
+        return
+    # Dealing out so many groups one by one takes minutes; by their first label and size they spread evenly too.
+    _, first, sizes = np.unique(groups, return_index=True, return_counts=True)
+    kinds = labels[first] * 64 + np.log2(sizes).astype(np.int64)
+    for _, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(kinds, kinds):
+        yield np.flatnonzero(np.isin(groups, test))
+
+
 def with_validation(manifest: Manifest, split: Split, *, share: float, seed: int = 0) -> Split:
     """Take a validation part, by whole groups, out of the training part; a published ``valid`` split is used as it is."""
     if len(split.valid):
@@ -152,20 +182,34 @@ def with_validation(manifest: Manifest, split: Split, *, share: float, seed: int
     return Split(split.train[made.train], split.train[made.test], split.test, split.name, split.protocol, split.notes)
 
 
-def _checked(manifest: Manifest, test: NDArray[np.bool_], name: str, protocol: str, *, published: bool) -> Split:
+def _checked(
+    manifest: Manifest,
+    test: NDArray[np.bool_],
+    name: str,
+    protocol: str,
+    *,
+    published: bool,
+    allow_leak: bool = False,
+) -> Split:
     """Refuse groups on both sides, name labels that cannot be learnt."""
     split = manifest.column("split")
     valid = (split == "valid") & ~test
     groups, labels = manifest.column("group"), manifest.column("label")
     notes: list[str] = []
     both = sorted(set(groups[test]) & set(groups[~test]))
-    if both:
-        if not (published and manifest.published):
-            raise DataError(
-                f"{manifest.root}: {name}: {len(both)} groups are on both sides of the split, e.g. {str(both[0])!r}, and its "
-                "accuracy would be too high; correct the split, or the groups with --group or --group-pattern"
-            )
+    if both and published and manifest.published:
         notes.append(f"{manifest.published} ({len(both)} of {len(set(groups))} groups)")
+    elif both:
+        fault = (
+            f"{len(both)} groups are on both sides of the split, so that its accuracy is too high: "
+            f"{'; '.join(_pair(manifest, test, group) for group in both[:3])}{'; ...' if len(both) > 3 else ''}"
+        )
+        if not allow_leak:
+            raise DataError(
+                f"{manifest.root}: {name}: {fault}. Correct the split, or the groups with --group or --group-pattern, "
+                "or pass --allow-leak"
+            )
+        notes.append(f"LEAK: {fault}")
     train = ~test & ~valid
     if published:
         train &= split != "test"  # also where another part tests
@@ -177,9 +221,25 @@ def _checked(manifest: Manifest, test: NDArray[np.bool_], name: str, protocol: s
     lost = sorted(set(labels) - set(labels[train]))
     if lost:
         notes.append(f"labels without a training clip here, so that they cannot be recognised: {', '.join(lost)}")
-    if set(groups[valid]) & set(groups[train]) and not manifest.published:
-        raise DataError(f"{manifest.root}: groups are on both sides of the train and valid splits; correct the split")
+    if set(groups[valid]) & set(groups[train]) and not (manifest.published or allow_leak):
+        raise DataError(
+            f"{manifest.root}: groups are on both sides of the train and valid splits; correct it, or pass --allow-leak"
+        )
     return Split(np.flatnonzero(train), np.flatnonzero(valid), np.flatnonzero(test), name, protocol, tuple(notes))
+
+
+def _pair(manifest: Manifest, test: NDArray[np.bool_], group: str) -> str:
+    """A clip of the group on each side."""
+    of_group = manifest.column("group") == group
+    one, other = (manifest.table["path"].to_numpy()[of_group & side][0] for side in (~test, test))
+    return f"{one} (not tested) and {other} (tested), group {group}"
+
+
+def _official_fold(manifest: Manifest, name: str, *, allow_leak: bool) -> Split:
+    tested = manifest.column("fold") == name
+    return _checked(
+        manifest, tested, f"fold {name}", f"official fold {name} tests", published=True, allow_leak=allow_leak
+    )
 
 
 def _official(manifest: Manifest) -> list[str]:

@@ -94,7 +94,9 @@ def train(
     options = options or TrainOptions()
 
     def split(manifest: Manifest) -> list[Split]:
-        return [splits.holdout(manifest, test_fold=test_fold, folds=folds, seed=options.seed)]
+        return [
+            splits.holdout(manifest, test_fold=test_fold, folds=folds, seed=options.seed, allow_leak=options.allow_leak)
+        ]
 
     target = claim_output(out, overwrite=options.overwrite)
     (job,) = _jobs(data, source, options, split)
@@ -106,6 +108,7 @@ def crossval(
     out: str | os.PathLike[str],
     *,
     folds: int | None = None,
+    show_leak: bool = False,
     source: DataOptions | None = None,
     options: TrainOptions | None = None,
 ) -> dict[str, Any]:
@@ -119,15 +122,23 @@ def crossval(
         Takes a bundle per fold, ``crossval.json``, ``predictions.csv`` and ``report.html``.
     folds : int, optional
         Number of grouped folds; the official ones by default, or 5.
+    show_leak : bool
+        Also train on as many folds made at random, whatever the groups, to show what those would claim.
 
     Returns
     -------
     dict
-        Pooled metrics, with ``folds`` and their ``mean`` and ``std``, and ``skipped``.
+        Pooled metrics, with ``folds`` and their ``mean`` and ``std``, and ``skipped``; with ``show_leak`` the same of the
+        random folds under ``random``.
     """
     options = options or TrainOptions()
+
+    def split(manifest: Manifest) -> list[Split]:
+        made = splits.crossval_folds(manifest, folds=folds, seed=options.seed, allow_leak=options.allow_leak)
+        return made + (splits.random_folds(manifest, folds=len(made), seed=options.seed) if show_leak else [])
+
     target = claim_output(out, overwrite=options.overwrite)
-    jobs = _jobs(data, source, options, lambda m: splits.crossval_folds(m, folds=folds, seed=options.seed))
+    jobs = _jobs(data, source, options, split)
     work = work_folder(target, provenance.identity(jobs), resume=options.resume, overwrite=options.overwrite)
     places = [work / job.split.name.split(" of ")[0].replace(" ", "-") for job in jobs]
     try:
@@ -140,7 +151,11 @@ def crossval(
         if not any(place.exists() or partial(place).exists() for place in places):
             shutil.rmtree(work)
         raise
-    summary = _pooled(jobs, places, work)
+    count = len(jobs) // 2 if show_leak else len(jobs)
+    summary = _pooled(jobs[:count], places[:count], work)
+    if show_leak:
+        summary["random"] = _pooled(jobs[count:], places[count:], make_folder(work / "random"))
+        write_text(work / CROSSVAL, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     (work / "run.json").unlink()
     publish_folder(work, target)
     return summary
@@ -178,7 +193,7 @@ def evaluate(
         raise DataError(f"--split is {split!r}; choose test or all")
     loaded = load(model)
     manifest = source.read(data)
-    clips = ingest(manifest, sr=loaded.sample_rate, channel=loaded.spec.channel)
+    clips = ingest(manifest, sr=loaded.sample_rate, channel=loaded.spec.channel, strict=source.strict)
     seen = set(loaded.spec.provenance.get("trained_on", ()))
     fresh = np.array([h not in seen for h in clips.hashes])
     groups = clips.manifest.column("group")
@@ -220,14 +235,18 @@ def _jobs(
     split: Callable[[Manifest], list[Split]],
 ) -> list[Job]:
     """Read, check and decode the data once, and settle what is trained on which clips."""
-    chosen = recipe.load(options.recipe, options.settings)
-    manifest = (source or DataOptions()).read(data)
+    source = source or DataOptions()
+    chosen = recipe.load(options.recipe, options.settings)  # faults in it are told before the data are read
+    manifest = source.read(data)
     _check_labels(manifest)
+    if options.recipe == recipe.AUTO:
+        options = dataclasses.replace(options, recipe=recipe.suited(manifest.labels)[0])
+        chosen = recipe.load(options.recipe, options.settings)
     split(manifest)  # what is wrong with it is better said before everything is decoded
     spec = make_spec(manifest, chosen, channel=options.channel)
     training.resolve_device(options.device)
     Classifier(spec)  # settings that do not fit each other are refused before everything is decoded
-    clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel)
+    clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel, strict=source.strict)
     _check_labels(clips.manifest)
     spec = dataclasses.replace(spec, labels=tuple(clips.manifest.labels))
     clips = clips.with_copies_grouped()

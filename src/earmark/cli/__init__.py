@@ -11,7 +11,7 @@ import traceback
 
 import typer
 
-from earmark.cli import crossval, demo, doctor, evaluate, predict, train
+from earmark.cli import cache, crossval, demo, doctor, evaluate, predict, scan, train
 from earmark.errors import EarmarkError, Interrupted
 
 app = typer.Typer(
@@ -23,8 +23,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (demo.demo, train.train, crossval.crossval, evaluate.evaluate, predict.predict, doctor.doctor):
+for _command in (
+    demo.demo, scan.scan, train.train, crossval.crossval, evaluate.evaluate, predict.predict, doctor.doctor,
+):  # fmt: skip
     app.command()(_command)
+app.add_typer(cache.cache, name="cache")
 
 
 def main() -> None:

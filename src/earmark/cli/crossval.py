@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,13 +20,19 @@ def crossval(
         int | None,
         typer.Option(help="Number of grouped folds. Default: the official folds, else 5.", show_default=False),
     ] = None,
-    recipe: o.RecipeName = "balanced",
+    show_leak: Annotated[
+        bool,
+        typer.Option("--show-leak", help="Also train on random folds: what a split that ignores groups would claim."),
+    ] = False,
+    recipe: o.RecipeName = "auto",
     settings: o.Settings,
     include: o.Include = "",
     group: o.Group = None,
     group_pattern: o.GroupPattern = None,
     layout: o.Layout = None,
     pattern: o.Pattern = None,
+    strict: o.Strict = False,
+    allow_leak: o.AllowLeak = False,
     channel: o.Channel = None,
     seed: o.Seed = 0,
     device: o.Device = "auto",
@@ -42,8 +48,14 @@ def crossval(
         data,
         out,
         folds=folds,
+        show_leak=show_leak,
         source=earmark.DataOptions(
-            layout=layout, pattern=pattern, include=o.labels_of(include), group=group, group_pattern=group_pattern
+            layout=layout,
+            pattern=pattern,
+            include=o.labels_of(include),
+            group=group,
+            group_pattern=group_pattern,
+            strict=strict,
         ),
         options=earmark.TrainOptions(
             recipe=recipe,
@@ -53,6 +65,7 @@ def crossval(
             device=device,
             resume=resume,
             overwrite=overwrite,
+            allow_leak=allow_leak,
         ),
     )
     if json:
@@ -66,7 +79,20 @@ def crossval(
             f"mean of folds  accuracy {100 * summary['mean']['accuracy']:.1f} % ± {100 * summary['std']['accuracy']:.1f}"
         )
         o.show_metrics(summary)
+        if show_leak:
+            _show_leak(summary, seed)
         for note in summary["notes"]:
             print(f"note      {note}")
         print(f"report    {out / 'report.html'}")
     o.exit_for(len(summary["skipped"]))
+
+
+def _show_leak(summary: dict[str, Any], seed: int) -> None:
+    """Random and grouped folds side by side."""
+    print(f"\nsplit     mean accuracy of {len(summary['folds'])} folds, seed {seed}")
+    for name, found in (("random", summary["random"]), ("grouped", summary)):
+        mean, deviation = 100 * found["mean"]["accuracy"], 100 * found["std"]["accuracy"]
+        each = " / ".join(f"{100 * fold['accuracy']:.1f}" for fold in found["folds"])
+        print(f"{name:8s}  {mean:.1f} % ± {deviation:.1f}  ({each})")
+    leak = 100 * (summary["random"]["mean"]["accuracy"] - summary["mean"]["accuracy"])
+    print(f"leak      {leak:+.1f} points: what a random split claims beyond what holds for new groups\n")

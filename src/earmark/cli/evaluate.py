@@ -25,6 +25,7 @@ def evaluate(
     group_pattern: o.GroupPattern = None,
     layout: o.Layout = None,
     pattern: o.Pattern = None,
+    strict: o.Strict = False,
     overwrite: o.Overwrite = False,
     json: o.Json = False,
 ) -> None:
@@ -39,7 +40,12 @@ def evaluate(
         data,
         split=split,
         source=earmark.DataOptions(
-            layout=layout, pattern=pattern, include=o.labels_of(include), group=group, group_pattern=group_pattern
+            layout=layout,
+            pattern=pattern,
+            include=o.labels_of(include),
+            group=group,
+            group_pattern=group_pattern,
+            strict=strict,
         ),
         out=out,
         overwrite=overwrite,

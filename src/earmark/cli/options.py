@@ -31,7 +31,13 @@ Group = Annotated[str | None, typer.Option(help="Column whose values must not st
 GroupPattern = Annotated[
     str | None, typer.Option(help="Regular expression that finds the group in a path.", show_default=False)
 ]
-RecipeName = Annotated[str, typer.Option(help="fast, balanced, best, or the path of a .toml file.")]
+RecipeName = Annotated[
+    str, typer.Option(help="auto (by the labels), fast, balanced, best, machine, or the path of a .toml file.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at recordings that cannot be used.")]
+AllowLeak = Annotated[
+    bool, typer.Option("--allow-leak", help="Take a split with groups on both sides; everything made says so.")
+]
 Settings = Annotated[
     list[str],
     typer.Option(

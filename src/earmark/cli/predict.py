@@ -15,6 +15,7 @@ def predict(
     paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.", show_default=False)],
     *,
     windows: Annotated[bool, typer.Option("--windows", help="Also the scores of each window.")] = False,
+    strict: o.Strict = False,
     json: o.Json = False,
 ) -> None:
     """Classify recordings with MODEL; one that cannot be used is named and the rest is done."""
@@ -29,6 +30,8 @@ def predict(
     width = max(len(str(f)) for f in files)
     for prediction in loaded.predict_each(files, windows=windows):
         if prediction.error is not None:
+            if strict:
+                raise earmark.DataError(prediction.error)
             failed += 1
             print(f"earmark: {prediction.error}", file=sys.stderr)
         if json:

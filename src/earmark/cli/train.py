@@ -14,7 +14,7 @@ def train(
     data: o.Data,
     out: Annotated[Path, typer.Option(help="Folder of the bundle that is made.", show_default=False)],
     *,
-    recipe: o.RecipeName = "balanced",
+    recipe: o.RecipeName = "auto",
     settings: o.Settings,
     test_fold: Annotated[
         str | None,
@@ -29,6 +29,8 @@ def train(
     group_pattern: o.GroupPattern = None,
     layout: o.Layout = None,
     pattern: o.Pattern = None,
+    strict: o.Strict = False,
+    allow_leak: o.AllowLeak = False,
     channel: o.Channel = None,
     seed: o.Seed = 0,
     device: o.Device = "auto",
@@ -46,7 +48,12 @@ def train(
         test_fold=test_fold,
         folds=folds,
         source=earmark.DataOptions(
-            layout=layout, pattern=pattern, include=o.labels_of(include), group=group, group_pattern=group_pattern
+            layout=layout,
+            pattern=pattern,
+            include=o.labels_of(include),
+            group=group,
+            group_pattern=group_pattern,
+            strict=strict,
         ),
         options=earmark.TrainOptions(
             recipe=recipe,
@@ -56,6 +63,7 @@ def train(
             device=device,
             resume=resume,
             overwrite=overwrite,
+            allow_leak=allow_leak,
         ),
     )
     if json:

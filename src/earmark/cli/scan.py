@@ -1,0 +1,121 @@
+"""``earmark scan``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli import options as o
+
+if TYPE_CHECKING:
+    from earmark.scanner import Scan
+
+_SHOWN = 10  # of each kind; scan.csv and --json have all
+
+
+def scan(
+    data: o.Data,
+    *,
+    out: Annotated[Path | None, typer.Option(help="Where to write scan.csv, a row a clip.", show_default=False)] = None,
+    include: o.Include = "",
+    group: o.Group = None,
+    group_pattern: o.GroupPattern = None,
+    layout: o.Layout = None,
+    pattern: o.Pattern = None,
+    overwrite: o.Overwrite = False,
+    json: o.Json = False,
+) -> None:
+    """Show what is in DATA and what is wrong with it: bad files, copies, labels that look like slips, leaks."""
+    import earmark
+
+    o.talk()
+    if out is not None:
+        _check_free(out, overwrite=overwrite)
+    source = earmark.DataOptions(
+        layout=layout, pattern=pattern, include=o.labels_of(include), group=group, group_pattern=group_pattern
+    )
+    found = earmark.scan(data, source=source)
+    if out is not None:
+        found.write(out)
+    if json:
+        o.show_json(found.to_dict())
+    else:
+        _show(found)
+        if out is not None:
+            print(f"table     {out}")
+    if not found.clean:
+        raise typer.Exit(1)
+
+
+def _check_free(out: Path, *, overwrite: bool) -> None:
+    from earmark.errors import OutputError
+
+    if out.is_dir() or not out.parent.is_dir():
+        raise OutputError(
+            f"{out}: is not a file that can be written; give the name of a .csv file in a folder that exists"
+        )
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out}: exists; choose another name or pass --overwrite")
+
+
+def _show(found: Scan) -> None:
+    from earmark.scanner import FAULTS
+
+    about = found.to_dict()
+    print(
+        f"data      {about['data']}: layout {about['layout']}, {about['clips']} clips of {about['recordings']} recordings"
+    )
+    print(f"length    {_time(about['seconds'])}, {about['usable']} recordings usable")
+    print(f"rates     {_counts(about['rates'], ' Hz')}")
+    print(f"channels  {_counts(about['channels'])}")
+    labels = about["labels"]
+    counts = sorted(labels.values())
+    print(f"labels    {len(labels)}, from {counts[0]} to {counts[-1]} clips, median {counts[len(counts) // 2]}")
+    groups = about["groups"]
+    by = f"by {groups['found_by']}" if groups["found_by"] else "none known, so every recording is its own"
+    print(f"groups    {groups['count']}, {by}; the largest has {groups['largest']} clips")
+    print(
+        f"random    a random split would put {100 * found.random_leak:.0f} % of the test clips beside one of their group or a copy"
+    )
+    if found.manifest.ignored:
+        _rows("ignored", "recordings outside the layout", found.manifest.ignored)
+    for kind, rows in found.faults.items():
+        _rows(kind, f"recordings: {FAULTS[kind]}", [f"{path}: {detail}" for path, detail in rows])
+    _rows("copies", "sets of recordings that hold the same samples", [" = ".join(g) for g in found.exact])
+    _rows(
+        "near",
+        "pairs that hold the same sound, shifted, louder, re-encoded or resampled",
+        [" ~ ".join(g) for g in found.near],
+    )
+    _rows("conflict", "of them with different labels", [" and ".join(g) for g in found.conflicts])
+    _rows("slips", "labels that look like slips of others", [f"{a!r}: perhaps {b!r}" for a, b in found.typos])
+    _rows("leaks", "groups on both sides of the split that came with the data", found.leaks)
+    print(
+        "clean     nothing is wrong" if found.clean else "wrong     see above; training leaves out what it cannot use"
+    )
+
+
+def _rows(word: str, what: str, rows: list[str] | tuple[str, ...]) -> None:
+    if rows:
+        print(f"{word:9s} {len(rows)} {what}")
+        for row in rows[:_SHOWN]:
+            print(f"          {row}")
+        if len(rows) > _SHOWN:
+            print(f"          ... and {len(rows) - _SHOWN} more (--out scan.csv)")
+
+
+def _counts(counts: dict[str, int], unit: str = "") -> str:
+    mixed = "" if len(counts) < 2 else "mixed: "
+    return mixed + ", ".join(f"{value}{unit} ({n})" for value, n in counts.items()) if counts else "unknown"
+
+
+def _time(seconds: float) -> str:
+    return (
+        f"{seconds / 3600:.1f} h"
+        if seconds >= 3600
+        else f"{seconds / 60:.1f} min"
+        if seconds >= 60
+        else f"{seconds:.1f} s"
+    )

@@ -1,0 +1,428 @@
+"""The data set's doctor: one pass over every recording, and what is wrong with each and with all of them together."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from earmark import audio, fingerprint
+from earmark.containers import format_named_otherwise
+from earmark.errors import AudioError
+from earmark.files import atomic_file
+from earmark.fingerprint import Fingerprint, Landmarks
+from earmark.manifest import Manifest
+from earmark.options import DataOptions
+from earmark.progress import threaded
+
+FAULTS = {
+    "missing": "listed, but not there",
+    "unreadable": "not to be read",
+    "empty": "no bytes in them",
+    "not-audio": "no sound in any known format",
+    "needs-ffmpeg": 'need pip install "earmark[ffmpeg]"',
+    "corrupt": "damaged inside",
+    "truncated": "cut off",
+    "zero-length": "a header but no samples",
+    "non-finite": "NaN or infinite samples in them",
+    "range": "shorter than a clip in the table says",
+    "silent": "no sound in them",
+    "clipped": "cut at full scale",
+    "dc-offset": "not swinging about zero",
+    "too-short": "much shorter than the others",
+    "extension": "another format than the name says",
+}
+"""Kinds of faults, in the order in which they are reported. The first ones, to ``range``, keep a recording out of training."""
+
+UNUSABLE = frozenset(list(FAULTS)[: list(FAULTS).index("range") + 1])
+
+_SILENT = 2e-4  # of full scale, -74 dB: a few steps of 16 bits
+_OFFSET, _OFFSET_SHARE = 0.01, 0.1  # of full scale, and of the effective value
+_CLIPPED = 1e-3  # share of the samples that lie in flat tops
+_FLAT = 1e-3  # of the peak: how far the tops of two blocks may differ
+_SHORT, _SHORT_SHARE, _SHORT_ENOUGH = 0.1, 0.1, 0.5  # seconds, share of the median, seconds
+_RARE = 0.25  # a label this much rarer than one that is spelt almost alike is taken for a slip
+_ALMOST = 0.85  # difflib's ratio
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one pass over a recording found; figures are zero where it does not decode.
+
+    Attributes
+    ----------
+    path : str
+        As in the manifest.
+    seconds, sr, channels
+        Length, rate in Hz, number of channels.
+    peak, rms, dc : float
+        Largest sample, effective value and mean, of full scale, each of the worst channel.
+    clipped : float
+        Share of the samples in flat tops.
+    content : str
+        Hash of the decoded samples: the same for the same sound in another lossless format.
+    faults : tuple of (str, str)
+        Kind of `FAULTS` and detail.
+    landmarks : ndarray
+        Its fingerprint.
+    """
+
+    path: str
+    seconds: float = 0.0
+    sr: int = 0
+    channels: int = 0
+    peak: float = 0.0
+    rms: float = 0.0
+    dc: float = 0.0
+    clipped: float = 0.0
+    content: str = ""
+    faults: tuple[tuple[str, str], ...] = ()
+    landmarks: Landmarks = field(default_factory=lambda: np.zeros((0, 2), np.uint32), repr=False)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is in a data set and what is wrong with it.
+
+    Attributes
+    ----------
+    manifest : Manifest
+        As it was read.
+    recordings : tuple of Recording
+        In the order of the manifest.
+    exact, near : tuple of tuple of str
+        Paths that hold the same samples; and the same sound shifted, louder, re-encoded or resampled.
+    conflicts : tuple of tuple of str
+        Those of them that have different labels.
+    typos : tuple of (str, str)
+        Labels that look like slips of others: the slip and what may be meant.
+    leaks : tuple of str
+        What of the published or given split is on both sides, one line each.
+    random_leak : float
+        Share of test clips that would have a clip of their group in training if a fifth were held out at random.
+    """
+
+    manifest: Manifest
+    recordings: tuple[Recording, ...]
+    exact: tuple[tuple[str, ...], ...]
+    near: tuple[tuple[str, str], ...]
+    conflicts: tuple[tuple[str, ...], ...]
+    typos: tuple[tuple[str, str], ...]
+    leaks: tuple[str, ...]
+    random_leak: float
+
+    @property
+    def faults(self) -> dict[str, list[tuple[str, str]]]:
+        """Paths and details by kind of fault."""
+        found: dict[str, list[tuple[str, str]]] = {kind: [] for kind in FAULTS}
+        for recording in self.recordings:
+            for kind, detail in recording.faults:
+                found[kind].append((recording.path, detail))
+        return {kind: rows for kind, rows in found.items() if rows}
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return not (self.faults or self.exact or self.near or self.typos or self.leaks)
+
+    def table(self) -> pd.DataFrame:
+        """One row a clip, for ``scan.csv``."""
+        about = {r.path: r for r in self.recordings}
+        same = {path: group[0] for group in self.exact for path in group[1:]}
+        near: dict[str, str] = {}
+        for a, b in self.near:
+            near.setdefault(b, a)
+        rows = self.manifest.table.reset_index(drop=True)
+        found = [about[p] for p in rows["path"]]
+        columns: dict[str, list[Any]] = {
+            "faults": ["; ".join(kind for kind, _ in r.faults) for r in found],
+            "detail": ["; ".join(detail for _, detail in r.faults) for r in found],
+            "copy_of": [same.get(p, "") for p in rows["path"]],
+            "near_copy_of": [near.get(p, "") for p in rows["path"]],
+        }
+        for name in ("seconds", "sr", "channels", "peak", "rms", "dc", "clipped", "content"):
+            columns[name] = [getattr(r, name) for r in found]
+        return pd.concat([rows, pd.DataFrame(columns)], axis=1)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write `table` as CSV."""
+        with atomic_file(path) as temporary:
+            self.table().to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        manifest, usable = self.manifest, [r for r in self.recordings if r.seconds]
+        groups = manifest.table["group"]
+        return {
+            "data": str(manifest.root),
+            "layout": manifest.layout,
+            "recordings": len(self.recordings),
+            "clips": len(manifest),
+            "usable": sum(not {k for k, _ in r.faults} & UNUSABLE for r in self.recordings),
+            "seconds": round(sum(r.seconds for r in usable), 3),
+            "ignored": list(manifest.ignored),
+            "labels": {label: int(n) for label, n in sorted(Counter(manifest.table["label"]).items())},
+            "groups": {
+                "count": int(groups.nunique()),
+                "largest": int(groups.value_counts().iloc[0]),
+                "found_by": manifest.grouped_by,
+            },
+            "rates": _counted(r.sr for r in usable),
+            "channels": _counted(r.channels for r in usable),
+            "faults": {
+                kind: [{"path": p, "detail": detail} for p, detail in rows] for kind, rows in self.faults.items()
+            },
+            "exact_copies": [list(g) for g in self.exact],
+            "near_copies": [list(g) for g in self.near],
+            "conflicting_labels": [list(g) for g in self.conflicts],
+            "similar_labels": [list(t) for t in self.typos],
+            "leaks": list(self.leaks),
+            "random_split_leak": round(self.random_leak, 4),
+            "clean": self.clean,
+        }
+
+
+def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None) -> Scan:
+    """Look at every recording of a data set and at all of them together.
+
+    Parameters
+    ----------
+    data : path
+        Data set: a folder or a table.
+    source : DataOptions, optional
+
+    Returns
+    -------
+    Scan
+
+    Raises
+    ------
+    DataError
+        Where there is no data set.
+    """
+    manifest = (source or DataOptions()).read(data)
+    paths = list(dict.fromkeys(manifest.table["path"]))
+    ends = manifest.table.groupby("path")["end"].max()
+    seen = list(threaded(lambda p: inspect(manifest.root / p, p), paths, "scanning"))
+    usual = float(np.median([r.seconds for r in seen if r.seconds] or [0.0]))
+    found = [_judged(r, usual, float(ends[r.path])) for r in seen]
+    exact, near = _copies(manifest.root, found)
+    label = dict(zip(manifest.table["path"], manifest.table["label"], strict=True))
+    conflicts = [g for g in [*exact, *near] if len({label[p] for p in g}) > 1]
+    return Scan(
+        manifest,
+        tuple(found),
+        tuple(exact),
+        tuple(near),
+        tuple(conflicts),
+        tuple(similar_labels(Counter(manifest.table["label"]))),
+        tuple(_leaks(manifest, [*exact, *near])),
+        _random_leak(manifest, [*exact, *near]),
+    )
+
+
+def inspect(path: Path, name: str) -> Recording:
+    """Measure one recording in a single pass of bounded memory.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Path to report.
+    """
+    measured = _Measure()
+    try:
+        for samples, sr in audio.raw_blocks(path):
+            measured.push(samples, sr)
+    except AudioError as error:
+        return Recording(name, faults=((error.kind, error.detail),))
+    return measured.finish(path, name)
+
+
+class _Measure:
+    """Figures of a recording that comes in blocks."""
+
+    def __init__(self) -> None:
+        self._count, self._sr, self._channels = 0, 0, 0
+        self._bad: int | None = None
+        self._sum: Any = 0.0
+        self._square: Any = 0.0
+        self._tops: list[tuple[NDArray[np.float32], NDArray[np.int64]]] = []
+        self._over = 0
+        self._hash = hashlib.sha256()
+        self._fingerprint: Fingerprint | None = None
+
+    def push(self, samples: NDArray[np.float32], sr: int) -> None:
+        if self._fingerprint is None:
+            self._sr, self._channels = sr, samples.shape[1]
+            self._fingerprint = Fingerprint(sr)
+        self._hash.update(np.ascontiguousarray(samples).data)
+        if not np.isfinite(samples).all():
+            if self._bad is None:
+                self._bad = self._count + int(np.flatnonzero(~np.isfinite(samples).all(axis=1))[0])
+            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+        self._count += len(samples)
+        self._sum = self._sum + samples.sum(axis=0, dtype=np.float64)
+        self._square = self._square + np.square(samples, dtype=np.float64).sum(axis=0)
+        self._tops.append(_flat_tops(samples))
+        self._over += int((np.abs(samples) > 1).sum(axis=0).max(initial=0))
+        self._fingerprint.push(samples.mean(axis=1, dtype=np.float32))
+
+    def finish(self, path: Path, name: str) -> Recording:
+        assert self._fingerprint is not None
+        dc = self._sum / self._count
+        peaks = np.stack([p for p, _ in self._tops])
+        tops = np.stack([peaks[:, 0].max(axis=0), peaks[:, 1].min(axis=0)])
+        flat = sum(
+            (np.where(np.abs(p - tops) <= _FLAT * np.abs(tops), n, 0).sum(axis=0) for p, n in self._tops),
+            np.zeros(self._channels),
+        )
+        clipped = float(max(flat.max(), self._over)) / self._count
+        faults = []
+        if self._bad is not None:
+            faults.append(("non-finite", f"holds NaN or infinite samples, the first at {self._bad / self._sr:.3f} s"))
+        if other := format_named_otherwise(path):
+            faults.append(("extension", f"is {other}, its name ends in {path.suffix}"))
+        return Recording(
+            name,
+            seconds=self._count / self._sr,
+            sr=self._sr,
+            channels=self._channels,
+            peak=float(np.abs(tops).max()),
+            rms=float(np.sqrt(self._square / self._count).max()),
+            dc=float(dc[np.abs(dc).argmax()]),
+            clipped=clipped,
+            content=f"{self._hash.hexdigest()[:32]}-{self._sr}-{self._channels}",
+            faults=tuple(faults),
+            landmarks=self._fingerprint.finish(),
+        )
+
+
+def _flat_tops(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Highest and lowest sample of each channel, shape (2, channel), and how many samples lie in flat tops there.
+
+    A flat top is three equal samples or more at the extreme with a step of more than two quanta beside it: the rounded top of
+    a coarsely quantised wave falls by one or two, and a square wave has no other values.
+    """
+    peaks = np.stack([samples.max(axis=0), samples.min(axis=0)])
+    counts = np.zeros(peaks.shape, np.int64)
+    for row, column in np.ndindex(*peaks.shape):
+        peak, x = peaks[row, column], samples[:, column]
+        at = x == peak
+        if peak == 0 or np.count_nonzero(at) < 3:
+            continue
+        edges = np.flatnonzero(np.diff(np.r_[False, at, False].astype(np.int8)))
+        starts, ends = edges[::2], edges[1::2]
+        long = ends - starts >= 3
+        starts, ends = starts[long], ends[long]
+        values = np.unique(x[x / peak >= 0.5])
+        if len(starts) == 0 or len(values) < 2:
+            continue
+        before = np.abs(x[np.maximum(starts - 1, 0)] - peak)
+        after = np.abs(x[np.minimum(ends, len(x) - 1)] - peak)
+        steep = np.maximum(before, after) > 2.5 * np.diff(values).min()
+        counts[row, column] = int((ends - starts)[steep].sum())
+    return peaks, counts
+
+
+def _judged(found: Recording, usual: float, end: float) -> Recording:
+    """Add the faults that its figures show."""
+    faults = list(found.faults)
+    if found.seconds and not any(kind in UNUSABLE for kind, _ in faults):
+        if end > found.seconds + 1 / found.sr:
+            faults.append(("range", f"a clip ends at {end:g} s, the recording at {found.seconds:.3f} s"))
+        if found.peak - abs(found.dc) < _SILENT and found.rms**2 - found.dc**2 < _SILENT**2:
+            faults.append(("silent", f"its loudest sample is {found.peak:.1g} of full scale"))
+        if found.clipped >= _CLIPPED:
+            faults.append(("clipped", f"{100 * found.clipped:.2g} % of its samples lie in flat tops"))
+        short = found.seconds < max(_SHORT, min(_SHORT_ENOUGH, _SHORT_SHARE * usual))
+        if abs(found.dc) >= max(_OFFSET, _OFFSET_SHARE * found.rms) and not short:
+            faults.append(("dc-offset", f"its mean is {found.dc:+.3f} of full scale"))
+        if short:
+            faults.append(("too-short", f"{found.seconds:.3f} s, the median is {usual:.3g} s"))
+    order = list(FAULTS)
+    return Recording(**{**vars(found), "faults": tuple(sorted(faults, key=lambda fault: order.index(fault[0])))})
+
+
+def _copies(root: Path, found: Sequence[Recording]) -> tuple[list[tuple[str, ...]], list[tuple[str, str]]]:
+    """Exact copies, as groups, and near ones, as pairs."""
+    by_content: dict[str, list[Recording]] = {}
+    for recording in found:
+        if recording.peak > _SILENT and not any(kind in UNUSABLE for kind, _ in recording.faults):
+            by_content.setdefault(recording.content, []).append(recording)
+    exact = [tuple(r.path for r in group) for group in by_content.values() if len(group) > 1]
+    one_each = [group[0] for group in by_content.values()]
+
+    def read(i: int, start: float, end: float) -> NDArray[np.float32]:
+        last = min(end, one_each[i].seconds)
+        if last <= start:
+            return np.zeros(0, np.float32)
+        return audio.decode(root / one_each[i].path, sr=fingerprint.SR, start=start, end=last).samples
+
+    pairs = fingerprint.copies([r.landmarks for r in one_each], read)
+    return exact, [(one_each[a].path, one_each[b].path) for a, b in pairs]
+
+
+def similar_labels(counts: Counter[str]) -> list[tuple[str, str]]:
+    """Labels that look like slips of others, each with the commoner one that may be meant.
+
+    Labels that differ in case, spaces, hyphens or underscores alone are always told; ones that are spelt almost alike where
+    one is much rarer.
+    """
+    found = []
+    labels = sorted(counts, key=lambda x: (-counts[x], x))
+    for i, rarer in enumerate(labels):
+        for commoner in labels[:i]:
+            a, b = _plain(rarer), _plain(commoner)
+            if a != b:
+                if counts[rarer] > _RARE * counts[commoner] or re.findall(r"\d+", a) != re.findall(r"\d+", b):
+                    continue
+                matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
+                if matcher.real_quick_ratio() < _ALMOST or matcher.ratio() < _ALMOST:
+                    continue
+            found.append((rarer, commoner))
+            break
+    return found
+
+
+def _plain(label: str) -> str:
+    return re.sub(r"[\s_\-.]+", "", label).casefold()
+
+
+def _leaks(manifest: Manifest, copies: Iterable[tuple[str, ...]]) -> list[str]:
+    """Groups, and copies, on both sides of the folds or splits that came with the data."""
+    table = _with_copies(manifest, copies)
+    lines = []
+    for column in ("fold", "split"):
+        parts = table.loc[table[column] != ""].groupby("group")[column].agg(lambda x: sorted(set(x)))
+        for group, both in parts[parts.map(len) > 1].items():
+            paths = [table.loc[(table["group"] == group) & (table[column] == p), "path"].iloc[0] for p in both[:2]]
+            lines.append(
+                f"group {group} is in {column}s {', '.join(both)}: {paths[0]} ({both[0]}) and {paths[1]} ({both[1]})"
+            )
+    return lines
+
+
+def _random_leak(manifest: Manifest, copies: Iterable[tuple[str, ...]]) -> float:
+    """Share of the test clips that are expected to have a clip of their group in training when a fifth is held out at random."""
+    sizes = _with_copies(manifest, copies)["group"].value_counts().to_numpy()
+    return float((sizes * (1 - 0.2 ** (sizes - 1))).sum() / sizes.sum())
+
+
+def _with_copies(manifest: Manifest, copies: Iterable[tuple[str, ...]]) -> pd.DataFrame:
+    group = dict(zip(manifest.table["path"], manifest.table["group"], strict=True))
+    return manifest.merged([(group[c[0]], group[p]) for c in copies for p in c[1:]]).table
+
+
+def _counted(values: Iterable[int]) -> dict[str, int]:
+    return {str(value): n for value, n in sorted(Counter(values).items())}
