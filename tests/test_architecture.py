@@ -16,26 +16,16 @@ SOURCE = Path(earmark.__file__).parent
 # A module imports only from layers above it in this table, or from modules further left in its own.
 LAYERS = (
     ("errors", "types", "files", "progress"),
-    ("containers", "audio", "synth", "windows", "bundle", "model"),
+    ("containers", "audio", "synth", "windows", "bundle", "annotations", "model"),
     (
-        "manifest",
-        "layouts",
-        "splits",
-        "fingerprint",
-        "cache",
-        "recipe",
-        "recipes",
-        "options",
-        "scanner",
-        "frontend",
-        "augment",
-        "networks",
+        "manifest", "selections", "layouts", "splits", "fingerprint", "cache", "recipe", "recipes", "options", "scanner",
+        "frontend", "augment", "networks",
     ),
     ("classifier", "dataset"),
     ("export", "evaluation", "training", "provenance"),
     ("plots", "report", "workflow"),
     ("cli",),
-)
+)  # fmt: skip
 RANK = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names)}
 OWNERS = {
     "soundfile": "audio", "soxr": "audio", "av": "audio", "onnxruntime": "model", "lightning": "training", "onnx": "export",

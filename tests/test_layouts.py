@@ -31,6 +31,19 @@ TREES = [
         ["-6_dB_fan/fan/id_00/abnormal/r012_00000003.wav", "-6_dB_fan/fan/id_02/normal/00000003.wav"],
         ("abnormal", "r012", "", {"machine": "fan", "id": "id_00", "snr": "-6"}),
     ),
+    ("urbansound8k", ["audio/fold5/100032-3-0-0.wav", "audio/fold1/7061-6-0-0.wav"], ("dog_bark", "100032", "", {"fold": "5"})),
+    ("gtzan", ["genres_original/blues/blues.00000.wav", "genres_original/rock/rock.00001.wav"],
+     ("blues", "genres_original/blues/blues.00000.wav", "", {})),
+    ("audiomnist", ["data/01/0_01_0.wav", "data/12/9_12_49.wav"], ("0", "01", "", {"index": "0"})),
+    ("emodb", ["wav/03a01Fa.wav", "wav/16b10Wb.wav"], ("happiness", "03", "", {"text": "a01"})),
+    ("dcase2020-task2", ["fan/train/normal_id_00_00000000.wav", "fan/test/anomaly_id_02_00000001.wav"],
+     ("normal", "fan/train/normal_id_00_00000000.wav", "train", {"machine": "fan", "id": "id_00"})),
+    ("dcase-task2",
+     ["gear/target_test/section_01_target_test_anomaly_0002_v_6.wav", "gear/train/section_00_source_train_normal_0000_.wav"],
+     ("abnormal", "gear/target_test/section_01_target_test_anomaly_0002_v_6.wav", "test",
+      {"domain": "target", "id": "section_01"})),
+    ("edge-impulse", ["training/yes.1abc.wav", "testing/no.2.x7.wav"], ("yes", "training/yes.1abc.wav", "train", {})),
+    ("split-folders", ["data/train/dog/a.wav", "data/test/cat/c.wav"], ("dog", "data/train/dog/a.wav", "train", {})),
     ("mimii", ["pump/id_04/normal/00000001.wav"], ("normal", "pump/id_04/normal/00000001", "", {"machine": "pump", "id": "id_04"})),
 ]  # fmt: skip
 
@@ -141,3 +154,24 @@ def test_real_data_sets(recordings: Path, name: str, layout: str, clips: int, la
     manifest = layouts.find(recordings / name)
     assert manifest.layout == layout
     assert (len(manifest), len(manifest.labels), manifest.table["group"].nunique()) == (clips, labels, groups)
+
+
+def test_audiofolder_with_a_table_in_each_split(tmp_path: Path) -> None:
+    make(tmp_path, "train/a.wav", "train/b.wav", "test/c.wav")
+    (tmp_path / "train" / "metadata.csv").write_text("file_name,label\na.wav,dog\nb.wav,cat\n")
+    (tmp_path / "test" / "metadata.csv").write_text("file_name,label\nc.wav,dog\n")
+    manifest = layouts.find(tmp_path)
+    assert manifest.layout == "metadata"
+    assert sorted(zip(manifest.table["path"], manifest.table["label"], manifest.table["split"], strict=True)) == [
+        ("test/c.wav", "dog", "test"),
+        ("train/a.wav", "dog", "train"),
+        ("train/b.wav", "cat", "train"),
+    ]
+
+
+def test_one_table_whose_paths_name_the_split(tmp_path: Path) -> None:
+    make(tmp_path, "train/a.wav", "test/c.wav")
+    (tmp_path / "metadata.jsonl").write_text(
+        '{"file_name": "train/a.wav", "label": "dog"}\n{"file_name": "test/c.wav", "label": "cat"}\n'
+    )
+    assert layouts.find(tmp_path).table["split"].tolist() == ["train", "test"]

@@ -445,7 +445,7 @@ def _has_last_sample(file: BinaryIO, total: int) -> bool:
         with soundfile.SoundFile(file) as sound:
             sound.seek(total - 1)
             return len(sound.read(1)) == 1
-    except soundfile.LibsndfileError:
+    except (soundfile.LibsndfileError, ValueError):
         return False
 
 

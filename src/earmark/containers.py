@@ -60,7 +60,7 @@ def _missing_in_chunks(file: BinaryIO, size: int, form: str, *, first: int) -> i
             if long_size is not None and length == _UNKNOWN_SIZES[0]:
                 length = long_size
             return 0 if length in (*_UNKNOWN_SIZES, -1) else max(0, at + header + length - size)
-        if name in (b"fmt ", b"COMM", b"desc") and length > _LONGEST_FORMAT:
+        if length < 0 or (name in (b"fmt ", b"COMM", b"desc") and length > _LONGEST_FORMAT):
             return 0  # nonsense rather than cut off: libsndfile says so
         at += header + length + (0 if form == ">4sq" else length & 1)
     return max(1, at - size)

@@ -13,6 +13,8 @@ import pandas as pd
 from earmark.audio import find_recordings
 from earmark.errors import DataError
 from earmark.manifest import COLUMNS, Manifest, compiled, read_table
+from earmark.selections import SelectionOptions, label_files
+from earmark.selections import read as read_selections
 
 _SPLIT_WORDS = {
     "train": "train", "training": "train",
@@ -52,6 +54,8 @@ class Layout:
         Group, as a format of the columns and ``name``, of the recordings that have none.
     published : str
         Why groups straddle the published split; empty where they may not.
+    in_splits : bool
+        Whether the table may also lie in each of the folders train, valid and test (Hugging Face's audiofolder).
     """
 
     name: str
@@ -64,6 +68,7 @@ class Layout:
     lists: Mapping[str, str] = field(default_factory=dict)
     group: str = ""
     published: str = ""
+    in_splits: bool = False
 
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -80,6 +85,43 @@ LAYOUTS: tuple[Layout, ...] = (
         about="metadata.csv or metadata.jsonl with file_name and label, and group, fold, split if you have them",
         tables=("metadata.csv", "metadata.jsonl", "metadata.tsv", "metadata.parquet"),
         columns=_TABLE_WORDS,
+        in_splits=True,
+    ),
+    Layout(
+        name="urbansound8k",
+        about="UrbanSound8K: audio/foldN/SOURCE-CLASS-OCCURRENCE-SLICE, official folds",
+        pattern=r"(?:.*/)?fold(?P<fold>\d+)/(?P<group>\d+)-(?P<class_id>\d)-\d+-\d+\.\w+",
+        derived={
+            "label": (
+                "class_id",
+                {
+                    "0": "air_conditioner",
+                    "1": "car_horn",
+                    "2": "children_playing",
+                    "3": "dog_bark",
+                    "4": "drilling",
+                    "5": "engine_idling",
+                    "6": "gun_shot",
+                    "7": "jackhammer",
+                    "8": "siren",
+                    "9": "street_music",
+                },
+                None,
+            )
+        },
+    ),
+    Layout(
+        name="dcase2020-task2",
+        about="DCASE 2020 Task 2: MACHINE/{train,test}/{normal,anomaly}_id_XX_NUMBER",
+        pattern=r"(?:.*/)?(?P<machine>[^/]+)/(?P<split>train|test)/(?P<condition>normal|anomaly)_(?P<id>id_\d+)_\d+\.\w+",
+        derived={"label": ("condition", {"anomaly": "abnormal"}, None)},
+    ),
+    Layout(
+        name="dcase-task2",
+        about="DCASE Task 2 since 2021: MACHINE/*/section_XX_DOMAIN_{train,test}_{normal,anomaly}_NUMBER_ATTRIBUTES",
+        pattern=r"(?:.*/)?(?P<machine>[^/]+)/[^/]+/(?P<id>section_\d+)_(?P<domain>source|target)_(?P<split>train|test)_"
+        r"(?P<condition>normal|anomaly)_\d+(?:_(?P<attributes>[^/]*))?\.\w+",
+        derived={"label": ("condition", {"anomaly": "abnormal"}, None)},
     ),
     Layout(
         name="mimii",
@@ -111,6 +153,36 @@ LAYOUTS: tuple[Layout, ...] = (
         },
     ),
     Layout(
+        name="emodb",
+        about="Berlin EmoDB: wav/SPEAKER TEXT EMOTION VERSION, as 03a01Fa.wav",
+        pattern=r"(?:.*/)?(?P<group>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFTN])(?P<version>[a-z])\.\w+",
+        derived={
+            "label": (
+                "emotion",
+                {
+                    "W": "anger",
+                    "L": "boredom",
+                    "E": "disgust",
+                    "A": "fear",
+                    "F": "happiness",
+                    "T": "sadness",
+                    "N": "neutral",
+                },
+                None,
+            )
+        },
+    ),
+    Layout(
+        name="audiomnist",
+        about="AudioMNIST: SPEAKER/DIGIT_SPEAKER_INDEX",
+        pattern=r"(?:.*/)?(?P<group>\d\d)/(?P<label>\d)_(?P=group)_(?P<index>\d+)\.\w+",
+    ),
+    Layout(
+        name="gtzan",
+        about="GTZAN: GENRE/GENRE.NUMBER; its artists are not told, so that only copies are kept together",
+        pattern=r"(?:.*/)?(?P<label>[a-z]+)/(?P=label)\.\d{5}\.\w+",
+    ),
+    Layout(
         name="fsdd",
         about="Free Spoken Digit Dataset: recordings/DIGIT_SPEAKER_INDEX, index 0 to 4 for testing",
         pattern=r"(?:recordings/)?(?P<label>\d)_(?P<group>[A-Za-z]+)_(?P<index>\d+)\.\w+",
@@ -126,7 +198,12 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         name="split-folders",
         about="train/LABEL/FILE, valid/LABEL/FILE, test/LABEL/FILE",
-        pattern=rf"(?P<split>(?i:{'|'.join(_SPLIT_WORDS)}))/(?P<label>[^/]+)/(?:.*/)?[^/]+",
+        pattern=rf"(?:data/)?(?P<split>(?i:{'|'.join(_SPLIT_WORDS)}))/(?P<label>[^/]+)/(?:.*/)?[^/]+",
+    ),
+    Layout(
+        name="edge-impulse",
+        about="Edge Impulse export: training/LABEL.NAME.wav, testing/LABEL.NAME.wav",
+        pattern=rf"(?P<split>(?i:{'|'.join(_SPLIT_WORDS)}))/(?P<label>[^/.]+)\.[^/]+\.\w+",
     ),
     Layout(
         name="class-folders",
@@ -136,10 +213,20 @@ LAYOUTS: tuple[Layout, ...] = (
 )
 """Known layouts, the most telling first; the last one fits every folder of folders."""
 
+SELECTIONS = "selections"
+"""Name of the layout whose labels lie in Raven or Audacity files beside the recordings."""
+
+_LABELLED = 0.5  # share of the recordings that must have a label file to be taken for that layout by itself
 _FITS = 0.95  # share of the recordings that a pattern must match to be taken for the layout by itself
 
 
-def find(data: str | os.PathLike[str], *, layout: str | None = None, pattern: str | None = None) -> Manifest:
+def find(
+    data: str | os.PathLike[str],
+    *,
+    layout: str | None = None,
+    pattern: str | None = None,
+    selections: SelectionOptions | None = None,
+) -> Manifest:
     """Read a data set.
 
     Parameters
@@ -147,10 +234,12 @@ def find(data: str | os.PathLike[str], *, layout: str | None = None, pattern: st
     data : path
         A folder in one of `LAYOUTS`, or a table (CSV, JSON Lines, Parquet) with the columns ``path`` and ``label``.
     layout : str, optional
-        Name of the layout; found by itself otherwise.
+        Name of the layout; found by itself otherwise. ``selections``: recordings with Raven or Audacity files beside them.
     pattern : str, optional
         Regular expression over the paths relative to the folder, with named groups: ``label``, and if wanted ``group``,
         ``fold``, ``split`` and any further columns.
+    selections : SelectionOptions, optional
+        How label files beside the recordings become clips.
 
     Returns
     -------
@@ -170,11 +259,13 @@ def find(data: str | os.PathLike[str], *, layout: str | None = None, pattern: st
     if pattern is not None:
         return _by_pattern(Layout("pattern", "given by the user", pattern=pattern), root, recordings(root))
     if layout is not None:
-        return _named(layout, root)
+        return _named(layout, root, selections)
     for known in LAYOUTS:
-        if any((root / t).is_file() for t in known.tables):
+        if known.tables and _tables(known, root):
             return _by_table(known, root)
     files = recordings(root)
+    if len(label_files(root, files)) >= _LABELLED * len(files):
+        return read_selections(root, files, selections or SelectionOptions())
     for known in LAYOUTS:
         if known.pattern and sum(map(bool, map(re.compile(known.pattern).fullmatch, files))) >= _FITS * len(files):
             return _by_pattern(known, root, files)
@@ -189,19 +280,39 @@ def recordings(root: Path) -> list[str]:
     return [p.relative_to(root).as_posix() for p in find_recordings([root])]
 
 
-def _named(name: str, root: Path) -> Manifest:
+def _named(name: str, root: Path, selections: SelectionOptions | None) -> Manifest:
+    if name == SELECTIONS:
+        return read_selections(root, recordings(root), selections or SelectionOptions())
     chosen = next((known for known in LAYOUTS if known.name == name), None)
     if chosen is None:
-        raise DataError(f"unknown layout {name!r}; choose one of {', '.join(known.name for known in LAYOUTS)}")
+        known_names = ", ".join([*(known.name for known in LAYOUTS), SELECTIONS])
+        raise DataError(f"unknown layout {name!r}; choose one of {known_names}")
     return _by_table(chosen, root) if chosen.tables else _by_pattern(chosen, root, recordings(root))
 
 
 def _by_table(layout: Layout, root: Path) -> Manifest:
-    place = next((root / t for t in layout.tables if (root / t).is_file()), None)
-    if place is None:
+    places = _tables(layout, root)
+    if not places:
         raise DataError(
             f"{root}: layout {layout.name} needs {' or '.join(layout.tables)}; check the path or the layout"
         )
+    table = pd.concat([_renamed(layout, root, place) for place in places], ignore_index=True)
+    if layout.folder and (root / layout.folder).is_dir():
+        table["path"] = layout.folder + "/" + table["path"].astype(str)
+    return _finished(layout, root, table, ignored=())
+
+
+def _tables(layout: Layout, root: Path) -> list[Path]:
+    """The layout's table, or one of each split's folder."""
+    folders = [root]
+    if layout.in_splits and not any((root / t).is_file() for t in layout.tables):
+        folders = sorted(f for f in root.iterdir() if f.is_dir() and f.name.lower() in _SPLIT_WORDS)
+    found = [next((f / t for t in layout.tables if (f / t).is_file()), None) for f in folders]
+    return [place for place in found if place is not None]
+
+
+def _renamed(layout: Layout, root: Path, place: Path) -> pd.DataFrame:
+    """A table under our names of columns; paths start from ``root``, and name the split where they start with it."""
     table = read_table(place)
     lower = {str(c).lower(): c for c in table.columns}
     for ours, theirs in layout.columns.items():
@@ -212,9 +323,14 @@ def _by_table(layout: Layout, root: Path) -> Manifest:
             raise DataError(
                 f"{place}: has no column {' or '.join(theirs)} (it has {', '.join(map(str, table.columns))}); add it"
             )
-    if layout.folder and (root / layout.folder).is_dir():
-        table["path"] = layout.folder + "/" + table["path"].astype(str)
-    return _finished(layout, root, table, ignored=())
+    if layout.in_splits:
+        folder = place.parent.relative_to(root).as_posix()
+        if folder != ".":
+            table["path"] = folder + "/" + table["path"].astype(str)
+        first = table["path"].astype(str).str.split("/").str[0].str.lower()
+        if "split" not in table.columns and first.isin(list(_SPLIT_WORDS)).all():
+            table["split"] = first
+    return table
 
 
 def _by_pattern(layout: Layout, root: Path, files: list[str]) -> Manifest:

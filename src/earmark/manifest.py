@@ -65,7 +65,8 @@ class Manifest:
             raise DataError(f"{root}: the table has no rows; add clips")
         whole = _validated(_completed(table))
         known = bool((whole["group"] != whole["path"]).any())
-        return cls(whole, Path(root), grouped_by=f"layout {about.get('layout', cls.layout)}" if known else "", **about)
+        about.setdefault("grouped_by", f"layout {about.get('layout', cls.layout)}" if known else "")
+        return cls(whole, Path(root), **about)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Manifest:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from earmark import layouts, recipe
 from earmark.manifest import Manifest
+from earmark.selections import SelectionOptions
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class DataOptions:
         Labels to keep; all by default.
     group, group_pattern : str, optional
         As for `Manifest.with_groups`.
+    selections : SelectionOptions
+        How Raven and Audacity files beside the recordings become clips.
     strict : bool
         Stop at clips that cannot be used instead of leaving them out.
     """
@@ -31,11 +34,12 @@ class DataOptions:
     include: Sequence[str] = ()
     group: str | None = None
     group_pattern: str | None = None
+    selections: SelectionOptions = field(default_factory=SelectionOptions)
     strict: bool = False
 
     def read(self, data: str | os.PathLike[str]) -> Manifest:
         """The manifest."""
-        manifest = layouts.find(data, layout=self.layout, pattern=self.pattern)
+        manifest = layouts.find(data, layout=self.layout, pattern=self.pattern, selections=self.selections)
         if self.include:
             manifest = manifest.include(self.include)
         if self.group or self.group_pattern:

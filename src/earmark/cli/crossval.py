@@ -31,6 +31,10 @@ def crossval(
     group_pattern: o.GroupPattern = None,
     layout: o.Layout = None,
     pattern: o.Pattern = None,
+    label_column: o.LabelColumn = None,
+    min_seconds: o.MinSeconds = 0.0,
+    overlaps: o.Overlaps = "keep",
+    background: o.Background = None,
     strict: o.Strict = False,
     allow_leak: o.AllowLeak = False,
     channel: o.Channel = None,
@@ -55,6 +59,7 @@ def crossval(
             include=o.labels_of(include),
             group=group,
             group_pattern=group_pattern,
+            selections=o.selections(label_column, min_seconds, overlaps, background),
             strict=strict,
         ),
         options=earmark.TrainOptions(

@@ -34,6 +34,17 @@ GroupPattern = Annotated[
 RecipeName = Annotated[
     str, typer.Option(help="auto (by the labels), fast, balanced, best, machine, or the path of a .toml file.")
 ]
+LabelColumn = Annotated[
+    str | None, typer.Option(help="Raven tables: the column that holds the label.", show_default=False)
+]
+MinSeconds = Annotated[float, typer.Option(help="Raven and Audacity labels: leave out shorter ones.")]
+Overlaps = Annotated[str, typer.Option(help="Raven and Audacity labels that overlap others: keep or drop.")]
+Background = Annotated[
+    str | None,
+    typer.Option(
+        help="Raven and Audacity labels: make what lies between them clips of this label.", show_default=False
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at recordings that cannot be used.")]
 AllowLeak = Annotated[
     bool, typer.Option("--allow-leak", help="Take a split with groups on both sides; everything made says so.")
@@ -66,6 +77,15 @@ def talk() -> None:
 def labels_of(include: str) -> tuple[str, ...]:
     """What ``--include`` lists."""
     return tuple(x.strip() for x in include.split(",") if x.strip())
+
+
+def selections(label_column: str | None, min_seconds: float, overlaps: str, background: str | None) -> Any:
+    """What the options on label files say."""
+    from earmark.selections import SelectionOptions
+
+    return SelectionOptions(
+        label_column=label_column, min_seconds=min_seconds, overlaps=overlaps, background=background
+    )
 
 
 def show_json(document: Any) -> None:

@@ -24,6 +24,10 @@ def scan(
     group_pattern: o.GroupPattern = None,
     layout: o.Layout = None,
     pattern: o.Pattern = None,
+    label_column: o.LabelColumn = None,
+    min_seconds: o.MinSeconds = 0.0,
+    overlaps: o.Overlaps = "keep",
+    background: o.Background = None,
     overwrite: o.Overwrite = False,
     json: o.Json = False,
 ) -> None:
@@ -34,7 +38,12 @@ def scan(
     if out is not None:
         _check_free(out, overwrite=overwrite)
     source = earmark.DataOptions(
-        layout=layout, pattern=pattern, include=o.labels_of(include), group=group, group_pattern=group_pattern
+        layout=layout,
+        pattern=pattern,
+        include=o.labels_of(include),
+        group=group,
+        group_pattern=group_pattern,
+        selections=o.selections(label_column, min_seconds, overlaps, background),
     )
     found = earmark.scan(data, source=source)
     if out is not None:

@@ -1,0 +1,131 @@
+"""Long recordings with label files beside them: each labelled stretch becomes a clip, and what lies between, if wanted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from earmark import audio
+from earmark.annotations import Annotation, format_of, read_labels
+from earmark.errors import AudioError, DataError
+from earmark.manifest import Manifest
+
+log = logging.getLogger("earmark")
+
+_ROUNDING = 0.05  # seconds by which a label may end behind its recording
+_PIECE = (0.5, 10.0)  # shortest and longest clip of background, in seconds
+
+
+@dataclass(frozen=True)
+class SelectionOptions:
+    """How label files become clips.
+
+    Attributes
+    ----------
+    label_column : str, optional
+        Column of Raven tables that holds the label.
+    min_seconds : float
+        Labels shorter than this are left out.
+    overlaps : {"keep", "drop"}
+        Labels that overlap one of another name: each is a clip all the same, or both are left out.
+    background : str, optional
+        Label for what lies between the labels; left out by default.
+    """
+
+    label_column: str | None = None
+    min_seconds: float = 0.0
+    overlaps: str = "keep"
+    background: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is none of the choices."""
+        if self.overlaps not in ("keep", "drop"):
+            raise DataError(f"--overlaps is {self.overlaps!r}; choose keep or drop")
+        if not self.min_seconds >= 0:
+            raise DataError(f"--min-seconds is {self.min_seconds:g}; give seconds from 0")
+
+
+def label_files(root: Path, files: Sequence[str]) -> dict[str, Path]:
+    """The Raven or Audacity file beside each recording that has one: ``NAME.txt``, ``NAME.Table.1.selections.txt`` and the like."""
+    folders: dict[Path, list[Path]] = {}
+    found = {}
+    for name in files:
+        recording = root / name
+        if recording.parent not in folders:
+            folders[recording.parent] = sorted(recording.parent.glob("*.txt"))
+        beside = [p for p in folders[recording.parent] if p.name.startswith(f"{recording.stem}.")]
+        place = next((p for p in beside if format_of(p)), None)
+        if place is not None:
+            found[name] = place
+    return found
+
+
+def read(root: Path, files: Sequence[str], options: SelectionOptions) -> Manifest:
+    """Clips of all recordings that have a label file; a recording is a group.
+
+    Raises
+    ------
+    DataError
+        For a label file that cannot be read, or where no label is left.
+    """
+    beside = label_files(root, files)
+    rows: list[dict[str, object]] = []
+    labelled: dict[str, list[Annotation]] = {}
+    short = overlapping = 0
+    for name, place in beside.items():
+        every = [a for a in read_labels(place, label_column=options.label_column) if a.label]
+        long = [a for a in every if a.end > a.start and a.end - a.start >= options.min_seconds]
+        kept = [a for a in long if options.overlaps == "keep" or not _overlaps(a, long)]
+        short, overlapping = short + len(every) - len(long), overlapping + len(long) - len(kept)
+        labelled[name] = every
+        length = _length(root / name)
+        for a in kept:
+            end = length if length is not None and length < a.end <= length + _ROUNDING else a.end
+            rows.append({"path": name, "start": a.start, "end": end, "label": a.label})
+    if not rows:
+        raise DataError(
+            f"{root}: none of the labels in its {len(beside)} label files makes a clip; check --min-seconds"
+        )
+    if short:
+        log.info("left out  %d labels without length or shorter than %g s", short, options.min_seconds)
+    if overlapping:
+        log.info("left out  %d labels that overlap others (--overlaps keep)", overlapping)
+    if options.background is not None:
+        usual = float(np.median([float(str(r["end"])) - float(str(r["start"])) for r in rows]))
+        piece = min(max(usual, _PIECE[0]), _PIECE[1])
+        for name, every in labelled.items():
+            length = _length(root / name)
+            for start in _between(every, length or 0.0, piece):
+                rows.append({"path": name, "start": start, "end": start + piece, "label": options.background})
+    table = pd.DataFrame(rows).drop_duplicates(["path", "start", "end"])
+    if len(table) < len(rows):
+        log.info("left out  %d labels of stretches that have one already", len(rows) - len(table))
+    ignored = tuple(f for f in files if f not in beside)
+    return Manifest.of(table, root, layout="selections", ignored=ignored, grouped_by="recording")
+
+
+def _overlaps(one: Annotation, others: Sequence[Annotation]) -> bool:
+    return any(one.label != o.label and one.start < o.end and o.start < one.end for o in others)
+
+
+def _between(labelled: Sequence[Annotation], length: float, piece: float) -> Iterator[float]:
+    """Starts of the pieces that fit between the labels."""
+    at = 0.0
+    for a in [*sorted(labelled, key=lambda a: a.start), Annotation(length, length, "")]:
+        while at + piece <= min(a.start, length):
+            yield round(at, 6)
+            at += piece
+        at = max(at, a.end)
+
+
+def _length(path: Path) -> float | None:
+    """Seconds; nothing where the recording cannot be read, which is told when it is decoded."""
+    try:
+        return audio.duration(path)[0]
+    except AudioError:
+        return None

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import earmark
+from conftest import TINY, tone
+from earmark import layouts
+from earmark.dataset import ingest
+from earmark.errors import DataError
+from earmark.selections import SelectionOptions
+
+SR = 8_000
+
+
+def write_long(root: Path, *, recordings: int = 6) -> Path:
+    """Recordings of ten seconds of hiss with a high tone at 1 to 2 s, a low one at 4 to 5 s; one label file in each style."""
+    for i in range(recordings):
+        sound = np.random.default_rng(i).normal(size=10 * SR) * 0.05
+        sound[SR : 2 * SR] += tone(2_000 + 100 * i, 1.0, SR)
+        sound[4 * SR : 5 * SR] += tone(300 + 20 * i, 1.0, SR)
+        soundfile.write(root / f"rec{i}.wav", sound, SR)
+        if i % 2:
+            text = "Selection\tBegin Time (s)\tEnd Time (s)\tSpecies\n1\t1.0\t2.0\thigh\n2\t4.0\t5.0\tlow\n"
+            (root / f"rec{i}.Table.1.selections.txt").write_text(text)
+        else:
+            (root / f"rec{i}.txt").write_text("1.0\t2.0\thigh\n4.0\t5.0\tlow\n")
+    return root
+
+
+def test_labels_become_clips_and_a_recording_is_a_group(tmp_path: Path) -> None:
+    manifest = layouts.find(write_long(tmp_path))
+    assert (manifest.layout, manifest.grouped_by) == ("selections", "recording")
+    assert manifest.labels == ["high", "low"]
+    assert len(manifest) == 12 and manifest.table["group"].nunique() == 6
+    clips = ingest(manifest, sr=SR)
+    assert all(len(clips.waveform(i)) == SR for i in range(12))
+
+
+def test_background_lies_between_the_labels(tmp_path: Path) -> None:
+    manifest = layouts.find(write_long(tmp_path, recordings=2), selections=SelectionOptions(background="nothing"))
+    found = manifest.table[(manifest.table["path"] == "rec0.wav") & (manifest.table["label"] == "nothing")]
+    # Pieces as long as the usual label, 1 s: 0 to 1, 2 to 4, 5 to 10 s.
+    assert found["start"].tolist() == [0, 2, 3, 5, 6, 7, 8, 9]
+    assert (found["end"] - found["start"] == 1).all()
+
+
+def test_overlaps_short_labels_and_rounded_ends(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(300, 5.0), SR)
+    (tmp_path / "a.txt").write_text("0\t1\tx\n0.5\t2\ty\n2.5\t2.6\tx\n3\t3\tx\n4\t5.0001\tx\n4\t5.0001\tx\n")
+    every = layouts.find(tmp_path).table
+    assert every[["start", "end"]].to_numpy().tolist() == [[0, 1], [0.5, 2], [2.5, 2.6], [4, 5]]
+    chosen = layouts.find(tmp_path, selections=SelectionOptions(min_seconds=0.5, overlaps="drop")).table
+    assert chosen[["start", "end"]].to_numpy().tolist() == [[4, 5]]
+    with pytest.raises(DataError, match="none of the labels"):
+        layouts.find(tmp_path, selections=SelectionOptions(min_seconds=9))
+
+
+def test_choices_are_checked() -> None:
+    with pytest.raises(DataError, match="--overlaps is 'both'; choose keep or drop"):
+        SelectionOptions(overlaps="both")
+    with pytest.raises(DataError, match="--min-seconds is -1"):
+        SelectionOptions(min_seconds=-1)
+
+
+def test_text_that_is_no_label_file_changes_nothing(tmp_path: Path) -> None:
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        soundfile.write(tmp_path / label / "x.wav", tone(300), SR)
+        (tmp_path / label / "x.txt").write_text("spoken by someone\n")
+    assert layouts.find(tmp_path).layout == "class-folders"
+
+
+def test_trains_on_long_recordings(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    source = earmark.DataOptions(selections=SelectionOptions(background="nothing"))
+    options = earmark.TrainOptions(settings=[*TINY, "class_weights=balanced"])
+    result = earmark.train(write_long(tmp_path / "data"), tmp_path / "model", source=source, options=options)
+    assert result.metrics["labels"] == ["high", "low", "nothing"]
+    assert result.metrics["accuracy"] > 0.8
