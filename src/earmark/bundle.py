@@ -16,11 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from earmark.errors import BundleError
 from earmark.files import write_text
-from earmark.windows import SHORT_CLIP_RULES, ShortClip, WindowPlan
+from earmark.windows import MERGE_RULES, SHORT_CLIP_RULES, MergeRule, ShortClip, WindowPlan, sigmoid, softmax
 
 SCHEMA = 1
+CLASSIFICATION, MULTILABEL = "classification", "multilabel"
+TASKS = (CLASSIFICATION, MULTILABEL)
 DESCRIPTION = "earmark.json"
 ONNX = "model.onnx"
 WEIGHTS = "model.safetensors"
@@ -34,7 +39,7 @@ class BundleSpec:
     Attributes
     ----------
     task : str
-        ``classification``.
+        ``classification`` (one label is right) or ``multilabel`` (each label by itself).
     labels : tuple of str
         In the order of the logits.
     network : dict
@@ -47,12 +52,14 @@ class BundleSpec:
         Whole numbers of STFT hops.
     short_clip : {"pad", "repeat"}
         Rule for recordings shorter than the window.
-    merge : str
-        ``mean``: a recording's scores are the mean of its windows'.
+    merge : {"mean", "max"}
+        How a recording's scores follow from its windows'.
     front_end : dict
         Settings of the front end, in seconds and hertz.
     temperature : float
-        Divides the logits before the softmax.
+        Divides the logits before the softmax or sigmoid.
+    thresholds : tuple of float
+        Multi-label: score from which each label counts as heard.
     silence_dbfs : float
         A recording whose peak lies below is reported as ``silence``.
     clipped_share : float
@@ -69,9 +76,10 @@ class BundleSpec:
     front_end: dict[str, Any]
     channel: int | None = None
     short_clip: ShortClip = "pad"
-    merge: str = "mean"
-    task: str = "classification"
+    merge: MergeRule = "mean"
+    task: str = CLASSIFICATION
     temperature: float = 1.0
+    thresholds: tuple[float, ...] = ()
     silence_dbfs: float = -80.0
     clipped_share: float = 0.01
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -86,9 +94,19 @@ class BundleSpec:
             short_clip=self.short_clip,
         )
 
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores of windows from their logits, shape (window, class)."""
+        rule = softmax if self.task == CLASSIFICATION else sigmoid
+        return rule(logits, self.temperature)
+
+    def heard(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Multi-label: which labels reach their threshold, shape (..., class)."""
+        return scores >= np.array(self.thresholds or [0.5] * len(self.labels), np.float32)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON form without the table of files."""
-        return {"schema": SCHEMA, **dataclasses.asdict(self), "labels": list(self.labels)}
+        lists = {"labels": list(self.labels), "thresholds": list(self.thresholds)}
+        return {"schema": SCHEMA, **dataclasses.asdict(self), **lists}
 
     @classmethod
     def from_dict(cls, data: Any, *, source: str) -> BundleSpec:
@@ -117,21 +135,29 @@ class BundleSpec:
         spec = cls(**{n: data[n] for n in fields if n in data})
         if not isinstance(spec.labels, list | tuple):
             raise BundleError(f"{source}: labels is {spec.labels!r}, which this Earmark cannot use; {_AGAIN}")
-        spec = dataclasses.replace(spec, labels=tuple(spec.labels))
+        if not isinstance(spec.thresholds, list | tuple) or len(spec.thresholds) not in (0, len(spec.labels)):
+            raise BundleError(f"{source}: thresholds is {spec.thresholds!r}, which this Earmark cannot use; {_AGAIN}")
+        spec = dataclasses.replace(spec, labels=tuple(spec.labels), thresholds=tuple(spec.thresholds))
         _validate(spec, source)
         return spec
 
 
 def _validate(spec: BundleSpec, source: str) -> None:
     checks: list[tuple[str, Any, bool]] = [
-        ("task", spec.task, spec.task == "classification"),
-        ("labels", spec.labels, len(spec.labels) >= 2 and all(isinstance(x, str) for x in spec.labels)),
+        ("task", spec.task, spec.task in TASKS),
+        (
+            "labels",
+            spec.labels,
+            len(spec.labels) >= (2 if spec.task == CLASSIFICATION else 1)
+            and all(isinstance(x, str) for x in spec.labels),
+        ),
         ("sample_rate", spec.sample_rate, isinstance(spec.sample_rate, int) and spec.sample_rate > 0),
         ("window_seconds", spec.window_seconds, _positive(spec.window_seconds)),
         ("stride_seconds", spec.stride_seconds, _positive(spec.stride_seconds)),
         ("temperature", spec.temperature, _positive(spec.temperature)),
         ("short_clip", spec.short_clip, spec.short_clip in SHORT_CLIP_RULES),
-        ("merge", spec.merge, spec.merge == "mean"),
+        ("merge", spec.merge, spec.merge in MERGE_RULES),
+        ("thresholds", spec.thresholds, all(isinstance(t, int | float) for t in spec.thresholds)),
         ("front_end", spec.front_end, isinstance(spec.front_end, dict)),
         ("network", spec.network, isinstance(spec.network, dict)),
     ]

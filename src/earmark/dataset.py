@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark import audio, fingerprint
-from earmark.bundle import BundleSpec
+from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.cache import Cache, Decoded, Index, default_folder, evict
 from earmark.errors import AudioError, DataError, SettingsError
 from earmark.frontend import LogMel, hop_length
@@ -141,8 +141,11 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
         )
     stride = max(1, round((chosen.stride_seconds * sr if chosen.stride_seconds else window / 2) / hop)) * hop
     short: ShortClip = "repeat" if chosen.short_clip == "repeat" else "pad"
+    several = manifest.task == MULTILABEL
     return BundleSpec(
         labels=tuple(manifest.labels),
+        task=manifest.task,
+        merge="max" if several else "mean",
         network={"name": chosen.network, "width": chosen.width},
         sample_rate=sr,
         channel=channel,
@@ -268,7 +271,7 @@ class Batches:
     Yields
     ------
     features : Tensor, shape (batch, 1, n_mels, frames)
-    targets : Tensor of int64, shape (batch,)
+    targets : Tensor of int64, shape (batch,) or (batch, class)
     """
 
     def __init__(

@@ -23,7 +23,7 @@ _SPLIT_WORDS = {
 }  # fmt: skip
 _TABLE_WORDS = {
     "path": ("path", "file_name", "filename", "file", "filepath", "file_path", "audio"),
-    "label": ("label", "class", "category", "target", "species"),
+    "label": ("label", "labels", "class", "category", "target", "species"),
     "group": ("group", "speaker", "speaker_id", "src_file"),
     "fold": ("fold",),
     "split": ("split", "subset", "set"),

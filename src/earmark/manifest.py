@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,8 +16,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from earmark.bundle import CLASSIFICATION, MULTILABEL
 from earmark.errors import DataError
 from earmark.files import atomic_file
+
+SEPARATOR = ";"
+"""Between the labels of a clip that has several."""
 
 COLUMNS = ("path", "start", "end", "label", "group", "fold", "split")
 SPLITS = ("train", "valid", "test")
@@ -31,8 +36,8 @@ class Manifest:
     ----------
     table : DataFrame
         Columns ``path`` (relative to ``root``, with ``/``), ``start`` and ``end`` (seconds; NaN ``end`` for the
-        recording's own), ``label``, ``group`` (what must not straddle a split), ``fold`` and ``split`` (empty where there is
-        none), then any further ones.
+        recording's own), ``label`` (several of a clip with `SEPARATOR` between them), ``group`` (what must not straddle a
+        split), ``fold`` and ``split`` (empty where there is none), then any further ones.
     root : Path
         Folder that the paths start from.
     layout : str
@@ -93,9 +98,23 @@ class Manifest:
         return len(self.table)
 
     @property
+    def task(self) -> str:
+        """``multilabel`` where a clip has several labels or none, else ``classification``."""
+        several = any(SEPARATOR in x or not x for x in self.table["label"].unique())
+        return MULTILABEL if several else CLASSIFICATION
+
+    @property
     def labels(self) -> list[str]:
         """The labels, sorted by code point: the same on every machine."""
-        return sorted(self.table["label"].unique())
+        return sorted(self.counts)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Clips of each label."""
+        found: Counter[str] = Counter()
+        for value, count in self.table["label"].value_counts().items():
+            found.update(dict.fromkeys(split_labels(str(value)), int(count)))
+        return found
 
     @property
     def paths(self) -> list[Path]:
@@ -110,6 +129,14 @@ class Manifest:
         """Number of each clip's label in ``labels``, shape (clip,); -1 where it is none of them."""
         order = {label: i for i, label in enumerate(labels)}
         return np.array([order.get(x, -1) for x in self.table["label"]], np.int64)
+
+    def several(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Which of ``labels`` each clip has, 0 or 1, shape (clip, label)."""
+        order = {label: i for i, label in enumerate(labels)}
+        found = np.zeros((len(self), len(labels)), np.int64)
+        for row, value in enumerate(self.table["label"]):
+            found[row, [order[x] for x in split_labels(value) if x in order]] = 1
+        return found
 
     def take(self, rows: NDArray[Any] | Sequence[int]) -> Manifest:
         """The clips at these positions, or under this mask."""
@@ -127,7 +154,8 @@ class Manifest:
         unknown = sorted(set(wanted) - set(self.labels))
         if unknown:
             raise DataError(f"{self.root}: has no label {unknown[0]!r}; it has {', '.join(self.labels)}")
-        return self.take(self.table["label"].isin(wanted).to_numpy())
+        kept = self.table["label"].map(lambda value: SEPARATOR.join(x for x in split_labels(value) if x in wanted))
+        return replace(self, table=self.table.assign(label=kept)[kept != ""])
 
     def with_groups(self, *, column: str | None = None, pattern: str | None = None) -> Manifest:
         """Take the groups from another column, or from a regular expression over the paths.
@@ -178,6 +206,11 @@ class Manifest:
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
+def split_labels(value: str) -> list[str]:
+    """The labels of a clip."""
+    return value.split(SEPARATOR) if value else []
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """A CSV, JSON Lines or Parquet file as text and numbers.
 
@@ -216,10 +249,18 @@ def _is_mask(rows: Any) -> bool:
 def _completed(table: pd.DataFrame) -> pd.DataFrame:
     """All of `COLUMNS`, in order and typed; an empty group becomes the recording itself."""
     out = table.copy()
+    several = "label" in out.columns and out["label"].map(_is_list).any()
+    if several:
+        out["label"] = [SEPARATOR.join(map(str, v)) if _is_list(v) else v for v in out["label"]]
     for name in _TEXT:
         values = out[name] if name in out.columns else pd.Series("", index=out.index)
         text = values.map(lambda v: "" if pd.isna(v) else str(v))
         out[name] = text if name == "path" else text.map(lambda v: unicodedata.normalize("NFC", v.strip()))
+    if several or out["label"].str.contains(SEPARATOR, regex=False).any():
+        unique = {
+            v: SEPARATOR.join(sorted({x.strip() for x in v.split(SEPARATOR)} - {""})) for v in out["label"].unique()
+        }
+        out["label"] = out["label"].map(unique)
     out["path"] = out["path"].str.replace("\\", "/", regex=False) if os.sep == "\\" else out["path"]
     for name, default in (("start", 0.0), ("end", np.nan)):
         values = out[name] if name in out.columns else pd.Series(default, index=out.index)
@@ -235,10 +276,15 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
     return out[[*COLUMNS, *further]].reset_index(drop=True)
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple | np.ndarray)
+
+
 def _validated(table: pd.DataFrame) -> pd.DataFrame:
+    several = table["label"].str.contains(SEPARATOR, regex=False).any()
     bad = [
         ("path", table["path"] == "", "give the recording's path"),
-        ("label", table["label"] == "", "give a label or leave the row out"),
+        ("label", (table["label"] == "") & (not several), "give a label or leave the row out"),
         ("start", ~(np.isfinite(table["start"]) & (table["start"] >= 0)), "give seconds from 0"),
         ("end", table["end"].notna() & ~(table["end"] > table["start"]), "give seconds behind start"),
         ("split", ~table["split"].isin(["", *SPLITS]), f"use one of {', '.join(SPLITS)}"),

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import audio, bundle
-from earmark.bundle import Bundle, BundleSpec
+from earmark.bundle import MULTILABEL, Bundle, BundleSpec
 from earmark.errors import AudioError, BundleError
 from earmark.types import Prediction, Score, Waveform, Window
-from earmark.windows import WindowCutter, merge, softmax
+from earmark.windows import WindowCutter, merge
 
 _BATCH_SECONDS = 80.0  # audio a batch holds at most, so that memory does not grow with the recording
 
@@ -125,7 +125,7 @@ class Model:
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of a waveform at the model's rate, shape (time,) to (class,)."""
         cutter = WindowCutter(self.spec.plan)
-        return merge(self._table(iter([*cutter.push(samples), *cutter.finish()]))[0])
+        return merge(self._table(iter([*cutter.push(samples), *cutter.finish()]))[0], self.spec.merge)
 
     def _table(self, pieces: Iterator[tuple[NDArray[np.float32], int]]) -> tuple[NDArray[np.float32], list[int]]:
         """Probabilities of windows, shape (window, class), in batches of bounded size, and the windows' first samples."""
@@ -134,7 +134,7 @@ class Model:
         size = max(1, int(_BATCH_SECONDS / self.spec.window_seconds))
         while batch := list(islice(pieces, size)):
             starts += [start for _, start in batch]
-            rows.append(softmax(self.logits(np.stack([p for p, _ in batch]))[0], self.spec.temperature))
+            rows.append(self.spec.probabilities(self.logits(np.stack([p for p, _ in batch]))[0]))
         return np.concatenate(rows), starts
 
     def _predict(self, source: Any, sr: int | None, windows: bool) -> Prediction:
@@ -150,7 +150,11 @@ class Model:
                 )
                 for s, row in zip(starts, table, strict=True)
             )
-        return Prediction(_path_of(source), level.state, self._ranked(merge(table)), found)
+        scores = merge(table, self.spec.merge)
+        heard = None
+        if self.spec.task == MULTILABEL:
+            heard = tuple(label for label, there in zip(self.labels, self.spec.heard(scores), strict=True) if there)
+        return Prediction(_path_of(source), level.state, self._ranked(scores), found, labels=heard)
 
     def _ranked(self, scores: NDArray[np.float32]) -> tuple[Score, ...]:
         order = np.argsort(-scores, kind="stable")
@@ -211,7 +215,8 @@ def _session(source: Bundle, threads: int | None) -> Any:
     except (RuntimeError, ValueError, KeyError) as error:
         raise BundleError(f"{source.path}: {bundle.ONNX} cannot be loaded ({error}); train anew") from error
     said = source.spec.to_dict()
-    for key in ("labels", "sample_rate", "channel", "window_seconds", "stride_seconds", "front_end", "temperature"):
+    keys = ("task", "labels", "sample_rate", "channel", "window_seconds", "stride_seconds", "front_end", "temperature")
+    for key in keys:
         if made_with.get(key) != said[key]:
             raise BundleError(
                 f"{source.path}: {bundle.DESCRIPTION} was altered: its {key} differs from the one that {bundle.ONNX} was made "

@@ -15,11 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from earmark import recipe
-from earmark.bundle import BundleSpec
+from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips
 from earmark.files import atomic_file
-from earmark.manifest import COLUMNS, Manifest
+from earmark.manifest import COLUMNS, SEPARATOR, Manifest
 from earmark.options import TrainOptions
 from earmark.recipe import Recipe
 from earmark.splits import Split
@@ -127,11 +127,14 @@ def _summary(manifest: Manifest) -> str:
     return f"layout {manifest.layout}, {len(manifest)} clips, {len(manifest.labels)} labels, {groups} groups"
 
 
-def predictions(manifest: Manifest, scores: NDArray[np.float32], labels: Sequence[str]) -> pd.DataFrame:
+def predictions(manifest: Manifest, scores: NDArray[np.float32], spec: BundleSpec) -> pd.DataFrame:
     """One row per clip: what it is, what was predicted, every score, and the manifest's further columns."""
     table = manifest.table.reset_index(drop=True)
-    best = scores.argmax(axis=1)
-    found = pd.DataFrame({"predicted": [labels[i] for i in best], "score": scores[np.arange(len(best)), best]})
+    labels, best = spec.labels, scores.argmax(axis=1)
+    predicted = [labels[i] for i in best]
+    if spec.task == MULTILABEL:
+        predicted = [SEPARATOR.join(np.array(labels)[row]) for row in spec.heard(scores)]
+    found = pd.DataFrame({"predicted": predicted, "score": scores[np.arange(len(best)), best]})
     found["correct"] = found["predicted"].to_numpy() == table["label"].to_numpy()
     every = pd.DataFrame(scores, columns=[f"score_{x}" for x in labels])
     ours = {*COLUMNS, *found.columns, *every.columns}

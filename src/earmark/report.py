@@ -49,9 +49,16 @@ def page(
         notes=notes,
         skipped=skipped,
         folds=folds,
-        confusion=plots.data_uri(plots.confusion_matrix(metrics["confusion"], metrics["labels"])) if metrics else "",
+        confusion=_confusion(metrics),
         curves=plots.data_uri(plots.learning_curves(history)) if history else "",
     )
+
+
+def _confusion(metrics: Mapping[str, Any]) -> str:
+    """The picture; nothing where a clip may have several labels, so that none is mistaken for another."""
+    if not metrics or "map" in metrics:
+        return ""
+    return plots.data_uri(plots.confusion_matrix(metrics["confusion"], metrics["labels"]))
 
 
 def model_card(spec: BundleSpec, notes: Sequence[str]) -> str:

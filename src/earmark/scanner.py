@@ -171,7 +171,8 @@ class Scan:
             "usable": sum(not {k for k, _ in r.faults} & UNUSABLE for r in self.recordings),
             "seconds": round(sum(r.seconds for r in usable), 3),
             "ignored": list(manifest.ignored),
-            "labels": {label: int(n) for label, n in sorted(Counter(manifest.table["label"]).items())},
+            "labels": dict(sorted(manifest.counts.items())),
+            "task": manifest.task,
             "groups": {
                 "count": int(groups.nunique()),
                 "largest": int(groups.value_counts().iloc[0]),
@@ -225,7 +226,7 @@ def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None) -> 
         tuple(exact),
         tuple(near),
         tuple(conflicts),
-        tuple(similar_labels(Counter(manifest.table["label"]))),
+        tuple(similar_labels(manifest.counts)),
         tuple(_leaks(manifest, [*exact, *near])),
         _random_leak(manifest, [*exact, *near]),
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from earmark.errors import DataError
-from earmark.manifest import Manifest
+from earmark.manifest import SEPARATOR, Manifest, split_labels
 
 _MANY_GROUPS = 20_000
 
@@ -121,7 +121,9 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Spli
     DataError
         Where there are fewer groups than folds.
     """
-    groups, labels = (pd.factorize(manifest.table[c], sort=True) for c in ("group", "label"))
+    groups = pd.factorize(manifest.table["group"], sort=True)
+    # Of several labels the first one, in the order of the alphabet, is spread evenly.
+    labels = pd.factorize(manifest.table["label"].str.partition(SEPARATOR)[0], sort=True)
     count = len(groups[1])
     if count < 2:
         raise DataError(
@@ -178,7 +180,8 @@ def with_validation(manifest: Manifest, split: Split, *, share: float, seed: int
     if len(split.valid):
         return split
     inner = manifest.take(split.train)
-    made = grouped_folds(inner, folds=max(2, round(1 / share)), seed=seed)[0]
+    groups = inner.table["group"].nunique()
+    made = grouped_folds(inner, folds=min(max(2, round(1 / share)), max(2, groups)), seed=seed)[0]
     return Split(split.train[made.train], split.train[made.test], split.test, split.name, split.protocol, split.notes)
 
 
@@ -213,12 +216,13 @@ def _checked(
     train = ~test & ~valid
     if published:
         train &= split != "test"  # also where another part tests
+    every, known = ({x for value in set(part) for x in split_labels(value)} for part in (labels, labels[train]))
     if len(set(labels[train])) < 2:
         raise DataError(
             f"{manifest.root}: {name}: {int(train.sum())} clips of {len(set(labels[train]))} labels are left to train on; "
             "choose another --test-fold"
         )
-    lost = sorted(set(labels) - set(labels[train]))
+    lost = sorted(every - known)
     if lost:
         notes.append(f"labels without a training clip here, so that they cannot be recognised: {', '.join(lost)}")
     if set(groups[valid]) & set(groups[train]) and not (manifest.published or allow_leak):

@@ -52,7 +52,8 @@ def fit(
     classifier : Classifier
         Its front end's statistics are set already.
     train, valid : tuple of Features and ndarray of int64, shape (clip,)
-        Spectrograms and numbers of labels; ``valid`` draws its curves and, if the recipe has patience, stops training.
+        Spectrograms and numbers of labels, or which labels each clip has, shape (clip, class); ``valid`` draws its curves and, if
+        the recipe has patience, stops training.
     recipe : Recipe
     window_frames : int
         Frames of the model's window.
@@ -199,6 +200,7 @@ class _Fitting(lightning.LightningModule):
         self._train, self._valid = train, valid
         self._recipe, self._seed = recipe, seed
         self._window_frames = window_frames
+        self._several = train[1].ndim == 2
         self._weights = (
             class_weights(train[1], classifier.head.out_features) if recipe.class_weights == "balanced" else None
         )
@@ -224,19 +226,30 @@ class _Fitting(lightning.LightningModule):
         x, y = batch
         rng = np.random.default_rng([self._seed, self.current_epoch, step, 1])
         torch.manual_seed(int(rng.integers(2**62)))  # dropout
-        x, targets = self._augmented(x, F.one_hot(y, self.classifier.head.out_features).float(), rng)
+        targets = y.float() if self._several else F.one_hot(y, self.classifier.head.out_features).float()
+        x, targets = self._augmented(x, targets, rng)
         logits = self.classifier.classify(x.contiguous(memory_format=torch.channels_last))[0].float()
-        weights = None if self._weights is None else self._weights.to(x.device)
-        loss = F.cross_entropy(logits, targets, weight=weights, label_smoothing=self._recipe.label_smoothing)
-        accuracy = (logits.argmax(1) == targets.argmax(1)).float().mean()
+        loss = self._loss(logits, targets, smoothing=self._recipe.label_smoothing, weights=self._weights)
+        accuracy = _agreement(logits, targets, several=self._several)
         self.log_dict({"train_loss": loss, "train_accuracy": accuracy}, on_step=False, on_epoch=True, batch_size=len(y))
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], step: int) -> None:
         x, y = batch
         logits = self.classifier.classify(self.classifier.front_end.standardise(x))[0].float()
-        values = {"valid_loss": F.cross_entropy(logits, y), "valid_accuracy": (logits.argmax(1) == y).float().mean()}
-        self.log_dict(values, batch_size=len(y))
+        targets = y.float() if self._several else F.one_hot(y, logits.shape[1]).float()
+        accuracy = _agreement(logits, targets, several=self._several)
+        self.log_dict({"valid_loss": self._loss(logits, targets), "valid_accuracy": accuracy}, batch_size=len(y))
+
+    def _loss(
+        self, logits: Tensor, targets: Tensor, *, smoothing: float = 0.0, weights: Tensor | None = None
+    ) -> Tensor:
+        """Cross-entropy; of each label by itself where a clip may have several."""
+        weights = None if weights is None else weights.to(logits.device)
+        if not self._several:
+            return F.cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing)
+        smooth = targets * (1 - smoothing) + smoothing / 2
+        return F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights)
 
     def configure_optimizers(self) -> Any:
         recipe = self._recipe
@@ -271,8 +284,20 @@ class _Fitting(lightning.LightningModule):
         return x, targets
 
 
+def _agreement(logits: Tensor, targets: Tensor, *, several: bool) -> Tensor:
+    """Share of clips, or of single labels, that are right."""
+    right = (logits > 0) == (targets > 0.5) if several else logits.argmax(1) == targets.argmax(1)
+    return right.float().mean()
+
+
 def class_weights(targets: NDArray[np.int64], classes: int) -> Tensor:
-    """Weights that give every label the same share of the loss, with a mean of 1 over the clips, shape (class,)."""
+    """Weights that give every label the same share of the loss, with a mean of 1 over the clips, shape (class,).
+
+    Where a clip may have several labels, how much more a label's presence counts than its absence.
+    """
+    if targets.ndim == 2:
+        present = targets.sum(axis=0)
+        return torch.from_numpy(((len(targets) - present) / np.maximum(present, 1)).clip(1, 50).astype(np.float32))
     counts = np.bincount(targets, minlength=classes)
     weights = np.where(counts > 0, len(targets) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 0.0)
     return torch.from_numpy(weights.astype(np.float32))

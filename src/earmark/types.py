@@ -72,6 +72,8 @@ class Prediction:
         The scores over time, if asked for.
     error : str or None
         Why the recording could not be used.
+    labels : tuple of str or None
+        Multi-label models: the labels that reach their threshold, none to all; None for other models.
     """
 
     path: str | None
@@ -79,6 +81,7 @@ class Prediction:
     scores: tuple[Score, ...]
     windows: tuple[Window, ...] = field(default=())
     error: str | None = None
+    labels: tuple[str, ...] | None = None
 
     @property
     def label(self) -> str:
@@ -97,6 +100,8 @@ class Prediction:
             "state": self.state,
             "predictions": [s.to_dict() for s in self.scores],
         }
+        if self.labels is not None:
+            out["labels"] = list(self.labels)
         if self.windows:
             out["windows"] = [w.to_dict() for w in self.windows]
         if self.error is not None:

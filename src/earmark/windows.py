@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 ShortClip = Literal["pad", "repeat"]
+MergeRule = Literal["mean", "max"]
+MERGE_RULES: tuple[MergeRule, ...] = ("mean", "max")
 SHORT_CLIP_RULES: tuple[ShortClip, ...] = ("pad", "repeat")
 
 
@@ -88,6 +90,11 @@ def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np
     return np.asarray(exponent / exponent.sum(axis=-1, keepdims=True), np.float32)
 
 
-def merge(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores of a recording from those of its windows: their mean, shape (window, class) to (class,)."""
-    return np.asarray(probabilities.mean(axis=0), np.float32)
+def sigmoid(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
+    """Probability of each label by itself."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits / temperature)), np.float32)
+
+
+def merge(probabilities: NDArray[np.float32], rule: MergeRule = "mean") -> NDArray[np.float32]:
+    """Scores of a recording from those of its windows, their mean or maximum, shape (window, class) to (class,)."""
+    return np.asarray(probabilities.mean(axis=0) if rule == "mean" else probabilities.max(axis=0), np.float32)

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 from earmark import audio, bundle, evaluation, export, provenance, recipe, report, splits, training
+from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips, Features, ingest, make_spec
 from earmark.errors import AudioError, DataError, Interrupted
 from earmark.files import atomic_folder, claim_output, make_folder, partial, publish_folder, work_folder, write_text
-from earmark.manifest import Manifest
+from earmark.manifest import Manifest, split_labels
 from earmark.model import Model, load
 from earmark.options import DataOptions, TrainOptions
 from earmark.progress import track
@@ -211,10 +212,10 @@ def evaluate(
         notes.append(f"{int((~fresh).sum())} of the clips were trained on, so the figures are too high (--split all)")
     unknown = sorted(set(clips.manifest.labels) - set(loaded.labels))
     if unknown:
-        notes.append(f"labels that the model does not know, counted as wrong: {', '.join(unknown)}")
-    labels = [*loaded.labels, *unknown]
+        what = "left aside" if loaded.spec.task == MULTILABEL else "counted as wrong"
+        notes.append(f"labels that the model does not know, {what}: {', '.join(unknown)}")
     scores = _scores(loaded, clips)
-    metrics: dict[str, Any] = evaluation.measure(scores, clips.manifest.targets(labels), labels)
+    metrics = _measured(scores, clips.manifest, loaded.spec, unknown)
     metrics["skipped"] = [{"path": e.source, "error": str(e)} for e in clips.skipped]
     metrics["trained_on"] = int((~fresh).sum())
     metrics["notes"] = notes
@@ -222,7 +223,7 @@ def evaluate(
         facts = {"model": model, "data": manifest.root, "layout": manifest.layout, "clips": len(manifest)}
         page = report.page("Earmark evaluation", metrics, facts=facts, notes=notes, skipped=clips.reasons)
         with atomic_folder(target) as folder:
-            provenance.write_table(provenance.predictions(clips.manifest, scores, loaded.labels), folder / PREDICTIONS)
+            provenance.write_table(provenance.predictions(clips.manifest, scores, loaded.spec), folder / PREDICTIONS)
             write_text(folder / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
             write_text(folder / REPORT, page)
     return metrics
@@ -248,10 +249,10 @@ def _jobs(
     Classifier(spec)  # settings that do not fit each other are refused before everything is decoded
     clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel, strict=source.strict)
     _check_labels(clips.manifest)
-    spec = dataclasses.replace(spec, labels=tuple(clips.manifest.labels))
+    spec = dataclasses.replace(spec, labels=tuple(clips.manifest.labels), task=clips.manifest.task)
     clips = clips.with_copies_grouped()
     made = split(clips.manifest)
-    if chosen.patience:
+    if chosen.patience or spec.task == MULTILABEL:
         share, seed = chosen.validation, options.seed
         made = [splits.with_validation(clips.manifest, one, share=share, seed=seed) for one in made]
     return [Job(clips, one, chosen, spec, options) for one in made]
@@ -260,18 +261,18 @@ def _jobs(
 def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]:
     """What all folds say together, from their bundles; written into ``folder``."""
     clips, spec, options = jobs[0].clips, jobs[0].spec, jobs[0].options
-    keys = ("n", "accuracy", "precision", "recall", "f1", "loss")
+    keys = ("n", "accuracy", "map", "precision", "recall", "f1", "loss")
     measured = [bundle.read(place).spec.metrics for place in places]
-    found = [{"name": j.split.name, **{k: m[k] for k in keys}} for j, m in zip(jobs, measured, strict=True)]
+    found = [{"name": j.split.name, **{k: m[k] for k in keys if k in m}} for j, m in zip(jobs, measured, strict=True)]
     pooled = pd.concat(
         [pd.read_csv(p / PREDICTIONS, dtype=str, keep_default_na=False) for p in places], ignore_index=True
     )
-    targets = pooled["label"].map({label: i for i, label in enumerate(spec.labels)}).to_numpy(np.int64)
     scores = pooled[[f"score_{label}" for label in spec.labels]].to_numpy(np.float32)
+    tested = Manifest.of(pooled, clips.manifest.root)
     mean, deviation = evaluation.over_folds(found)
     notes = sorted({note for job in jobs for note in job.split.notes})
     summary = {
-        **evaluation.measure(scores, targets, spec.labels), "folds": found, "mean": mean, "std": deviation,
+        **_measured(scores, tested, spec, heard=_heard(pooled, spec)), "folds": found, "mean": mean, "std": deviation,
         "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped], "notes": notes,
     }  # fmt: skip
     protocol = f"{len(jobs)} folds, each tested by a model that did not train on it"
@@ -306,7 +307,8 @@ def _train_split(job: Job, target: Path) -> Result:
 def _fit(job: Job, classifier: Classifier, work: Path) -> int:
     """Spectrograms, statistics, plan, training; the number of epochs trained."""
     front_end = classifier.front_end
-    targets = job.clips.manifest.targets(job.spec.labels)
+    manifest, labels = job.clips.manifest, job.spec.labels
+    targets = manifest.several(labels) if job.spec.task == MULTILABEL else manifest.targets(labels)
     parts: dict[str, tuple[Features, NDArray[np.int64]]] = {}
     resume = job.options.resume and (work / training.CHECKPOINT).exists()
     try:
@@ -343,14 +345,18 @@ def _finish(job: Job, classifier: Classifier, epochs: int, work: Path, folder: P
     export.write_model(classifier, spec, folder)
     bundle.write_description(folder, spec)
     model = load(folder)
+    if spec.task == MULTILABEL:
+        valid = job.clips.take(job.split.valid)
+        chosen = evaluation.thresholds(_scores(model, valid), valid.manifest.several(spec.labels))
+        spec = dataclasses.replace(spec, thresholds=chosen)
     difference = export.verify(classifier, model, _probes(job.clips, job.split, spec.sample_rate))
     log.info("largest difference in probabilities: %.1g", difference)
     metrics: dict[str, Any] = {}
     if len(job.split.test):
         tested = job.clips.take(job.split.test)
         scores = _scores(model, tested)
-        metrics = evaluation.measure(scores, tested.manifest.targets(spec.labels), spec.labels)
-        provenance.write_table(provenance.predictions(tested.manifest, scores, spec.labels), folder / PREDICTIONS)
+        metrics = _measured(scores, tested.manifest, spec)
+        provenance.write_table(provenance.predictions(tested.manifest, scores, spec), folder / PREDICTIONS)
     spec = dataclasses.replace(spec, metrics=metrics)
     write_text(folder / "README.md", report.model_card(spec, job.split.notes))
     facts = {**provenance.facts(job.clips.manifest, spec, job.options), "protocol": job.split.protocol}
@@ -378,8 +384,31 @@ def _scores(model: Model, clips: Clips) -> NDArray[np.float32]:
     return np.stack([model.scores(clips.waveform(i)) for i in track(range(count), "testing", count)])
 
 
+def _measured(
+    scores: NDArray[np.float32],
+    manifest: Manifest,
+    spec: BundleSpec,
+    unknown: Sequence[str] = (),
+    *,
+    heard: NDArray[np.bool_] | None = None,
+) -> dict[str, Any]:
+    """Figures of the task; ``unknown`` are labels of the data that the model does not have."""
+    if spec.task == MULTILABEL:
+        there = spec.heard(scores) if heard is None else heard
+        return evaluation.measure_several(scores, manifest.several(spec.labels), spec.labels, there)
+    labels = [*spec.labels, *unknown]
+    return evaluation.measure(scores, manifest.targets(labels), labels)
+
+
+def _heard(pooled: pd.DataFrame, spec: BundleSpec) -> NDArray[np.bool_] | None:
+    """What each fold's model took for heard, by its own thresholds."""
+    if spec.task != MULTILABEL:
+        return None
+    return np.array([[label in split_labels(said) for label in spec.labels] for said in pooled["predicted"]])
+
+
 def _check_labels(manifest: Manifest) -> None:
-    if len(manifest.labels) < 2:
+    if len(manifest.labels) < 2 and manifest.task != MULTILABEL:
         raise DataError(
             f"{manifest.root}: has one label only, {manifest.labels[0]!r}; a classifier needs two: add clips of something else"
         )

@@ -98,6 +98,10 @@ def show_json(document: Any) -> None:
 def show_metrics(metrics: dict[str, Any]) -> None:
     """Print the main figures as a person reads them."""
     low, high = metrics["accuracy_interval"]
+    if "map" in metrics:
+        print(
+            f"map       {metrics['map']:.3f}  (mean average precision; accuracy counts clips with exactly the right labels)"
+        )
     print(
         f"accuracy  {100 * metrics['accuracy']:.1f} %  (95 % interval {100 * low:.1f} to {100 * high:.1f}, {metrics['n']} clips)"
     )

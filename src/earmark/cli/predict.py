@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from earmark.cli import options as o
+
+if TYPE_CHECKING:
+    from earmark.types import Prediction
 
 
 def predict(
@@ -37,12 +40,8 @@ def predict(
         if json:
             found.append(prediction.to_dict())
         elif prediction.error is None:
-            runner = prediction.scores[1]
             state = "" if prediction.state == "ok" else f"  [{prediction.state}]"
-            print(
-                f"{prediction.path!s:{width}}  {prediction.label}  {prediction.score:.3f}   "
-                f"then {runner.label} {runner.score:.3f}{state}"
-            )
+            print(f"{prediction.path!s:{width}}  {_said(prediction)}{state}")
             for w in prediction.windows:
                 print(f"  {w.start:8.2f} to {w.end:8.2f} s  {w.scores[0].label}  {w.scores[0].score:.3f}")
     if json:
@@ -50,3 +49,12 @@ def predict(
     if failed:
         print(f"earmark: {failed} of {len(files)} recordings could not be used", file=sys.stderr)
     o.exit_for(failed)
+
+
+def _said(prediction: Prediction) -> str:
+    """The best label and the runner-up, or every label that reaches its threshold."""
+    if prediction.labels is not None:
+        heard = [f"{s.label} {s.score:.3f}" for s in prediction.scores if s.label in prediction.labels]
+        return ", ".join(heard) or "none of the labels"
+    best, runner = prediction.scores[:2]
+    return f"{best.label}  {best.score:.3f}   then {runner.label} {runner.score:.3f}"
