@@ -19,7 +19,7 @@ LAYERS = (
     ("containers", "audio", "synth", "windows", "bundle", "annotations", "model"),
     (
         "manifest", "selections", "layouts", "splits", "fingerprint", "cache", "recipe", "recipes", "options", "scanner",
-        "frontend", "augment", "networks",
+        "datasets", "frontend", "augment", "networks",
     ),
     ("classifier", "dataset"),
     ("export", "evaluation", "training", "provenance"),
@@ -29,6 +29,7 @@ LAYERS = (
 RANK = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names)}
 OWNERS = {
     "soundfile": "audio", "soxr": "audio", "av": "audio", "onnxruntime": "model", "lightning": "training", "onnx": "export",
+    "pooch": "datasets",
     "matplotlib": "plots", "jinja2": "report", "librosa": "frontend plots",
 }  # fmt: skip
 HEAVY = ("torch", "pandas", "matplotlib", "librosa", "sklearn", "scipy", "lightning", "onnx", "pyarrow", "jinja2")

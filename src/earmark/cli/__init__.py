@@ -11,7 +11,7 @@ import traceback
 
 import typer
 
-from earmark.cli import cache, crossval, demo, doctor, evaluate, predict, scan, train
+from earmark.cli import cache, crossval, datasets, demo, doctor, evaluate, predict, scan, train
 from earmark.errors import EarmarkError, Interrupted
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ for _command in (
     demo.demo, scan.scan, train.train, crossval.crossval, evaluate.evaluate, predict.predict, doctor.doctor,
 ):  # fmt: skip
     app.command()(_command)
+app.add_typer(datasets.datasets, name="datasets")
 app.add_typer(cache.cache, name="cache")
 
 
