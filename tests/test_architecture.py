@@ -22,13 +22,13 @@ LAYERS = (
         "datasets", "frontend", "augment", "networks",
     ),
     ("classifier", "dataset"),
-    ("export", "evaluation", "training", "provenance"),
+    ("graph", "export", "evaluation", "training", "provenance"),
     ("plots", "report", "workflow"),
     ("cli",),
 )  # fmt: skip
 RANK = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names)}
 OWNERS = {
-    "soundfile": "audio", "soxr": "audio", "av": "audio", "onnxruntime": "model", "lightning": "training", "onnx": "export",
+    "soundfile": "audio", "soxr": "audio", "av": "audio", "onnxruntime": "model", "lightning": "training", "onnx": "graph export",
     "pooch": "datasets",
     "matplotlib": "plots", "jinja2": "report", "librosa": "frontend plots",
 }  # fmt: skip

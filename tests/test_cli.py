@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 
 import earmark
 from conftest import TINY
-from earmark import cli
+from earmark import cache, cli
 
 
 class Run:
@@ -41,7 +42,7 @@ def settings(*changes: str) -> list[str]:
 def test_help_names_every_verb(run: Callable[..., Run]) -> None:
     shown = run("--help")
     assert shown.code == 0
-    for verb in ("demo", "train", "crossval", "evaluate", "predict", "doctor"):
+    for verb in ("demo", "scan", "train", "crossval", "evaluate", "predict", "doctor", "datasets", "cache"):
         assert f"\n  {verb} " in shown.out
         assert run(verb, "--help").code == 0
 
@@ -117,6 +118,68 @@ def test_one_line_and_exit_code_2(
     assert len(shown.err.splitlines()) == 1
     assert shown.err.startswith("earmark: ") and message in shown.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scan(run: Callable[..., Run], tones: Path, make_tones: Callable[..., Path], tmp_path: Path) -> None:
+    assert run("scan", tones).code == 0
+    damaged = make_tones(clips=4)
+    (damaged / "low" / "bad.wav").write_text("no sound")
+    shutil.copy(damaged / "low" / "g0_0.wav", damaged / "high" / "copy.wav")
+    shown = run("scan", damaged, "--out", tmp_path / "scan.csv")
+    assert shown.code == 1
+    for line in (
+        "not-audio 1 recordings: no sound in any known format\n          low/bad.wav: ",
+        "copies    1 sets of recordings that hold the same samples\n          high/copy.wav = low/g0_0.wav",
+        "conflict  1 of them with different labels",
+        "groups    14, none known, so every recording is its own",
+    ):
+        assert line in shown.out
+    assert len((tmp_path / "scan.csv").read_text().splitlines()) == 15
+    assert "exists; choose another name" in run("scan", damaged, "--out", tmp_path / "scan.csv").err
+    found = json.loads(run("scan", damaged, "--json").out)
+    assert (found["recordings"], found["usable"], found["clean"]) == (14, 13, False)
+    assert found["faults"]["not-audio"][0]["path"] == "low/bad.wav"
+    assert run("scan", tmp_path / "none").code == 2
+
+
+def test_strict_stops(run: Callable[..., Run], trained: earmark.Result, make_tones: Callable[..., Path]) -> None:
+    damaged = make_tones(clips=4)
+    (damaged / "low" / "bad.wav").write_text("no sound")
+    for verb in (("train", damaged, "--out", damaged.parent / "model"), ("evaluate", trained.path, damaged)):
+        shown = run(*verb, "--strict")
+        assert shown.code == 2 and "1 of its 13 clips cannot be used" in shown.err
+    assert not (damaged.parent / "model").exists()
+    shown = run("predict", trained.path, damaged / "low", "--strict")
+    assert shown.code == 2 and "bad.wav: not-audio" in shown.err
+
+
+def test_show_leak(run: Callable[..., Run], tones: Path, tmp_path: Path) -> None:
+    group = ("--group-pattern", r"g\d+_")
+    shown = run("crossval", tones, "--out", tmp_path / "cv", "--folds", 2, "--show-leak", *group, *settings("epochs=1"))
+    assert shown.code == 0
+    assert "split     mean accuracy of 2 folds, seed 0" in shown.out
+    assert [line.split()[0] for line in shown.out.splitlines() if " / " in line] == ["random", "grouped"]
+    document = json.loads((tmp_path / "cv" / "crossval.json").read_text())
+    assert document["n"] == document["random"]["n"] == 30
+    leak = 100 * (document["random"]["mean"]["accuracy"] - document["mean"]["accuracy"])
+    assert f"leak      {leak:+.1f} points" in shown.out
+
+
+def test_cache(run: Callable[..., Run], tmp_path: Path, tones: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARMARK_CACHE", str(tmp_path / "cache"))
+    assert run("evaluate", "{model}", tones).code == 2
+    assert json.loads(run("cache", "info", "--json").out)["recordings"] == 0
+    cache.Cache(8_000).get(tones / "low" / "g0_0.wav")
+    assert "recordings  1" in run("cache", "info").out
+    assert "removed     1 recordings" in run("cache", "clear").out
+
+
+def test_datasets(run: Callable[..., Run], tmp_path: Path) -> None:
+    assert "licence CC BY-NC 3.0; K. J. Piczak" in run("datasets", "list").out
+    listed = json.loads(run("datasets", "list", "--json").out)
+    assert {"name", "bytes", "licence", "citation", "archives"} <= set(listed[0])
+    shown = run("datasets", "get", "mnist", "--out", tmp_path / "mnist")
+    assert shown.code == 2 and "unknown data set 'mnist'" in shown.err
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

@@ -100,6 +100,35 @@ def test_crossval_pools_one_model_per_fold(tones: Path, tmp_path: Path) -> None:
         assert earmark.load(tmp_path / "cv" / fold).labels == ("high", "low", "noise")
 
 
+def test_a_leak_that_is_allowed_is_stamped_everywhere(tones: Path, tmp_path: Path) -> None:
+    rows = ["file_name,label,group,fold"]
+    for i, path in enumerate(sorted(tones.rglob("*.wav"))):
+        rows.append(f"{path},{path.parent.name},{path.parent.name}{path.name.split('_')[0]},{i % 2}")
+    (tmp_path / "metadata.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(earmark.DataError, match=r"15 groups are on both sides .*--allow-leak"):
+        earmark.train(tmp_path / "metadata.csv", tmp_path / "model", options=QUICK)
+    allowed = earmark.TrainOptions(settings=QUICK.settings, allow_leak=True)
+    result = earmark.train(tmp_path / "metadata.csv", tmp_path / "model", options=allowed)
+    assert result.notes[0].startswith("LEAK: 15 groups are on both sides of the split")
+    for name in ("earmark.json", "README.md", "report.html"):
+        assert "LEAK: 15 groups" in (result.path / name).read_text(encoding="utf-8")
+
+
+def test_near_copies_never_straddle(make_tones: Callable[..., Path], tmp_path: Path) -> None:
+    root = make_tones(clips=6, seconds=1.0)
+    for i in range(6):
+        rng = np.random.default_rng([i, 9])
+        noise = np.convolve(rng.normal(size=9_000), rng.normal(size=40), "same") * rng.uniform(0.02, 0.05)
+        for label, part in (("low", noise[800:]), ("noise", 0.5 * noise[:-800])):
+            soundfile.write(root / label / f"twin{i}.wav", part, 8_000)
+    result = earmark.train(root, tmp_path / "model", options=QUICK)
+    tested = pd.read_csv(result.path / "predictions.csv")["path"]
+    twins = [p.split("/")[1] for p in tested if "twin" in p]
+    assert len(twins) == 2 * len(set(twins))
+    described = json.loads((result.path / "earmark.json").read_text())
+    assert described["provenance"]["data"]["groups"] == 18 + 6
+
+
 def test_crossval_goes_on_where_it_was_interrupted(
     tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,41 +15,23 @@ from safetensors.torch import save_file
 from earmark.bundle import ONNX, WEIGHTS, BundleSpec
 from earmark.classifier import Classifier
 from earmark.errors import EarmarkError
+from earmark.graph import to_onnx
 from earmark.model import Model
-from earmark.progress import quiet
 from earmark.windows import merge
 
 TOLERANCE = 1e-4
 """Largest difference in probabilities between torch and ONNX Runtime that a bundle is published with."""
-
-_OPSET = 18
 
 
 def write_model(classifier: Classifier, spec: BundleSpec, folder: Path) -> None:
     """Write ``model.onnx`` (batch and time dynamic, the description in its metadata) and ``model.safetensors``."""
     classifier.eval()
     save_file({k: v.contiguous() for k, v in classifier.state_dict().items()}, folder / WEIGHTS)
-    # Traced with more frames than any network here folds into one, which torch.export would take for a constant; the graph
-    # itself takes any length.
-    shortest = classifier.front_end.n_fft + 64 * classifier.front_end.hop_length
-    example = torch.zeros(2, max(2 * shortest, spec.plan.window))
-    batch, time = torch.export.Dim("batch"), torch.export.Dim("time", min=shortest)
-    with warnings.catch_warnings(), quiet("torch.onnx"):
-        warnings.filterwarnings("ignore", category=FutureWarning)
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", category=UserWarning, module="torch")
-        traced = torch.export.export(classifier, (example,), dynamic_shapes={"waveforms": {0: batch, 1: time}})
-        program = torch.onnx.export(
-            traced,
-            (),
-            dynamo=True,
-            opset_version=_OPSET,
-            input_names=["waveform"],
-            output_names=["logits", "embedding"],
-            verbose=False,
-        )
-    assert program is not None
-    proto = program.model_proto
+    proto = to_onnx(
+        classifier,
+        inputs={"waveform": ("batch", "time")},
+        outputs={"logits": ("batch", len(spec.labels)), "embedding": ("batch", classifier.head.in_features)},
+    )
     onnx.helper.set_model_props(proto, {"earmark": json.dumps(spec.to_dict(), ensure_ascii=False)})
     onnx.save(proto, folder / ONNX)
 

@@ -29,6 +29,9 @@ from earmark.progress import quiet
 from earmark.recipe import Recipe
 
 CHECKPOINT = "last.ckpt"
+SAVE_SECONDS = 10.0
+"""What an interruption may lose, at most, beside the epoch it falls into."""
+
 _BEST = "best.ckpt"
 _HISTORY = "metrics.csv"
 
@@ -77,13 +80,7 @@ def fit(
     """
     module = _Fitting(classifier, train, valid, recipe, window_frames, seed)
     total = epochs(recipe, len(train[1]))
-    saved = callbacks.ModelCheckpoint(
-        dirpath=folder,
-        filename=CHECKPOINT.removesuffix(".ckpt"),
-        enable_version_counter=False,
-        every_n_epochs=min(max(1, total // 50), 10),  # short epochs would spend their time on writing
-    )
-    watchers: list[Any] = [_History(folder / "logs" / _HISTORY), saved, _ProgressBar()]
+    watchers: list[Any] = [_History(folder / "logs" / _HISTORY), _ProgressBar()]
     if valid is not None and recipe.patience:
         watchers += [
             callbacks.ModelCheckpoint(
@@ -101,12 +98,13 @@ def fit(
             precision="bf16-mixed" if uses_bf16(recipe, accelerator) else "32-true",
             max_epochs=total,
             logger=loggers.TensorBoardLogger(folder, name="logs", version=""),
-            callbacks=watchers,
+            callbacks=[*watchers, _Checkpoint(folder / CHECKPOINT)],
             gradient_clip_val=2.0,
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
             log_every_n_steps=1_000_000,
             enable_progress_bar=False,
+            enable_checkpointing=valid is not None and bool(recipe.patience),
             enable_model_summary=False,
         )
         _run(trainer, module, str(folder / CHECKPOINT) if resume else None)
@@ -349,6 +347,19 @@ class _History(callbacks.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._rows = state_dict["rows"]
+
+
+class _Checkpoint(callbacks.Callback):
+    """Saves the run at the end of an epoch, seldom enough to cost nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._saved = -SAVE_SECONDS  # so that there soon is something to go on from
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if time.monotonic() - self._saved >= SAVE_SECONDS:
+            trainer.save_checkpoint(self._path)
+            self._saved = time.monotonic()
 
 
 class _ProgressBar(callbacks.Callback):

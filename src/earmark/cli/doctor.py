@@ -89,9 +89,11 @@ def _check_torchvision() -> int:
 
 def _check_compute() -> None:
     """What training would run on."""
-    from earmark.cache import default_folder
+    if find_spec("scipy") is not None:
+        from earmark.cache import usage
 
-    print(f"\ncache: {default_folder()}")
+        found = usage()
+        print(f"\ncache: {found.folder}, {found.bytes / 1e9:.2f} of {found.most / 1e9:.1f} GB used")
     if find_spec("torch") is None or find_spec("lightning") is None:
         print("training: not possible before the train extra is installed")
         return
