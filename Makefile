@@ -23,6 +23,9 @@ bench: .venv/installed  ## the figures of benchmarks/RESULTS.md; needs the recor
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/esc10.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/scan.py
+	$(BIN)/python benchmarks/million.py
+	$(BIN)/python benchmarks/fuzz.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -25,7 +25,7 @@ from earmark.windows import ShortClip, WindowPlan
 _SURVEYED = 2000  # recordings whose headers are read to choose rate and window
 _SHORTEST, _LONGEST = 0.5, 10.0  # window in seconds
 _HIGHEST_RATE = 32_000
-_SHORT, _FINE_HOP, _COARSE_HOP = 2.0, 0.010, 0.016  # seconds: words need finer frames than scenes
+_SHORT, _FINE_HOP = 2.0, 0.010  # seconds: words need finer frames than scenes
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
     rate, seconds = survey(manifest)
     sr = chosen.sample_rate or rate
     seconds = chosen.window_seconds or seconds
-    hop = hop_length(sr, chosen.hop_seconds or (_FINE_HOP if seconds <= _SHORT else _COARSE_HOP))
+    hop = hop_length(sr, chosen.hop_seconds or (_FINE_HOP if seconds <= _SHORT else chosen.long_hop_seconds))
     window = max(1, round(seconds * sr / hop)) * hop
     if window < 2 * chosen.fft_seconds * sr:
         raise SettingsError(

@@ -41,8 +41,9 @@ class Recipe:
     # Front end
     fft_seconds: float = _setting(0.032, "length of the analysis frame in seconds", 0.002, 1)
     hop_seconds: float = _setting(
-        0.0, "advance of the analysis frame in seconds; 0: 0.01 for windows up to 2 s, else 0.016", 0, 1
+        0.0, "advance of the analysis frame in seconds; 0: 0.01 for windows up to 2 s, else long_hop_seconds", 0, 1
     )
+    long_hop_seconds: float = _setting(0.016, "the same for windows of more than 2 s", 0.001, 1)
     n_mels: int = _setting(64, "mel bands", 8, 512)
     fmin: float = _setting(50.0, "lowest frequency in Hz", 0, 96_000)
     fmax: float = _setting(0.0, "highest frequency in Hz; 0: half the sample rate", 0, 96_000)

@@ -10,7 +10,7 @@ _PACKAGES = {
     "base": ("numpy", "soundfile", "soxr", "onnxruntime", "safetensors", "typer", "rich"),
     "train": (
         "torch", "lightning", "librosa", "scikit-learn", "pandas", "pyarrow", "matplotlib", "jinja2", "captum", "onnx",
-        "onnxscript", "tensorboard", "pooch",
+        "tensorboard", "pooch",
     ),
     "ffmpeg": ("av",),
 }  # fmt: skip

@@ -1,6 +1,7 @@
-"""How many altered copies `earmark scan` finds, and how many pairs of different recordings it takes for copies.
+"""`earmark scan`: its time and memory, whether it says the same twice, how many altered copies it finds, and how many pairs of
+different recordings it takes for copies.
 
-    python benchmarks/copies.py --data ../shared/data
+    python benchmarks/scan.py --data ../shared/data
 
 Alters clips of ESC-50, one alteration at a time and all together, scans originals and copies as one data set, and counts pairs
 of different sources over all of ESC-50.
@@ -10,8 +11,12 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,11 +50,32 @@ ALTERED: dict[str, Callable[[Samples, int], tuple[Samples, int]]] = {
 }
 
 
+def whole_process(data: Path) -> None:
+    """Scan twice in processes of their own."""
+    said = []
+    for _ in range(2):
+        begin = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "earmark.cli", "scan", data, "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert process.stdout is not None
+        said.append(process.stdout.read())
+        _, _, usage = os.wait4(process.pid, 0)
+        process.returncode = 0
+        peak = usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+        count = json.loads(said[-1])["recordings"]
+        print(f"| scan of {count} recordings | {time.perf_counter() - begin:.1f} s | {peak:.0f} MB |", flush=True)
+    print(f"| both scans say the same | {said[0] == said[1]} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("EARMARK_DATA", "../shared/data")))
     parser.add_argument("--clips", type=int, default=300)
     chosen = parser.parse_args()
+    whole_process(chosen.data / "esc50")
     manifest = layouts.find(chosen.data / "esc50")
     rows = np.random.default_rng(0).permutation(len(manifest))[: chosen.clips]
     paths = [manifest.paths[i] for i in rows]
