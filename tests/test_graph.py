@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earmark import graph
 from earmark.errors import EarmarkError
 from earmark.graph import OPSET, to_onnx
 
@@ -58,8 +59,10 @@ class Layers(nn.Module):
         return self.dense(self.drop(x.mean(dim=3).flatten(1)))
 
 
+@pytest.mark.parametrize("longest_product", [0, 512])
 @pytest.mark.parametrize(("batch", "time"), [(1, 200), (5, 1000)])
-def test_operations(batch: int, time: int) -> None:
+def test_operations(batch: int, time: int, longest_product: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "_SHORT_FFT", longest_product)
     x = torch.randn(batch, time, generator=torch.Generator().manual_seed(0))
     for found, expected in both(Operations(), x, outputs=2):
         assert found == pytest.approx(expected, abs=2e-4)
