@@ -18,7 +18,7 @@ LAYERS = (
     ("errors", "types", "files", "progress"),
     ("containers", "audio", "synth", "windows", "bundle", "annotations", "model"),
     (
-        "manifest", "selections", "layouts", "splits", "fingerprint", "cache", "recipe", "recipes", "options", "scanner",
+        "manifest", "fingerprint", "cache", "selections", "layouts", "splits", "recipe", "recipes", "options", "scanner",
         "datasets", "frontend", "augment", "networks",
     ),
     ("classifier", "dataset"),

@@ -128,3 +128,42 @@ def test_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot be made"):
         cache.Cache(8_000, folder=tmp_path / "file")
+
+
+def test_files_swapped_under_the_same_size_and_time_are_noticed(tmp_path: Path) -> None:
+    places = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    for i, place in enumerate(places):
+        soundfile.write(place, tone(300 + 100 * i), 8_000)
+        os.utime(place, ns=(1, 1))
+    store = cache.Cache(8_000, folder=tmp_path / "cache")
+    before = [store.get(p).content for p in places]
+    places[0].rename(tmp_path / "c.wav")
+    places[1].rename(places[0])
+    (tmp_path / "c.wav").rename(places[1])
+    assert [store.get(p).content for p in places] == before[::-1]
+
+
+def test_too_short_for_a_sample_is_left_out(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.ones(1, np.float32), 48_000)
+    with pytest.raises(AudioError, match="zero-length"):
+        cache.Cache(16_000, folder=tmp_path / "cache").get(tmp_path / "a.wav")
+
+
+def test_an_entry_that_was_cut_is_decoded_again(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(300), 8_000)
+    store = cache.Cache(8_000, folder=tmp_path / "cache")
+    found = store.get(tmp_path / "a.wav")
+    found.place.write_bytes(found.place.read_bytes()[:4_000])
+    assert len(store.get(tmp_path / "a.wav").samples()) == 8_000
+
+
+def test_an_index_damaged_behind_its_first_page_costs_time_alone(tmp_path: Path) -> None:
+    for i in range(200):
+        soundfile.write(tmp_path / f"{i}.wav", tone(300 + i, 0.01), 8_000)
+    store = cache.Cache(8_000, folder=tmp_path / "cache")
+    first = [store.get(tmp_path / f"{i}.wav").content for i in range(200)]
+    place = tmp_path / "cache" / "index.sqlite"
+    content = place.read_bytes()
+    place.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    again = cache.Cache(8_000, folder=tmp_path / "cache")
+    assert [again.get(tmp_path / f"{i}.wav").content for i in range(200)] == first

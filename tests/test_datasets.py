@@ -242,3 +242,22 @@ def test_the_list_is_complete() -> None:
             assert archive.checksum is None or archive.checksum.partition(":")[0] in ("md5", "sha256")
     with pytest.raises(DataError, match="unknown data set 'mnist'; choose one of esc50"):
         datasets.get("mnist", "out")
+
+
+def test_members_that_name_the_folder_itself(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.wav").write_bytes(b"x")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "in", arcname=".")
+    (tmp_path / "out").mkdir()
+    datasets.unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.wav"]
+
+
+def test_parts_keep_what_their_layout_needs(server: Server, tmp_path: Path) -> None:
+    server.content = packed({f"fan/id_0{i}/{label}/00.wav": b"x" for i in (0, 2) for label in ("normal", "abnormal")})
+    parts = tuple(Archive(server.url, None, 1000, f"{snr}_dB_fan") for snr in (6, -6))
+    place = datasets.fetch(PublicDataset("mimii", "", "", "", "mimii", parts), tmp_path / "out")
+    table = layouts.find(place).table
+    assert set(table["machine"]) == {"fan"} and set(table["snr"]) == {"6", "-6"} and len(table) == 8
+    assert table["group"].nunique() == 4  # one recording at two levels is one group

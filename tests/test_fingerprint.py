@@ -89,3 +89,12 @@ def test_likeness_is_one_for_itself_and_small_for_others() -> None:
     assert fingerprint.likeness(a, a) == pytest.approx(1.0, abs=1e-3)
     assert fingerprint.likeness(a, b) < 0.1
     assert fingerprint.likeness(a, np.zeros(100, np.float32)) == 0.0
+
+
+def test_an_excerpt_of_a_long_recording_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fingerprint, "_MOST", 800)
+    monkeypatch.setattr(fingerprint, "_HITS", 1_000)
+    sounds = [clatter(0, 60.0), clatter(1, 4.0), clatter(0, 60.0)[20 * 16_000 : 30 * 16_000], clatter(2, 4.0)]
+    (match,) = fingerprint.candidates([prints(x, 16_000) for x in sounds])
+    assert (match.first, match.second) == (0, 2)
+    assert match.shift == pytest.approx(-20.0, abs=0.017)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.errors import DataError
-from earmark.manifest import COLUMNS, Manifest
+from earmark.manifest import COLUMNS, Manifest, write_csv
 
 ROWS = pd.DataFrame(
     {
@@ -113,3 +113,14 @@ def test_fingerprint_is_of_content_not_of_order_or_name(order: list[int]) -> Non
 
 def test_targets() -> None:
     assert Manifest.of(ROWS, "/").targets(["cat", "cow"]).tolist() == [-1, 0, -1]
+
+
+def test_written_tables_keep_start_and_end_in_full(tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        {"path": ["a.wav", "a.wav"], "label": "x", "start": [12345.61, 12345.64], "end": [12345.64, np.nan]}
+    )
+    write_csv(Manifest.of(rows, tmp_path).table.assign(score=1 / 3), tmp_path / "t.csv")
+    again = pd.read_csv(tmp_path / "t.csv")
+    assert again["start"].tolist() == [12345.61, 12345.64]
+    assert again["end"].iloc[0] == 12345.64 and np.isnan(again["end"].iloc[1])
+    assert again["score"].tolist() == [0.333333] * 2

@@ -128,3 +128,20 @@ def test_a_full_scale_wave_is_not_called_clipped(tmp_path: Path, bits: int, want
     assert scanner.inspect(tmp_path / "a.wav", "a.wav").clipped == pytest.approx(expected, abs=0.06)
     soundfile.write(tmp_path / "a.wav", np.sign(wave) * 0.5, 16_000)
     assert scanner.inspect(tmp_path / "a.wav", "a.wav").clipped == 0.0
+
+
+def test_clips_are_judged_one_by_one(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "long.wav", broken.good(1, 4.0), broken.SR)
+    soundfile.write(tmp_path / "copy.flac", soundfile.read(tmp_path / "long.wav")[0], broken.SR)
+    soundfile.write(tmp_path / "other.wav", broken.good(2, 4.0), broken.SR)
+    (tmp_path / "metadata.csv").write_text(
+        "file_name,label,group,fold,start,end\nlong.wav,a,g0,1,0,1\nlong.wav,b,g1,2,1,2\nlong.wav,a,g0,1,100,\n"
+        "copy.flac,a,g2,1,0,1\nother.wav,b,g3,1,0,1\n"
+    )
+    found = earmark.scan(tmp_path)
+    assert found.faults == {
+        "range": [("long.wav", "a clip from 100 s to 100 s lies past the recording's end at 4.000 s")]
+    }
+    assert found.exact == found.conflicts == (("long.wav", "copy.flac"),)
+    assert found.leaks[0].startswith("group g0 is in folds 1, 2")
+    assert found.to_dict()["usable"] == 3

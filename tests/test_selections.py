@@ -81,3 +81,25 @@ def test_trains_on_long_recordings(tmp_path: Path) -> None:
     result = earmark.train(write_long(tmp_path / "data"), tmp_path / "model", source=source, options=options)
     assert result.metrics["labels"] == ["high", "low", "nothing"]
     assert result.metrics["accuracy"] > 0.8
+
+
+def test_each_label_file_belongs_to_the_longest_name_and_all_of_them_count(tmp_path: Path) -> None:
+    for name in ("site", "site.1"):
+        soundfile.write(tmp_path / f"{name}.wav", tone(300, 6.0), SR)
+    header = "Begin Time (s)\tEnd Time (s)\tSpecies\n"
+    (tmp_path / "site.Table.1.selections.txt").write_text(header + "0\t1\twren\n")
+    (tmp_path / "site.Table.2.selections.txt").write_text(header + "3\t4\trobin\n")
+    (tmp_path / "site.1.txt").write_text("2\t3\tcrow\n")
+    found = layouts.find(tmp_path).table
+    assert sorted(zip(found["path"], found["start"], found["label"], strict=True)) == [
+        ("site.1.wav", 2.0, "crow"),
+        ("site.wav", 0.0, "wren"),
+        ("site.wav", 3.0, "robin"),
+    ]
+
+
+def test_stretches_marked_without_a_name_are_no_background(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(300, 6.0), SR)
+    (tmp_path / "a.txt").write_text("0\t1\tx\n3\t5\t\n")
+    found = layouts.find(tmp_path, selections=SelectionOptions(background="nothing")).table
+    assert found.loc[found["label"] == "nothing", "start"].tolist() == [1, 2, 5]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -163,3 +165,26 @@ def test_esc50_states_its_two_straddling_sources(recordings) -> None:
     assert [len(s.test) for s in made] == [400, 400, 400]
     assert made[0].notes == ()
     assert "(2 of 919 groups)" in made[1].notes[0]
+
+
+def test_a_straddling_validation_part_is_allowed_and_stamped() -> None:
+    names = ["train", "valid", "train", "valid"] * 15 + ["test"] * 20
+    found = splits.holdout(manifest(split=names), allow_leak=True)
+    assert any(n.startswith("LEAK: ") and "train and valid" in n for n in found.notes)
+    made = splits.grouped_folds(manifest(split=names), folds=4)
+    assert not len(made[0].valid) and len(made[0].train) + len(made[0].test) == 80
+
+
+def test_copies_on_both_sides_of_a_published_split_are_named() -> None:
+    m = manifest(split=["train", "test"] * 40, published="published with the same speakers")
+    notes = splits.holdout(replace(m, copies=(("000.wav", "001.wav"), ("000.wav", "002.wav")))).notes
+    assert notes[1] == "LEAK: 1 pairs of copies are on both sides of the published split: 000.wav ~ 001.wav"
+
+
+def test_random_folds_ignore_groups_and_say_so() -> None:
+    m = manifest()
+    made = splits.random_folds(m, folds=4, seed=1)
+    groups = m.table["group"].to_numpy()
+    assert any(set(groups[s.train]) & set(groups[s.test]) for s in made)
+    assert sorted(np.concatenate([s.test for s in made])) == list(range(len(m)))
+    assert all(s.notes[-1].startswith("LEAK: these folds were made at random") for s in made)

@@ -248,3 +248,20 @@ def test_one_channel(tmp_path: Path) -> None:
     assert model.spec.channel == 1
     stereo = np.stack([tone(2000, 0.6), tone(300, 0.6)], axis=1)
     assert model.predict(stereo, sr=8_000).scores == model.predict(stereo[:, 1], sr=8_000).scores
+
+
+def test_copies_of_training_clips_count_as_trained_on(trained: earmark.Result, tones: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(tones, tmp_path / "tones"))
+    tested = set(pd.read_csv(trained.path / "predictions.csv")["path"])
+    known = next(p for p in sorted(root.rglob("*.wav")) if p.relative_to(root).as_posix() not in tested)
+    soundfile.write(known.with_name("g9_copy.flac"), soundfile.read(known)[0], 8_000)
+    found = earmark.evaluate(trained.path, root, source=GROUPS)
+    assert (found["n"], found["trained_on"]) == (6, 25)
+    assert found["notes"][0].startswith("1 clips hold the same sound as clips that were trained on")
+
+
+def test_several_labels_do_not_fit_a_model_of_one(trained: earmark.Result, tones: Path, tmp_path: Path) -> None:
+    rows = [f"{p},{p.parent.name};x" for p in sorted(tones.rglob("*.wav"))]
+    (tmp_path / "data.csv").write_text("path,label\n" + "\n".join(rows))
+    with pytest.raises(earmark.DataError, match="its clips have several labels or none, the model tells one each"):
+        earmark.evaluate(trained.path, tmp_path / "data.csv")

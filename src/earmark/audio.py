@@ -272,8 +272,9 @@ def duration(source: Source) -> tuple[float, int]:
     name = describe(source)
     with _opened(source, name) as file:
         if containers.needs_ffmpeg(file):
-            whole = decode(file)
-            return whole.duration, whole.sr
+            lengths = [(len(samples), sr) for samples, sr in raw_blocks(file)]
+            sr = lengths[0][1]
+            return sum(n for n, _ in lengths) / sr, sr
         with _soundfile(file, name) as sound:
             return sound.frames / sound.samplerate, sound.samplerate
 

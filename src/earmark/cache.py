@@ -24,6 +24,7 @@ from earmark.files import atomic_file, make_folder
 from earmark.fingerprint import Fingerprint, Landmarks
 
 _DECODED, _INDEX = "decoded", "index.sqlite"
+_VERSION = 2  # of an entry: counts up when decoding or landmarks change
 _SIZE = 20 * 1024**3
 _UNITS = {"kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
 
@@ -69,7 +70,7 @@ class Decoded:
     source : Path
         The recording.
     cache : Cache
-        Decodes it again if it was evicted meanwhile.
+        Decodes it again, in memory, if it was evicted meanwhile.
     """
 
     content: str
@@ -82,15 +83,16 @@ class Decoded:
         try:
             return np.asarray(np.memmap(self.place, np.float32, "r"))
         except FileNotFoundError:
-            return np.asarray(np.memmap(self.cache.get(self.source).place, np.float32, "r"))
+            return self.cache.decode(self.source)
 
     def landmarks(self) -> Landmarks:
         """Its fingerprint."""
-        place = self.place.with_suffix(".landmarks")
         try:
-            return np.fromfile(place, np.uint32).reshape(-1, 2)
+            return np.fromfile(_print_of(self.place), np.uint32).reshape(-1, 2)[1:]
         except FileNotFoundError:
-            return np.fromfile(self.cache.get(self.source).place.with_suffix(".landmarks"), np.uint32).reshape(-1, 2)
+            fingerprint = Fingerprint(self.cache.sr)
+            fingerprint.push(self.cache.decode(self.source))
+            return fingerprint.finish()
 
 
 class Cache:
@@ -109,11 +111,13 @@ class Cache:
     """
 
     def __init__(self, sr: int, *, channel: int | None = None, folder: Path | None = None) -> None:
-        self._sr = sr
+        self.sr = sr
         self._channel = channel
         self._folder = folder or default_folder()
         make_folder(self._folder / _DECODED)
         self.index = Index(self._folder)
+        self._lock = threading.Lock()
+        self._written = 0
 
     def get(self, path: Path) -> Decoded:
         """Decode a recording, or find it decoded.
@@ -125,27 +129,46 @@ class Cache:
         """
         content = self.index.content(path)
         folder = self._folder / _DECODED / content[:2]
-        place = folder / f"{content}-{self._sr}-{'mean' if self._channel is None else self._channel}.f32"
-        if not _used(place, place.with_suffix(".landmarks")):
+        place = folder / f"{content}-{self.sr}-{'mean' if self._channel is None else self._channel}-{_VERSION}.f32"
+        if not _whole(place):
             make_folder(folder)
-            self._decode(path, place)
+            self._store(path, place)
         return Decoded(content, place, path, self)
 
-    def _decode(self, path: Path, place: Path) -> None:
+    def decode(self, path: Path) -> NDArray[np.float32]:
+        """A recording as an entry would hold it, shape (time,); nothing is stored."""
+        return audio.decode(path, sr=self.sr, channel=self._channel).samples
+
+    def _store(self, path: Path, place: Path) -> None:
         """Block by block, so that a recording of a day needs no more memory than a short one."""
-        fingerprint = Fingerprint(self._sr)
+        fingerprint, count = Fingerprint(self.sr), 0
         try:
             with atomic_file(place) as temporary:
                 with temporary.open("wb") as file:
-                    for block in audio.blocks(path, sr=self._sr, channel=self._channel):
+                    for block in audio.blocks(path, sr=self.sr, channel=self._channel):
                         block.samples.tofile(file)
                         fingerprint.push(block.samples)
-                with atomic_file(place.with_suffix(".landmarks")) as beside:
-                    fingerprint.finish().tofile(beside)
+                        count += len(block.samples)
+                if not count:
+                    raise AudioError(
+                        "zero-length",
+                        str(path),
+                        f"too short for a sample at {self.sr} Hz",
+                        "replace the file or leave it out",
+                    )
+                with atomic_file(_print_of(place)) as beside, beside.open("wb") as file:
+                    np.array(divmod(count, 1 << 32), np.uint32).tofile(file)
+                    fingerprint.finish().tofile(file)
         except OSError as error:
             raise OutputError(
                 f"{place.parent}: the cache cannot be written: {error.strerror}; free space, or set EARMARK_CACHE to another folder"
             ) from error
+        with self._lock:
+            self._written += 4 * count
+            due = self._written > largest_size() // 10
+            self._written = 0 if due else self._written
+        if due:
+            evict(self._folder)
 
 
 class Index:
@@ -176,17 +199,17 @@ class Index:
         except OSError:
             return compute()  # which says what is wrong
         name = str(path.absolute())
-        with self._lock:
-            found = self._database.execute(
-                "SELECT value FROM facts WHERE path = ? AND what = ? AND size = ? AND changed = ?",
-                (name, what, status.st_size, status.st_mtime_ns),
-            ).fetchone()
+        # Files unpacked from one archive may share size and time of change; their inodes and times of creation differ.
+        state = f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
+        found = None
+        with self._lock, suppress(sqlite3.Error):  # damaged or held by another process: it only saves time
+            query = "SELECT value FROM facts WHERE path = ? AND what = ? AND state = ?"
+            found = self._database.execute(query, (name, what, state)).fetchone()
         if found is not None:
             return str(found[0])
         value = compute()
-        with self._lock, suppress(sqlite3.OperationalError):  # another process holds it: not remembered
-            row = (name, what, status.st_size, status.st_mtime_ns, value)
-            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?)", row)
+        with self._lock, suppress(sqlite3.Error):
+            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", (name, what, state, value))
         return value
 
 
@@ -198,10 +221,14 @@ def _database(place: Path) -> sqlite3.Connection:
             database.execute("PRAGMA synchronous = OFF")
             database.execute(
                 "CREATE TABLE IF NOT EXISTS facts "
-                "(path TEXT, what TEXT, size INTEGER, changed INTEGER, value TEXT, PRIMARY KEY (path, what))"
+                "(path TEXT, what TEXT, state TEXT, value TEXT, PRIMARY KEY (path, what))"
             )
+            database.execute("SELECT state FROM facts LIMIT 1").fetchone()
             return database
         except sqlite3.OperationalError as error:
+            if "no such column" in str(error):  # of an earlier version
+                database.execute("DROP TABLE facts")
+                continue
             raise OutputError(f"{place}: cannot be written: {error}; set EARMARK_CACHE to another folder") from error
         except sqlite3.DatabaseError:
             database.close()
@@ -231,7 +258,7 @@ def usage(folder: Path | None = None) -> Usage:
 def clear(folder: Path | None = None) -> Usage:
     """Remove everything that Earmark put into the cache; what lay there is returned."""
     found = usage(folder)
-    for path, _ in _entries(found.folder):
+    for path in (found.folder / _DECODED).glob("*/*"):
         path.unlink(missing_ok=True)
     (found.folder / _INDEX).unlink(missing_ok=True)
     return found
@@ -261,15 +288,22 @@ def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
     return found
 
 
-def _used(*places: Path) -> bool:
-    """Whether they are all there; then they are marked as used now, which spares them from eviction."""
+def _print_of(place: Path) -> Path:
+    """Beside the samples: how many there are, then the landmarks."""
+    return place.with_suffix(".landmarks")
+
+
+def _whole(place: Path) -> bool:
+    """Whether an entry is there and as long as it was; then it is marked as used now, which spares it from eviction."""
     try:
-        for place in places:
-            os.utime(place)
+        count = np.fromfile(_print_of(place), np.uint32, 2)
+        if len(count) != 2 or place.stat().st_size != 4 * ((int(count[0]) << 32) + int(count[1])):
+            return False
     except FileNotFoundError:
         return False
-    except OSError:
-        return all(place.exists() for place in places)
+    with suppress(OSError):
+        os.utime(place)
+        os.utime(_print_of(place))
     return True
 
 

@@ -20,7 +20,7 @@ from earmark.frontend import LogMel, hop_length
 from earmark.manifest import Manifest
 from earmark.progress import threaded, track
 from earmark.recipe import Recipe
-from earmark.windows import ShortClip, WindowPlan
+from earmark.windows import MergeRule, ShortClip, WindowPlan
 
 _SURVEYED = 2000  # recordings whose headers are read to choose rate and window
 _SHORTEST, _LONGEST = 0.5, 10.0  # window in seconds
@@ -70,11 +70,10 @@ class Clips:
         samples = self.decoded[row].samples()
         return samples[round(start * self.sr) : None if np.isnan(end) else round(end * self.sr)]
 
-    def with_copies_grouped(self) -> Clips:
-        """Put groups that share a recording, or a copy of one, into one: a copy must not be on both sides of a split."""
-        groups = self.manifest.table["group"].to_numpy()
+    def copies(self) -> list[tuple[int, int]]:
+        """Pairs of clips whose recordings are the same, byte for byte, or hold the same sound."""
         first: dict[str, int] = {}
-        pairs = [(row, first.setdefault(content, row)) for row, content in enumerate(self.hashes)]
+        pairs = [(first.setdefault(content, row), row) for row, content in enumerate(self.hashes)]
         rows = list(first.values())
         prints = [self.decoded[row].landmarks() for row in rows]
 
@@ -83,7 +82,15 @@ class Clips:
             return audio.resample(np.array(samples), self.sr, fingerprint.SR)
 
         pairs += [(rows[a], rows[b]) for a, b in fingerprint.copies(prints, read)]
-        return replace(self, manifest=self.manifest.merged([(groups[a], groups[b]) for a, b in pairs]))
+        return [(a, b) for a, b in pairs if a != b]
+
+    def with_copies_grouped(self) -> Clips:
+        """Put groups that share a recording, or a copy of one, into one: a copy must not be on both sides of a split."""
+        groups, paths = (self.manifest.table[c].to_numpy() for c in ("group", "path"))
+        pairs = self.copies()
+        manifest = self.manifest.merged([(groups[a], groups[b]) for a, b in pairs])
+        copies = tuple((paths[a], paths[b]) for a, b in pairs if paths[a] != paths[b])
+        return replace(self, manifest=replace(manifest, copies=copies))
 
     def take(self, rows: NDArray[np.int64]) -> Clips:
         """The clips at these positions."""
@@ -141,11 +148,10 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
         )
     stride = max(1, round((chosen.stride_seconds * sr if chosen.stride_seconds else window / 2) / hop)) * hop
     short: ShortClip = "repeat" if chosen.short_clip == "repeat" else "pad"
-    several = manifest.task == MULTILABEL
     return BundleSpec(
         labels=tuple(manifest.labels),
         task=manifest.task,
-        merge="max" if several else "mean",
+        merge=merge_rule(manifest),
         network={"name": chosen.network, "width": chosen.width},
         sample_rate=sr,
         channel=channel,
@@ -161,6 +167,11 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
             "floor": chosen.floor,
         },
     )
+
+
+def merge_rule(manifest: Manifest) -> MergeRule:
+    """How windows make a recording: of several labels each is heard where it is loudest."""
+    return "max" if manifest.task == MULTILABEL else "mean"
 
 
 def ingest(manifest: Manifest, *, sr: int, channel: int | None = None, strict: bool = False) -> Clips:

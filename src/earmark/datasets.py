@@ -12,6 +12,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -206,7 +207,8 @@ def fetch(dataset: PublicDataset, out: str | os.PathLike[str], *, parts: Sequenc
         raise OutputError(f"{taken[0]}: exists; choose another --out, or remove it")
     waiting = [(a, place) for a, place in places if not place.exists()]
     partial = make_folder(target.with_name(f"{target.name}.partial"))
-    need = 2 * sum(a.size for a, _ in waiting)
+    here = sum(p.stat().st_size for p in partial.iterdir())
+    need = sum(a.size for a, _ in waiting) + max((a.size for a, _ in waiting), default=0) - here
     free = shutil.disk_usage(partial).free
     if need > free:
         raise OutputError(
@@ -216,9 +218,10 @@ def fetch(dataset: PublicDataset, out: str | os.PathLike[str], *, parts: Sequenc
     for archive, place in waiting:
         packed = _download(archive, partial)
         with atomic_folder(place) as folder:
-            unpack(packed, folder)
+            unpack(packed, folder, strip=not archive.part)
         packed.unlink()
-    shutil.rmtree(partial)
+    with suppress(OSError):  # another part may be on its way
+        partial.rmdir()
     return target
 
 
@@ -275,7 +278,7 @@ class _Resuming:
                 status = answer.status_code
                 if status == 416:  # nothing behind what is here: it is not part of this file
                     self._part.unlink(missing_ok=True)
-                elif status < 500:
+                elif status < 500 and status not in (408, 429):
                     raise DataError(
                         f"{url}: the server says {status} {answer.reason}; check the network, or fetch it by hand"
                     ) from error
@@ -320,8 +323,8 @@ def _chunks(total: int | None, have: int) -> int | None:
     return None if total is None else -(-(total - have) // _CHUNK)
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive; one outer folder around everything is left away.
+def unpack(archive: Path, folder: Path, *, strip: bool = True) -> None:
+    """Unpack a zip or tar archive; with ``strip``, one outer folder around everything is left away.
 
     Raises
     ------
@@ -340,7 +343,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 raise
             raise DataError(f"{archive}: cannot be unpacked ({error}); remove it and fetch it again") from error
         top = [p for p in Path(inside).iterdir() if p.name != "__MACOSX"]
-        source = top[0] if len(top) == 1 and top[0].is_dir() and not _is_content(top[0]) else Path(inside)
+        source = top[0] if strip and len(top) == 1 and top[0].is_dir() and not _is_content(top[0]) else Path(inside)
         for path in source.iterdir():
             path.replace(folder / path.name)
 
@@ -389,5 +392,5 @@ def _check_size(archive: Path, count: int, size: int, most: int) -> None:
 
 def _check_name(archive: Path, name: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
         raise DataError(f"{archive}: holds {name!r}, which lies outside the folder; nothing of it was unpacked")

@@ -32,6 +32,14 @@ def write_model(classifier: Classifier, spec: BundleSpec, folder: Path) -> None:
         inputs={"waveform": ("batch", "time")},
         outputs={"logits": ("batch", len(spec.labels)), "embedding": ("batch", classifier.head.in_features)},
     )
+    onnx.save(proto, folder / ONNX)
+    describe(spec, folder)
+
+
+def describe(spec: BundleSpec, folder: Path) -> None:
+    """Write the description into the metadata of ``model.onnx``."""
+    proto = onnx.load(folder / ONNX)
+    del proto.metadata_props[:]
     onnx.helper.set_model_props(proto, {"earmark": json.dumps(spec.to_dict(), ensure_ascii=False)})
     onnx.save(proto, folder / ONNX)
 

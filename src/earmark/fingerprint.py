@@ -6,7 +6,7 @@ recordings that share some of them at one shift in time are compared sample by s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,9 @@ _RANGE = 50.0  # dB below the block's loudest bin where peaks end
 _PEAKS_A_SECOND = 30
 _PARTNERS, _FARTHEST = 5, 62  # peaks that follow, within a second
 _BLOCK = 30 * SR  # samples: whole numbers of hops
-_QUERIES = 512  # recordings compared with all others at a time: bounds the memory
-_COMMON = 1_000  # recordings
+_MOST = 30_000  # landmarks of a recording that are compared: those of five minutes
+_HITS = 4_000_000  # meetings of landmarks that are counted at a time: bounds the memory
+_COMMON = 1_000  # landmarks of one hash, in all recordings
 _EXCERPT = 30.0  # seconds of two recordings that are compared
 _ALIKE = 0.6  # different words of one voice reach 0.5, copies at 128 kbit/s and 8 kHz 0.74 at least in 19 of 20
 _WINDOW = np.hanning(_FFT + 1)[:-1].astype(np.float32)
@@ -92,11 +93,12 @@ def _peaks(samples: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     highest = ndimage.maximum_filter(spectrum, size=_NEIGHBOURHOOD[::-1], mode="constant")
     frame, bin_ = np.nonzero((spectrum == highest) & (spectrum > loudest * 10 ** (-_RANGE / 20)))
-    most = max(1, round(_PEAKS_A_SECOND * len(samples) / SR))
-    if len(frame) > most:
-        kept = np.sort(np.argpartition(-spectrum[frame, bin_], most)[:most])
-        frame, bin_ = frame[kept], bin_[kept]
-    return frame, bin_
+    # The strongest of each second, so that a quiet part has as many beside a loud one as alone.
+    second = frame * _HOP // SR
+    order = np.lexsort((-spectrum[frame, bin_], second))
+    rank = np.arange(len(order)) - np.searchsorted(second[order], second[order], "left")
+    kept = np.sort(order[rank < _PEAKS_A_SECOND])
+    return frame[kept], bin_[kept]
 
 
 @dataclass(frozen=True)
@@ -128,18 +130,32 @@ def candidates(prints: Sequence[Landmarks], *, least: int = 5, share: float = 0.
     least, share : int, float
         Landmarks that both have at one shift in time, at least: their number, and their share of the smaller print.
     """
-    sizes = np.array([len(p) for p in prints], np.int64)
-    owners = np.repeat(np.arange(len(prints), dtype=np.int64), sizes)
-    joined = np.concatenate([*prints, np.zeros((0, 2), np.uint32)])
+    full = np.array([len(p) for p in prints], np.int64)
+    thinned = [_thinned(p) for p in prints]
+    kept = [p for p, _ in thinned]
+    factors = np.array([factor for _, factor in thinned], np.int64)
+    owners = np.repeat(np.arange(len(kept), dtype=np.int64), [len(p) for p in kept])
+    joined = np.concatenate([*kept, np.zeros((0, 2), np.uint32)])
     order = np.argsort(joined[:, 0], kind="stable")
-    index = _Index(joined[order, 0], joined[order, 1].astype(np.int64), owners[order])
+    index = _Index(joined[order, 0], joined[order, 1].astype(np.int64), owners[order], len(prints))
     found: list[Match] = []
-    for first in range(0, len(prints), _QUERIES):
-        pairs, shifts, votes = _votes(prints, range(first, min(first + _QUERIES, len(prints))), index)
-        taken = (votes >= least) & (votes >= share * np.minimum(sizes[pairs[:, 0]], sizes[pairs[:, 1]]))
-        for (a, b), shift, count in zip(pairs[taken], shifts[taken], votes[taken], strict=True):
-            found.append(Match(int(a), int(b), float(shift) * _HOP / SR, int(count)))
+    for queries in _batches(kept, index):
+        pairs, shifts, votes = _votes(kept, queries, index)
+        a, b = pairs[:, 0], pairs[:, 1]
+        expected = np.minimum(full[a], full[b]) / np.maximum(factors[a], factors[b])
+        taken = (votes >= least) & (votes >= share * expected)
+        for (first, second), shift, count in zip(pairs[taken], shifts[taken], votes[taken], strict=True):
+            found.append(Match(int(first), int(second), float(shift) * _HOP / SR, int(count)))
     return found
+
+
+def _thinned(landmarks: Landmarks) -> tuple[Landmarks, int]:
+    """Of a long recording one in 2, 4, 8 ... landmarks, chosen by their hash, so that another recording keeps the same ones."""
+    factor = 1
+    while len(landmarks) > _MOST * factor:
+        factor *= 2
+    mixed = (landmarks[:, 0].astype(np.uint64) * np.uint64(2_654_435_761)) >> np.uint64(12)
+    return landmarks[mixed % np.uint64(factor) == 0], factor
 
 
 def likeness(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
@@ -182,22 +198,40 @@ def copies(
 
 @dataclass(frozen=True)
 class _Index:
-    """All landmarks in the order of their hashes, and whose they are."""
+    """All landmarks in the order of their hashes, whose they are, and of how many recordings."""
 
     hashes: NDArray[np.uint32]
     frames: NDArray[np.int64]
     owners: NDArray[np.int64]
+    recordings: int
+
+    def places(self, hashes: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the landmarks of these hashes begin, and how many there are; none of those that tell nothing, being everywhere."""
+        first = np.searchsorted(self.hashes, hashes, "left")
+        count = np.searchsorted(self.hashes, hashes, "right") - first
+        count[count > max(_COMMON, self.recordings // 10)] = 0
+        return first, count
+
+
+def _batches(prints: Sequence[Landmarks], index: _Index) -> Iterator[range]:
+    """Recordings to compare with all others at a time, so many that their landmarks meet a bounded number of others."""
+    start, hits = 0, 0
+    for i, landmarks in enumerate(prints):
+        own = int(index.places(landmarks[:, 0])[1].sum())
+        if hits and hits + own > _HITS:
+            yield range(start, i)
+            start, hits = i, 0
+        hits += own
+    yield range(start, len(prints))
 
 
 def _votes(
     prints: Sequence[Landmarks], queries: range, index: _Index
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of a query and a later recording, shape (pair, 2), their best shift in frames, and the landmarks shared there."""
-    mine = np.concatenate([prints[q] for q in queries])
+    mine = np.concatenate([np.zeros((0, 2), np.uint32), *(prints[q] for q in queries)])
     owner = np.repeat(np.arange(queries.start, queries.stop), [len(prints[q]) for q in queries])
-    first = np.searchsorted(index.hashes, mine[:, 0], "left")
-    count = np.searchsorted(index.hashes, mine[:, 0], "right") - first
-    count[count > max(_COMMON, len(prints) // 10)] = 0  # what very many recordings have tells nothing
+    first, count = index.places(mine[:, 0])
     row = np.repeat(np.arange(len(mine)), count)
     hit = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count) + first[row]
     later = index.owners[hit] > owner[row]

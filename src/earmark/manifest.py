@@ -48,6 +48,10 @@ class Manifest:
         Recordings in the folder that the layout does not cover.
     grouped_by : str
         Where the groups come from, for reports; empty where every recording is its own.
+    copies : tuple of (str, str)
+        Paths of recordings that hold the same sound, where they were looked for.
+    multilabel : bool
+        Whether the table gave lists of labels, be it of one each.
     """
 
     table: pd.DataFrame
@@ -56,6 +60,8 @@ class Manifest:
     published: str = ""
     ignored: tuple[str, ...] = field(default=())
     grouped_by: str = ""
+    copies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    multilabel: bool = False
 
     @classmethod
     def of(cls, table: pd.DataFrame, root: str | os.PathLike[str], **about: Any) -> Manifest:
@@ -68,7 +74,9 @@ class Manifest:
         """
         if table.empty:
             raise DataError(f"{root}: the table has no rows; add clips")
-        whole = _validated(_completed(table))
+        lists = "label" in table.columns and bool(table["label"].map(_is_list).any())
+        about.setdefault("multilabel", lists)
+        whole = _validated(_completed(table), several=about["multilabel"])
         known = bool((whole["group"] != whole["path"]).any())
         about.setdefault("grouped_by", f"layout {about.get('layout', cls.layout)}" if known else "")
         return cls(whole, Path(root), **about)
@@ -101,7 +109,7 @@ class Manifest:
     def task(self) -> str:
         """``multilabel`` where a clip has several labels or none, else ``classification``."""
         several = any(SEPARATOR in x or not x for x in self.table["label"].unique())
-        return MULTILABEL if several else CLASSIFICATION
+        return MULTILABEL if several or self.multilabel else CLASSIFICATION
 
     @property
     def labels(self) -> list[str]:
@@ -181,10 +189,10 @@ class Manifest:
                     raise DataError(f"{path}: does not match --group-pattern {pattern}; correct the pattern")
             table["group"] = [m.group(which) or "" for m in found if m is not None]
         source = f"column {column}" if pattern is None else f"--group-pattern {pattern}"
-        return replace(self, table=_validated(_completed(table)), grouped_by=source)
+        return replace(self, table=_validated(_completed(table), several=self.multilabel), grouped_by=source)
 
     def merged(self, pairs: Iterable[tuple[str, str]]) -> Manifest:
-        """Make one group of the two of each pair, and so on; it takes the name that sorts first."""
+        """Make one group of the two groups of each pair, and so on; it takes the name that sorts first."""
         parent: dict[str, str] = {}
 
         def root(group: str) -> str:
@@ -209,6 +217,19 @@ class Manifest:
 def split_labels(value: str) -> list[str]:
     """The labels of a clip."""
     return value.split(SEPARATOR) if value else []
+
+
+def write_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write figures with six digits, but start and end in full: they say which clip it is."""
+    exact = {
+        name: [
+            "" if pd.isna(value) else repr(float(value)) if not isinstance(value, str) else value
+            for value in table[name]
+        ]
+        for name in ("start", "end")
+    }
+    with atomic_file(path) as temporary:
+        table.assign(**exact).to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -280,8 +301,8 @@ def _is_list(value: object) -> bool:
     return isinstance(value, list | tuple | np.ndarray)
 
 
-def _validated(table: pd.DataFrame) -> pd.DataFrame:
-    several = table["label"].str.contains(SEPARATOR, regex=False).any()
+def _validated(table: pd.DataFrame, *, several: bool) -> pd.DataFrame:
+    several = several or table["label"].str.contains(SEPARATOR, regex=False).any()
     bad = [
         ("path", table["path"] == "", "give the recording's path"),
         ("label", (table["label"] == "") & (not several), "give a label or leave the row out"),

@@ -7,7 +7,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from earmark import recipe
 from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips
-from earmark.files import atomic_file
 from earmark.manifest import COLUMNS, SEPARATOR, Manifest
 from earmark.options import TrainOptions
 from earmark.recipe import Recipe
@@ -142,8 +140,3 @@ def predictions(manifest: Manifest, scores: NDArray[np.float32], spec: BundleSpe
     return pd.concat(
         [table[["path", "start", "end", "label"]], found, table[["group", "fold", "split", *further]], every], axis=1
     )
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    with atomic_file(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")

@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from earmark import audio, fingerprint
 from earmark.containers import format_named_otherwise
 from earmark.errors import AudioError
-from earmark.files import atomic_file
 from earmark.fingerprint import Fingerprint, Landmarks
-from earmark.manifest import Manifest
+from earmark.manifest import Manifest, write_csv
 from earmark.options import DataOptions
 from earmark.progress import threaded
 
@@ -44,8 +43,10 @@ FAULTS = {
 }
 """Kinds of faults, in the order in which they are reported. The first ones, to ``range``, keep a recording out of training."""
 
-UNUSABLE = frozenset(list(FAULTS)[: list(FAULTS).index("range") + 1])
+UNUSABLE = frozenset(list(FAULTS)[: list(FAULTS).index("range")])
+"""Those of a whole recording; ``range`` is one of single clips."""
 
+_STEP = 1e-3  # seconds that a clip may end behind its recording: rounding in the table
 _SILENT = 2e-4  # of full scale, -74 dB: a few steps of 16 bits
 _OFFSET, _OFFSET_SHARE = 0.01, 0.1  # of full scale, and of the effective value
 _CLIPPED = 1e-3  # share of the samples that lie in flat tops
@@ -156,8 +157,7 @@ class Scan:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write `table` as CSV."""
-        with atomic_file(path) as temporary:
-            self.table().to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+        write_csv(self.table(), path)
 
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -213,13 +213,13 @@ def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None) -> 
     """
     manifest = (source or DataOptions()).read(data)
     paths = list(dict.fromkeys(manifest.table["path"]))
-    ends = manifest.table.groupby("path")["end"].max()
     seen = list(threaded(lambda p: inspect(manifest.root / p, p), paths, "scanning"))
     usual = float(np.median([r.seconds for r in seen if r.seconds] or [0.0]))
-    found = [_judged(r, usual, float(ends[r.path])) for r in seen]
+    late = _late(manifest, {r.path: r.seconds for r in seen if r.seconds})
+    found = [_judged(r, usual, late.get(r.path, "")) for r in seen]
     exact, near = _copies(manifest.root, found)
-    label = dict(zip(manifest.table["path"], manifest.table["label"], strict=True))
-    conflicts = [g for g in [*exact, *near] if len({label[p] for p in g}) > 1]
+    labels = manifest.table.groupby("path")["label"].agg(frozenset)
+    conflicts = [g for g in [*exact, *near] if len({labels[p] for p in g}) > 1]
     return Scan(
         manifest,
         tuple(found),
@@ -336,12 +336,25 @@ def _flat_tops(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArr
     return peaks, counts
 
 
-def _judged(found: Recording, usual: float, end: float) -> Recording:
+def _late(manifest: Manifest, lengths: dict[str, float]) -> dict[str, str]:
+    """Recordings of which a clip lies past the end, and what is to be said of it."""
+    found: dict[str, str] = {}
+    for path, start, end in zip(*(manifest.table[c] for c in ("path", "start", "end")), strict=True):
+        length = lengths.get(path, np.inf)
+        last = start if np.isnan(end) else end
+        if start >= length or last > length + _STEP:
+            found.setdefault(
+                path, f"a clip from {start:g} s to {last:g} s lies past the recording's end at {length:.3f} s"
+            )
+    return found
+
+
+def _judged(found: Recording, usual: float, late: str) -> Recording:
     """Add the faults that its figures show."""
     faults = list(found.faults)
     if found.seconds and not any(kind in UNUSABLE for kind, _ in faults):
-        if end > found.seconds + 1 / found.sr:
-            faults.append(("range", f"a clip ends at {end:g} s, the recording at {found.seconds:.3f} s"))
+        if late:
+            faults.append(("range", late))
         if found.peak - abs(found.dc) < _SILENT and found.rms**2 - found.dc**2 < _SILENT**2:
             faults.append(("silent", f"its loudest sample is {found.peak:.1g} of full scale"))
         if found.clipped >= _CLIPPED:
@@ -402,6 +415,8 @@ def _plain(label: str) -> str:
 
 def _leaks(manifest: Manifest, copies: Iterable[tuple[str, ...]]) -> list[str]:
     """Groups, and copies, on both sides of the folds or splits that came with the data."""
+    if manifest.published:  # groups straddle it by design; copies do not
+        manifest = replace(manifest, table=manifest.table.assign(group=manifest.table["path"]))
     table = _with_copies(manifest, copies)
     lines = []
     for column in ("fold", "split"):
@@ -421,8 +436,9 @@ def _random_leak(manifest: Manifest, copies: Iterable[tuple[str, ...]]) -> float
 
 
 def _with_copies(manifest: Manifest, copies: Iterable[tuple[str, ...]]) -> pd.DataFrame:
-    group = dict(zip(manifest.table["path"], manifest.table["group"], strict=True))
-    return manifest.merged([(group[c[0]], group[p]) for c in copies for p in c[1:]]).table
+    group: dict[str, str] = {}
+    shared = [(group.setdefault(p, g), g) for p, g in zip(manifest.table["path"], manifest.table["group"], strict=True)]
+    return manifest.merged([*shared, *((group[c[0]], group[p]) for c in copies for p in c[1:])]).table
 
 
 def _counted(values: Iterable[int]) -> dict[str, int]:

@@ -6,17 +6,19 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from earmark import audio
 from earmark.annotations import Annotation, format_of, read_labels
+from earmark.cache import Index, default_folder
 from earmark.errors import AudioError, DataError
 from earmark.manifest import Manifest
 
 log = logging.getLogger("earmark")
 
+_TRIED = 50  # text files that are looked at to tell label files from others
 _ROUNDING = 0.05  # seconds by which a label may end behind its recording
 _PIECE = (0.5, 10.0)  # shortest and longest clip of background, in seconds
 
@@ -50,57 +52,66 @@ class SelectionOptions:
             raise DataError(f"--min-seconds is {self.min_seconds:g}; give seconds from 0")
 
 
-def label_files(root: Path, files: Sequence[str]) -> dict[str, Path]:
-    """The Raven or Audacity file beside each recording that has one: ``NAME.txt``, ``NAME.Table.1.selections.txt`` and the like."""
-    folders: dict[Path, list[Path]] = {}
-    found = {}
+def label_files(root: Path, files: Sequence[str]) -> dict[str, list[Path]]:
+    """Raven and Audacity files beside the recordings that have some: ``NAME.txt``, ``NAME.Table.1.selections.txt`` and so on."""
+    stems: dict[Path, dict[str, str]] = {}
     for name in files:
-        recording = root / name
-        if recording.parent not in folders:
-            folders[recording.parent] = sorted(recording.parent.glob("*.txt"))
-        beside = [p for p in folders[recording.parent] if p.name.startswith(f"{recording.stem}.")]
-        place = next((p for p in beside if format_of(p)), None)
-        if place is not None:
-            found[name] = place
+        stems.setdefault((root / name).parent, {})[Path(name).stem] = name
+    beside: list[tuple[str, Path]] = []
+    for folder, names in stems.items():
+        for place in sorted(folder.glob("*.txt")):
+            # Of site.wav and site.1.wav, the second one owns site.1.txt.
+            parts = place.name.split(".")
+            prefixes = (".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1))
+            stem = next((p for p in prefixes if p in names), None)
+            if stem is not None:
+                beside.append((names[stem], place))
+    if not any(format_of(place) for _, place in beside[:_TRIED]):
+        return {}  # transcripts or notes
+    found: dict[str, list[Path]] = {}
+    for name, place in beside:
+        if format_of(place):
+            found.setdefault(name, []).append(place)
     return found
 
 
 def read(root: Path, files: Sequence[str], options: SelectionOptions) -> Manifest:
-    """Clips of all recordings that have a label file; a recording is a group.
+    """Clips of all recordings that have label files; a recording is a group.
 
     Raises
     ------
     DataError
         For a label file that cannot be read, or where no label is left.
     """
+    index = Index(default_folder())
     beside = label_files(root, files)
-    rows: list[dict[str, object]] = []
+    lengths = {name: _length(index, root / name) for name in beside}
+    rows: list[dict[str, Any]] = []
     labelled: dict[str, list[Annotation]] = {}
     short = overlapping = 0
-    for name, place in beside.items():
-        every = [a for a in read_labels(place, label_column=options.label_column) if a.label]
-        long = [a for a in every if a.end > a.start and a.end - a.start >= options.min_seconds]
+    for name, places in beside.items():
+        labelled[name] = [a for p in places for a in read_labels(p, label_column=options.label_column)]
+        named = [a for a in labelled[name] if a.label]
+        long = [a for a in named if a.end > a.start and a.end - a.start >= options.min_seconds]
         kept = [a for a in long if options.overlaps == "keep" or not _overlaps(a, long)]
-        short, overlapping = short + len(every) - len(long), overlapping + len(long) - len(kept)
-        labelled[name] = every
-        length = _length(root / name)
+        short, overlapping = short + len(named) - len(long), overlapping + len(long) - len(kept)
+        length = lengths[name]
         for a in kept:
             end = length if length is not None and length < a.end <= length + _ROUNDING else a.end
             rows.append({"path": name, "start": a.start, "end": end, "label": a.label})
     if not rows:
         raise DataError(
-            f"{root}: none of the labels in its {len(beside)} label files makes a clip; check --min-seconds"
+            f"{root}: none of the labels beside its {len(beside)} labelled recordings makes a clip; check --min-seconds"
         )
     if short:
         log.info("left out  %d labels without length or shorter than %g s", short, options.min_seconds)
     if overlapping:
         log.info("left out  %d labels that overlap others (--overlaps keep)", overlapping)
     if options.background is not None:
-        usual = float(np.median([float(str(r["end"])) - float(str(r["start"])) for r in rows]))
+        usual = float(np.median([r["end"] - r["start"] for r in rows]))
         piece = min(max(usual, _PIECE[0]), _PIECE[1])
         for name, every in labelled.items():
-            length = _length(root / name)
-            for start in _between(every, length or 0.0, piece):
+            for start in _between(every, lengths[name] or 0.0, piece):
                 rows.append({"path": name, "start": start, "end": start + piece, "label": options.background})
     table = pd.DataFrame(rows).drop_duplicates(["path", "start", "end"])
     if len(table) < len(rows):
@@ -123,9 +134,9 @@ def _between(labelled: Sequence[Annotation], length: float, piece: float) -> Ite
         at = max(at, a.end)
 
 
-def _length(path: Path) -> float | None:
+def _length(index: Index, path: Path) -> float | None:
     """Seconds; nothing where the recording cannot be read, which is told when it is decoded."""
     try:
-        return audio.duration(path)[0]
+        return index.header(path)[0]
     except AudioError:
         return None

@@ -15,6 +15,7 @@ from earmark.errors import DataError
 from earmark.manifest import SEPARATOR, Manifest, split_labels
 
 _MANY_GROUPS = 20_000
+_SHOWN = 3  # pairs named in a message
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def holdout(
     if test_fold == "none":
         everything = np.arange(len(manifest))
         nothing = np.zeros(0, np.int64)
-        return Split(everything, nothing, nothing, "no test part", "all clips train; no accuracy is claimed")
+        return Split(everything, nothing, nothing, "no test part", "nothing is tested; no accuracy is claimed")
     split = manifest.column("split")
     # A data set with train and valid alone means the second one for testing.
     default = next((name for name in ("test", "valid") if (split == name).any()), None)
@@ -107,7 +108,10 @@ def random_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Split
     apart = replace(manifest, table=manifest.table.assign(group=each_its_own), published="")
     return [
         replace(
-            made, name=f"random {made.name}", protocol=f"random {made.name} (seed {seed}) tests, whatever its groups"
+            made,
+            name=f"random {made.name}",
+            protocol=f"random {made.name} (seed {seed}) tests, whatever its groups",
+            notes=(*made.notes, "LEAK: these folds were made at random to show what ignoring groups claims"),
         )
         for made in grouped_folds(apart, folds=folds, seed=seed)
     ]
@@ -182,7 +186,10 @@ def with_validation(manifest: Manifest, split: Split, *, share: float, seed: int
     inner = manifest.take(split.train)
     groups = inner.table["group"].nunique()
     made = grouped_folds(inner, folds=min(max(2, round(1 / share)), max(2, groups)), seed=seed)[0]
-    return Split(split.train[made.train], split.train[made.test], split.test, split.name, split.protocol, split.notes)
+    taken = f"{len(made.test)} of the other clips, by whole groups, were held out of training to choose by"
+    notes = tuple(dict.fromkeys([*split.notes, *made.notes]))
+    protocol = f"{split.protocol}; {taken}"
+    return Split(split.train[made.train], split.train[made.test], split.test, split.name, protocol, notes)
 
 
 def _checked(
@@ -196,16 +203,22 @@ def _checked(
 ) -> Split:
     """Refuse groups on both sides, name labels that cannot be learnt."""
     split = manifest.column("split")
-    valid = (split == "valid") & ~test
+    valid = (split == "valid") & ~test & published
     groups, labels = manifest.column("group"), manifest.column("label")
     notes: list[str] = []
     both = sorted(set(groups[test]) & set(groups[~test]))
     if both and published and manifest.published:
         notes.append(f"{manifest.published} ({len(both)} of {len(set(groups))} groups)")
+        tested, rest = (set(manifest.table["path"][side]) for side in (test, ~test))
+        copied = [pair for pair in manifest.copies if len(tested & set(pair)) == 1 == len(rest & set(pair))]
+        if copied:
+            notes.append(
+                f"LEAK: {len(copied)} pairs of copies are on both sides of the published split: {_listed(copied)}"
+            )
     elif both:
         fault = (
             f"{len(both)} groups are on both sides of the split, so that its accuracy is too high: "
-            f"{'; '.join(_pair(manifest, test, group) for group in both[:3])}{'; ...' if len(both) > 3 else ''}"
+            f"{_sides(manifest, test, both, 'tested')}"
         )
         if not allow_leak:
             raise DataError(
@@ -225,18 +238,28 @@ def _checked(
     lost = sorted(every - known)
     if lost:
         notes.append(f"labels without a training clip here, so that they cannot be recognised: {', '.join(lost)}")
-    if set(groups[valid]) & set(groups[train]) and not (manifest.published or allow_leak):
-        raise DataError(
-            f"{manifest.root}: groups are on both sides of the train and valid splits; correct it, or pass --allow-leak"
-        )
+    both = sorted(set(groups[valid]) & set(groups[train]))
+    if both and not manifest.published:
+        fault = f"{len(both)} groups are on both sides of the train and valid splits: {_sides(manifest, valid, both, 'valid')}"
+        if not allow_leak:
+            raise DataError(f"{manifest.root}: {fault}. Correct the split, or pass --allow-leak")
+        notes.append(f"LEAK: {fault}")
     return Split(np.flatnonzero(train), np.flatnonzero(valid), np.flatnonzero(test), name, protocol, tuple(notes))
 
 
-def _pair(manifest: Manifest, test: NDArray[np.bool_], group: str) -> str:
-    """A clip of the group on each side."""
-    of_group = manifest.column("group") == group
-    one, other = (manifest.table["path"].to_numpy()[of_group & side][0] for side in (~test, test))
-    return f"{one} (not tested) and {other} (tested), group {group}"
+def _sides(manifest: Manifest, part: NDArray[np.bool_], groups: list[str], what: str) -> str:
+    """A clip on each side of the first groups."""
+    found, paths = [], manifest.table["path"].to_numpy()
+    for group in groups[:_SHOWN]:
+        of_group = manifest.column("group") == group
+        one, other = (paths[of_group & side][0] for side in (~part, part))
+        found.append(f"{one} (not {what}) and {other} ({what}), group {group}")
+    return "; ".join([*found, "..."] if len(groups) > _SHOWN else found)
+
+
+def _listed(pairs: list[tuple[str, str]]) -> str:
+    """The first pairs."""
+    return "; ".join([f"{a} ~ {b}" for a, b in pairs[:_SHOWN]] + (["..."] if len(pairs) > _SHOWN else []))
 
 
 def _official_fold(manifest: Manifest, name: str, *, allow_leak: bool) -> Split:

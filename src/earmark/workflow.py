@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from earmark import audio, bundle, evaluation, export, provenance, recipe, report, splits, training
 from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.classifier import Classifier
-from earmark.dataset import Clips, Features, ingest, make_spec
+from earmark.dataset import Clips, Features, ingest, make_spec, merge_rule
 from earmark.errors import AudioError, DataError, Interrupted
 from earmark.files import atomic_folder, claim_output, make_folder, partial, publish_folder, work_folder, write_text
-from earmark.manifest import Manifest, split_labels
+from earmark.manifest import Manifest, split_labels, write_csv
 from earmark.model import Model, load
 from earmark.options import DataOptions, TrainOptions
 from earmark.progress import track
@@ -194,12 +194,20 @@ def evaluate(
         raise DataError(f"--split is {split!r}; choose test or all")
     loaded = load(model)
     manifest = source.read(data)
+    if manifest.task == MULTILABEL != loaded.spec.task:
+        raise DataError(
+            f"{manifest.root}: its clips have several labels or none, the model tells one each; choose other data"
+        )
     clips = ingest(manifest, sr=loaded.sample_rate, channel=loaded.spec.channel, strict=source.strict)
     seen = set(loaded.spec.provenance.get("trained_on", ()))
     fresh = np.array([h not in seen for h in clips.hashes])
+    copied = _copies_of(fresh, clips.copies())
+    fresh &= ~copied
     groups = clips.manifest.column("group")
     both = set(groups[fresh]) & set(groups[~fresh])
-    notes = []
+    notes = [n for n in loaded.spec.provenance.get("split", {}).get("notes", ()) if n.startswith("LEAK")]
+    if copied.any():
+        notes.append(f"{int(copied.sum())} clips hold the same sound as clips that were trained on, and count as those")
     if both:
         notes.append(f"{len(both)} groups have clips that were trained on and clips tested here, e.g. {min(both)}")
     if split == "test" and not fresh.all():
@@ -223,7 +231,7 @@ def evaluate(
         facts = {"model": model, "data": manifest.root, "layout": manifest.layout, "clips": len(manifest)}
         page = report.page("Earmark evaluation", metrics, facts=facts, notes=notes, skipped=clips.reasons)
         with atomic_folder(target) as folder:
-            provenance.write_table(provenance.predictions(clips.manifest, scores, loaded.spec), folder / PREDICTIONS)
+            write_csv(provenance.predictions(clips.manifest, scores, loaded.spec), folder / PREDICTIONS)
             write_text(folder / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
             write_text(folder / REPORT, page)
     return metrics
@@ -249,7 +257,9 @@ def _jobs(
     Classifier(spec)  # settings that do not fit each other are refused before everything is decoded
     clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel, strict=source.strict)
     _check_labels(clips.manifest)
-    spec = dataclasses.replace(spec, labels=tuple(clips.manifest.labels), task=clips.manifest.task)
+    spec = dataclasses.replace(
+        spec, labels=tuple(clips.manifest.labels), task=clips.manifest.task, merge=merge_rule(clips.manifest)
+    )
     clips = clips.with_copies_grouped()
     made = split(clips.manifest)
     if chosen.patience or spec.task == MULTILABEL:
@@ -275,12 +285,12 @@ def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]
         **_measured(scores, tested, spec, heard=_heard(pooled, spec)), "folds": found, "mean": mean, "std": deviation,
         "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped], "notes": notes,
     }  # fmt: skip
-    protocol = f"{len(jobs)} folds, each tested by a model that did not train on it"
+    protocol = f"{len(jobs)} folds, each tested by a model that did not train on it, as {jobs[0].split.protocol}"
     facts = {**provenance.facts(clips.manifest, spec, options), "protocol": protocol}
     page = report.page(
         "Earmark cross-validation", summary, facts=facts, notes=notes, skipped=clips.reasons, folds=found
     )
-    provenance.write_table(pooled, folder / PREDICTIONS)
+    write_csv(pooled, folder / PREDICTIONS)
     write_text(folder / CROSSVAL, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     write_text(folder / REPORT, page)
     return summary
@@ -349,6 +359,7 @@ def _finish(job: Job, classifier: Classifier, epochs: int, work: Path, folder: P
         valid = job.clips.take(job.split.valid)
         chosen = evaluation.thresholds(_scores(model, valid), valid.manifest.several(spec.labels))
         spec = dataclasses.replace(spec, thresholds=chosen)
+        export.describe(spec, folder)
     difference = export.verify(classifier, model, _probes(job.clips, job.split, spec.sample_rate))
     log.info("largest difference in probabilities: %.1g", difference)
     metrics: dict[str, Any] = {}
@@ -356,7 +367,7 @@ def _finish(job: Job, classifier: Classifier, epochs: int, work: Path, folder: P
         tested = job.clips.take(job.split.test)
         scores = _scores(model, tested)
         metrics = _measured(scores, tested.manifest, spec)
-        provenance.write_table(provenance.predictions(tested.manifest, scores, spec), folder / PREDICTIONS)
+        write_csv(provenance.predictions(tested.manifest, scores, spec), folder / PREDICTIONS)
     spec = dataclasses.replace(spec, metrics=metrics)
     write_text(folder / "README.md", report.model_card(spec, job.split.notes))
     facts = {**provenance.facts(job.clips.manifest, spec, job.options), "protocol": job.split.protocol}
@@ -398,6 +409,16 @@ def _measured(
         return evaluation.measure_several(scores, manifest.several(spec.labels), spec.labels, there)
     labels = [*spec.labels, *unknown]
     return evaluation.measure(scores, manifest.targets(labels), labels)
+
+
+def _copies_of(fresh: NDArray[np.bool_], pairs: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+    """Which fresh clips are copies of ones that are not, directly or over others."""
+    reached = ~fresh
+    while True:
+        more = {one for a, b in pairs for one, other in ((a, b), (b, a)) if reached[other] and not reached[one]}
+        if not more:
+            return reached & fresh
+        reached[list(more)] = True
 
 
 def _heard(pooled: pd.DataFrame, spec: BundleSpec) -> NDArray[np.bool_] | None:
