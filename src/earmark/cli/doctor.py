@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +21,7 @@ def doctor() -> None:
     """Show what is installed, what decodes, what is missing and how to get it."""
     import os
     import platform
+    from importlib import metadata
 
     import typer
 
