@@ -16,6 +16,7 @@ from sklearn import metrics
 
 import earmark
 from conftest import TINY, tone
+from earmark import audio
 
 GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
 OPTIONS = earmark.TrainOptions(settings=TINY)
@@ -265,3 +266,13 @@ def test_several_labels_do_not_fit_a_model_of_one(trained: earmark.Result, tones
     (tmp_path / "data.csv").write_text("path,label\n" + "\n".join(rows))
     with pytest.raises(earmark.DataError, match="its clips have several labels or none, the model tells one each"):
         earmark.evaluate(trained.path, tmp_path / "data.csv")
+
+
+def test_a_second_training_reads_no_recording(
+    make_tones: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_tones(clips=6)
+    first = earmark.train(root, tmp_path / "first", options=QUICK)
+    monkeypatch.setattr(audio, "_open_path", lambda *_: pytest.fail("a recording was opened"))
+    second = earmark.train(root, tmp_path / "second", options=QUICK)
+    assert second.metrics == first.metrics
