@@ -136,6 +136,8 @@ def test_scan(run: Callable[..., Run], tones: Path, make_tones: Callable[..., Pa
         assert line in shown.out
     assert len((tmp_path / "scan.csv").read_text().splitlines()) == 15
     assert "exists; choose another name" in run("scan", damaged, "--out", tmp_path / "scan.csv").err
+    run("scan", damaged, "--out", tmp_path / "report")
+    assert (tmp_path / "report" / "scan.csv").read_text() == (tmp_path / "scan.csv").read_text()
     found = json.loads(run("scan", damaged, "--json").out)
     assert (found["recordings"], found["usable"], found["clean"]) == (14, 13, False)
     assert found["faults"]["not-audio"][0]["path"] == "low/bad.wav"

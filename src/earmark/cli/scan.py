@@ -18,7 +18,9 @@ _SHOWN = 10  # of each kind; scan.csv and --json have all
 def scan(
     data: o.Data,
     *,
-    out: Annotated[Path | None, typer.Option(help="Where to write scan.csv, a row a clip.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder that takes scan.csv, a row a clip; or a .csv file.", show_default=False)
+    ] = None,
     include: o.Include = "",
     group: o.Group = None,
     group_pattern: o.GroupPattern = None,
@@ -35,8 +37,7 @@ def scan(
     import earmark
 
     o.talk()
-    if out is not None:
-        _check_free(out, overwrite=overwrite)
+    place = None if out is None else _place(out, overwrite=overwrite)
     source = earmark.DataOptions(
         layout=layout,
         pattern=pattern,
@@ -46,27 +47,28 @@ def scan(
         selections=o.selections(label_column, min_seconds, overlaps, background),
     )
     found = earmark.scan(data, source=source)
-    if out is not None:
-        found.write(out)
+    if place is not None:
+        found.write(place)
     if json:
         o.show_json(found.to_dict())
     else:
         _show(found)
-        if out is not None:
-            print(f"table     {out}")
+        if place is not None:
+            print(f"table     {place}")
     if not found.clean:
         raise typer.Exit(1)
 
 
-def _check_free(out: Path, *, overwrite: bool) -> None:
+def _place(out: Path, *, overwrite: bool) -> Path:
+    """The file to write."""
     from earmark.errors import OutputError
+    from earmark.files import make_folder
 
-    if out.is_dir() or not out.parent.is_dir():
-        raise OutputError(
-            f"{out}: is not a file that can be written; give the name of a .csv file in a folder that exists"
-        )
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out}: exists; choose another name or pass --overwrite")
+    place = out if out.suffix == ".csv" else out / "scan.csv"
+    make_folder(place.parent)
+    if place.exists() and not overwrite:
+        raise OutputError(f"{place}: exists; choose another name or pass --overwrite")
+    return place
 
 
 def _show(found: Scan) -> None:
