@@ -18,8 +18,8 @@ LAYERS = (
     ("errors", "types", "files", "progress"),
     ("containers", "audio", "synth", "windows", "bundle", "annotations", "model"),
     (
-        "manifest", "fingerprint", "cache", "selections", "layouts", "splits", "recipe", "recipes", "options", "scanner",
-        "datasets", "frontend", "augment", "networks",
+        "manifest", "fingerprint", "cache", "selections", "layouts", "splits", "recipe", "recipes", "options", "inspection",
+        "scanner", "datasets", "frontend", "augment", "networks",
     ),
     ("classifier", "dataset"),
     ("graph", "export", "evaluation", "training", "provenance"),

@@ -11,7 +11,7 @@ import soundfile
 
 import broken
 import earmark
-from earmark import scanner
+from earmark import inspection, scanner
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_every_broken_file_is_named_with_its_fault_and_no_good_one(
     assert {r.path: r.faults[0][0] for r in found.recordings if r.faults} == faults
     assert not found.exact and not found.near
     assert len(found.recordings) == 255 and not found.clean
-    unusable = sum(kind in scanner.UNUSABLE for kind in faults.values())
+    unusable = sum(kind in inspection.UNUSABLE for kind in faults.values())
     assert found.to_dict()["usable"] == 255 - unusable
 
 
@@ -41,7 +41,7 @@ def test_training_leaves_out_what_scan_calls_unusable(dirty: tuple[Path, dict[st
     root, faults, found = dirty
     clips = ingest(found.manifest, sr=broken.SR)
     assert {Path(e.source).relative_to(root).as_posix() for e in clips.skipped} == {
-        path for path, kind in faults.items() if kind in scanner.UNUSABLE - {"missing"}
+        path for path, kind in faults.items() if kind in inspection.UNUSABLE - {"missing"}
     }
     with pytest.raises(earmark.DataError, match=r"30 of its 255 clips cannot be used.*--strict"):
         ingest(found.manifest, sr=broken.SR, strict=True)
@@ -121,13 +121,13 @@ def test_similar_labels() -> None:
 def test_a_full_scale_wave_is_not_called_clipped(tmp_path: Path, bits: int, wanted: float) -> None:
     wave = np.sin(2 * np.pi * 60 * np.arange(16_000) / 16_000)
     soundfile.write(tmp_path / "a.wav", wave * 0.999, 16_000, subtype={8: "PCM_U8", 16: "PCM_16"}[bits])
-    assert scanner.inspect(tmp_path / "a.wav", "a.wav").clipped == wanted
+    assert inspection.inspect(tmp_path / "a.wav", "a.wav").clipped == wanted
     wave = np.sin(2 * np.pi * 310 * np.arange(16_000) / 16_000)
     soundfile.write(tmp_path / "a.wav", np.clip(wave * 1.2, -1, 1), 16_000, subtype={8: "PCM_U8", 16: "PCM_16"}[bits])
     expected = 1 - 2 * np.arcsin(1 / 1.2) / np.pi
-    assert scanner.inspect(tmp_path / "a.wav", "a.wav").clipped == pytest.approx(expected, abs=0.06)
+    assert inspection.inspect(tmp_path / "a.wav", "a.wav").clipped == pytest.approx(expected, abs=0.06)
     soundfile.write(tmp_path / "a.wav", np.sign(wave) * 0.5, 16_000)
-    assert scanner.inspect(tmp_path / "a.wav", "a.wav").clipped == 0.0
+    assert inspection.inspect(tmp_path / "a.wav", "a.wav").clipped == 0.0
 
 
 def test_clips_are_judged_one_by_one(tmp_path: Path) -> None:

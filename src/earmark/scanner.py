@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,78 +16,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from earmark import audio, fingerprint
-from earmark.containers import format_named_otherwise
-from earmark.errors import AudioError
-from earmark.fingerprint import Fingerprint, Landmarks
+from earmark.inspection import FAULTS, UNUSABLE, Recording, inspect
 from earmark.manifest import Manifest, write_csv
 from earmark.options import DataOptions
 from earmark.progress import threaded
-
-FAULTS = {
-    "missing": "listed, but not there",
-    "unreadable": "not to be read",
-    "empty": "no bytes in them",
-    "not-audio": "no sound in any known format",
-    "needs-ffmpeg": 'need pip install "earmark[ffmpeg]"',
-    "corrupt": "damaged inside",
-    "truncated": "cut off",
-    "zero-length": "a header but no samples",
-    "non-finite": "NaN or infinite samples in them",
-    "range": "shorter than a clip in the table says",
-    "silent": "no sound in them",
-    "clipped": "cut at full scale",
-    "dc-offset": "not swinging about zero",
-    "too-short": "much shorter than the others",
-    "extension": "another format than the name says",
-}
-"""Kinds of faults, in the order in which they are reported. The first ones, to ``range``, keep a recording out of training."""
-
-UNUSABLE = frozenset(list(FAULTS)[: list(FAULTS).index("range")])
-"""Those of a whole recording; ``range`` is one of single clips."""
 
 _STEP = 1e-3  # seconds that a clip may end behind its recording: rounding in the table
 _SILENT = 2e-4  # of full scale, -74 dB: a few steps of 16 bits
 _OFFSET, _OFFSET_SHARE = 0.01, 0.1  # of full scale, and of the effective value
 _CLIPPED = 1e-3  # share of the samples that lie in flat tops
-_FLAT = 1e-3  # of the peak: how far the tops of two blocks may differ
 _SHORT, _SHORT_SHARE, _SHORT_ENOUGH = 0.1, 0.1, 0.5  # seconds, share of the median, seconds
 _RARE = 0.25  # a label this much rarer than one that is spelt almost alike is taken for a slip
 _ALMOST = 0.85  # difflib's ratio
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What one pass over a recording found; figures are zero where it does not decode.
-
-    Attributes
-    ----------
-    path : str
-        As in the manifest.
-    seconds, sr, channels
-        Length, rate in Hz, number of channels.
-    peak, rms, dc : float
-        Largest sample, effective value and mean, of full scale, each of the worst channel.
-    clipped : float
-        Share of the samples in flat tops.
-    content : str
-        Hash of the decoded samples: the same for the same sound in another lossless format.
-    faults : tuple of (str, str)
-        Kind of `FAULTS` and detail.
-    landmarks : ndarray
-        Its fingerprint.
-    """
-
-    path: str
-    seconds: float = 0.0
-    sr: int = 0
-    channels: int = 0
-    peak: float = 0.0
-    rms: float = 0.0
-    dc: float = 0.0
-    clipped: float = 0.0
-    content: str = ""
-    faults: tuple[tuple[str, str], ...] = ()
-    landmarks: Landmarks = field(default_factory=lambda: np.zeros((0, 2), np.uint32), repr=False)
 
 
 @dataclass(frozen=True)
@@ -230,110 +169,6 @@ def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None) -> 
         tuple(_leaks(manifest, [*exact, *near])),
         _random_leak(manifest, [*exact, *near]),
     )
-
-
-def inspect(path: Path, name: str) -> Recording:
-    """Measure one recording in a single pass of bounded memory.
-
-    Parameters
-    ----------
-    path : Path
-    name : str
-        Path to report.
-    """
-    measured = _Measure()
-    try:
-        for samples, sr in audio.raw_blocks(path):
-            measured.push(samples, sr)
-    except AudioError as error:
-        return Recording(name, faults=((error.kind, error.detail),))
-    return measured.finish(path, name)
-
-
-class _Measure:
-    """Figures of a recording that comes in blocks."""
-
-    def __init__(self) -> None:
-        self._count, self._sr, self._channels = 0, 0, 0
-        self._bad: int | None = None
-        self._sum: Any = 0.0
-        self._square: Any = 0.0
-        self._tops: list[tuple[NDArray[np.float32], NDArray[np.int64]]] = []
-        self._over = 0
-        self._hash = hashlib.sha256()
-        self._fingerprint: Fingerprint | None = None
-
-    def push(self, samples: NDArray[np.float32], sr: int) -> None:
-        if self._fingerprint is None:
-            self._sr, self._channels = sr, samples.shape[1]
-            self._fingerprint = Fingerprint(sr)
-        self._hash.update(np.ascontiguousarray(samples).data)
-        if not np.isfinite(samples).all():
-            if self._bad is None:
-                self._bad = self._count + int(np.flatnonzero(~np.isfinite(samples).all(axis=1))[0])
-            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-        self._count += len(samples)
-        self._sum = self._sum + samples.sum(axis=0, dtype=np.float64)
-        self._square = self._square + np.square(samples, dtype=np.float64).sum(axis=0)
-        self._tops.append(_flat_tops(samples))
-        self._over += int((np.abs(samples) > 1).sum(axis=0).max(initial=0))
-        self._fingerprint.push(samples.mean(axis=1, dtype=np.float32))
-
-    def finish(self, path: Path, name: str) -> Recording:
-        assert self._fingerprint is not None
-        dc = self._sum / self._count
-        peaks = np.stack([p for p, _ in self._tops])
-        tops = np.stack([peaks[:, 0].max(axis=0), peaks[:, 1].min(axis=0)])
-        flat = sum(
-            (np.where(np.abs(p - tops) <= _FLAT * np.abs(tops), n, 0).sum(axis=0) for p, n in self._tops),
-            np.zeros(self._channels),
-        )
-        clipped = float(max(flat.max(), self._over)) / self._count
-        faults = []
-        if self._bad is not None:
-            faults.append(("non-finite", f"holds NaN or infinite samples, the first at {self._bad / self._sr:.3f} s"))
-        if other := format_named_otherwise(path):
-            faults.append(("extension", f"is {other}, its name ends in {path.suffix}"))
-        return Recording(
-            name,
-            seconds=self._count / self._sr,
-            sr=self._sr,
-            channels=self._channels,
-            peak=float(np.abs(tops).max()),
-            rms=float(np.sqrt(self._square / self._count).max()),
-            dc=float(dc[np.abs(dc).argmax()]),
-            clipped=clipped,
-            content=f"{self._hash.hexdigest()[:32]}-{self._sr}-{self._channels}",
-            faults=tuple(faults),
-            landmarks=self._fingerprint.finish(),
-        )
-
-
-def _flat_tops(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Highest and lowest sample of each channel, shape (2, channel), and how many samples lie in flat tops there.
-
-    A flat top is three equal samples or more at the extreme with a step of more than two quanta beside it: the rounded top of
-    a coarsely quantised wave falls by one or two, and a square wave has no other values.
-    """
-    peaks = np.stack([samples.max(axis=0), samples.min(axis=0)])
-    counts = np.zeros(peaks.shape, np.int64)
-    for row, column in np.ndindex(*peaks.shape):
-        peak, x = peaks[row, column], samples[:, column]
-        at = x == peak
-        if peak == 0 or np.count_nonzero(at) < 3:
-            continue
-        edges = np.flatnonzero(np.diff(np.r_[False, at, False].astype(np.int8)))
-        starts, ends = edges[::2], edges[1::2]
-        long = ends - starts >= 3
-        starts, ends = starts[long], ends[long]
-        values = np.unique(x[x / peak >= 0.5])
-        if len(starts) == 0 or len(values) < 2:
-            continue
-        before = np.abs(x[np.maximum(starts - 1, 0)] - peak)
-        after = np.abs(x[np.minimum(ends, len(x) - 1)] - peak)
-        steep = np.maximum(before, after) > 2.5 * np.diff(values).min()
-        counts[row, column] = int((ends - starts)[steep].sum())
-    return peaks, counts
 
 
 def _late(manifest: Manifest, lengths: dict[str, float]) -> dict[str, str]:

@@ -72,7 +72,7 @@ def _place(out: Path, *, overwrite: bool) -> Path:
 
 
 def _show(found: Scan) -> None:
-    from earmark.scanner import FAULTS
+    from earmark.inspection import FAULTS
 
     about = found.to_dict()
     print(
