@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 SR = 16_000
-PER_KIND = 5
+PER_KIND = 6
 
 
 def good(seed: int, seconds: float = 1.0) -> NDArray[np.float32]:
