@@ -84,6 +84,8 @@ def _show(found: Scan) -> None:
     labels = about["labels"]
     counts = sorted(labels.values())
     print(f"labels    {len(labels)}, from {counts[0]} to {counts[-1]} clips, median {counts[len(counts) // 2]}")
+    if len(labels) == 1 and about["task"] == "classification":
+        print("note      a classifier needs two labels: add clips of something else")
     groups = about["groups"]
     by = f"by {groups['found_by']}" if groups["found_by"] else "none known, so every recording is its own"
     print(f"groups    {groups['count']}, {by}; the largest has {groups['largest']} clips")
