@@ -22,7 +22,7 @@ LAYERS = (
         "scanner", "datasets", "frontend", "augment", "networks",
     ),
     ("classifier", "dataset"),
-    ("graph", "export", "evaluation", "training", "provenance"),
+    ("graph", "export", "evaluation", "measuring", "training", "provenance"),
     ("plots", "report", "workflow"),
     ("cli",),
 )  # fmt: skip

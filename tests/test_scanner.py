@@ -80,7 +80,7 @@ def test_copies_conflicts_rows_past_the_end_and_missing_files(tmp_path: Path) ->
     assert [line.split(":")[0] for line in found.leaks] == ["group g0 is in folds 1, 2", "group g1 is in folds 1, 2"]
 
 
-def test_clean_data_are_called_clean(make_tones: object, tmp_path: Path) -> None:
+def test_clean_data_are_called_clean(tmp_path: Path) -> None:
     for label in "ab":
         (tmp_path / label).mkdir()
         for i in range(3):

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,15 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from earmark import audio, bundle, evaluation, export, provenance, recipe, report, splits, training
-from earmark.bundle import MULTILABEL, BundleSpec
+from earmark import audio, bundle, evaluation, export, measuring, provenance, recipe, report, splits, training
+from earmark.bundle import MULTILABEL
 from earmark.classifier import Classifier
 from earmark.dataset import Clips, Features, ingest, make_spec, merge_rule
 from earmark.errors import AudioError, DataError, Interrupted
 from earmark.files import atomic_folder, claim_output, make_folder, partial, publish_folder, work_folder, write_text
-from earmark.manifest import Manifest, split_labels, write_csv
-from earmark.model import Model, load
+from earmark.manifest import Manifest, write_csv
+from earmark.model import load
 from earmark.options import DataOptions, TrainOptions
-from earmark.progress import track
 from earmark.provenance import Job
 from earmark.splits import Split
 
@@ -201,7 +200,7 @@ def evaluate(
     clips = ingest(manifest, sr=loaded.sample_rate, channel=loaded.spec.channel, strict=source.strict)
     seen = set(loaded.spec.provenance.get("trained_on", ()))
     fresh = np.array([h not in seen for h in clips.hashes])
-    copied = _copies_of(fresh, clips.copies())
+    copied = measuring.copies_of(fresh, clips.copies())
     fresh &= ~copied
     groups = clips.manifest.column("group")
     both = set(groups[fresh]) & set(groups[~fresh])
@@ -222,8 +221,8 @@ def evaluate(
     if unknown:
         what = "left aside" if loaded.spec.task == MULTILABEL else "counted as wrong"
         notes.append(f"labels that the model does not know, {what}: {', '.join(unknown)}")
-    scores = _scores(loaded, clips)
-    metrics = _measured(scores, clips.manifest, loaded.spec, unknown)
+    scores = measuring.scores(loaded, clips)
+    metrics = measuring.measured(scores, clips.manifest, loaded.spec, unknown)
     metrics["skipped"] = [{"path": e.source, "error": str(e)} for e in clips.skipped]
     metrics["trained_on"] = int((~fresh).sum())
     metrics["notes"] = notes
@@ -282,7 +281,8 @@ def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]
     mean, deviation = evaluation.over_folds(found)
     notes = sorted({note for job in jobs for note in job.split.notes})
     summary = {
-        **_measured(scores, tested, spec, heard=_heard(pooled, spec)), "folds": found, "mean": mean, "std": deviation,
+        **measuring.measured(scores, tested, spec, heard=measuring.heard(pooled, spec)),
+        "folds": found, "mean": mean, "std": deviation,
         "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped], "notes": notes,
     }  # fmt: skip
     protocol = f"{len(jobs)} folds, each tested by a model that did not train on it, as {jobs[0].split.protocol}"
@@ -357,7 +357,7 @@ def _finish(job: Job, classifier: Classifier, epochs: int, work: Path, folder: P
     model = load(folder)
     if spec.task == MULTILABEL:
         valid = job.clips.take(job.split.valid)
-        chosen = evaluation.thresholds(_scores(model, valid), valid.manifest.several(spec.labels))
+        chosen = evaluation.thresholds(measuring.scores(model, valid), valid.manifest.several(spec.labels))
         spec = dataclasses.replace(spec, thresholds=chosen)
         export.describe(spec, folder)
     difference = export.verify(classifier, model, _probes(job.clips, job.split, spec.sample_rate))
@@ -365,8 +365,8 @@ def _finish(job: Job, classifier: Classifier, epochs: int, work: Path, folder: P
     metrics: dict[str, Any] = {}
     if len(job.split.test):
         tested = job.clips.take(job.split.test)
-        scores = _scores(model, tested)
-        metrics = _measured(scores, tested.manifest, spec)
+        scores = measuring.scores(model, tested)
+        metrics = measuring.measured(scores, tested.manifest, spec)
         write_csv(provenance.predictions(tested.manifest, scores, spec), folder / PREDICTIONS)
     spec = dataclasses.replace(spec, metrics=metrics)
     write_text(folder / "README.md", report.model_card(spec, job.split.notes))
@@ -387,45 +387,6 @@ def _probes(clips: Clips, split: Split, sr: int) -> list[NDArray[np.float32]]:
     chosen = [np.array(clips.waveform(i)) for i in rows[:: max(1, len(rows) // 8)][:8]]
     other = 22_050 if sr != 22_050 else 16_000
     return [*chosen, audio.from_array(audio.resample(chosen[0], sr, other), other, wanted=sr)]
-
-
-def _scores(model: Model, clips: Clips) -> NDArray[np.float32]:
-    """Probabilities of every clip by the exported model, shape (clip, class)."""
-    count = len(clips.manifest)
-    return np.stack([model.scores(clips.waveform(i)) for i in track(range(count), "testing", count)])
-
-
-def _measured(
-    scores: NDArray[np.float32],
-    manifest: Manifest,
-    spec: BundleSpec,
-    unknown: Sequence[str] = (),
-    *,
-    heard: NDArray[np.bool_] | None = None,
-) -> dict[str, Any]:
-    """Figures of the task; ``unknown`` are labels of the data that the model does not have."""
-    if spec.task == MULTILABEL:
-        there = spec.heard(scores) if heard is None else heard
-        return evaluation.measure_several(scores, manifest.several(spec.labels), spec.labels, there)
-    labels = [*spec.labels, *unknown]
-    return evaluation.measure(scores, manifest.targets(labels), labels)
-
-
-def _copies_of(fresh: NDArray[np.bool_], pairs: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
-    """Which fresh clips are copies of ones that are not, directly or over others."""
-    reached = ~fresh
-    while True:
-        more = {one for a, b in pairs for one, other in ((a, b), (b, a)) if reached[other] and not reached[one]}
-        if not more:
-            return reached & fresh
-        reached[list(more)] = True
-
-
-def _heard(pooled: pd.DataFrame, spec: BundleSpec) -> NDArray[np.bool_] | None:
-    """What each fold's model took for heard, by its own thresholds."""
-    if spec.task != MULTILABEL:
-        return None
-    return np.array([[label in split_labels(said) for label in spec.labels] for said in pooled["predicted"]])
 
 
 def _check_labels(manifest: Manifest) -> None:

@@ -1,6 +1,6 @@
 """Bytes to waveform: decoding, channels, and the one resampler.
 
-The only file that imports soundfile, soxr and av. A format is recognised by its content, never by the file's extension.
+The only room that imports soundfile, soxr and av. A format is recognised by its content, never by the file's extension.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from earmark import containers
-from earmark.errors import AudioError, DataError, MissingExtra, require
+from earmark.audio.decoders import REPLACE, ffmpeg_blocks, open_checked, reason, soundfile_blocks
+from earmark.errors import AudioError, DataError
 from earmark.files import atomic_file
 from earmark.types import Waveform
 
@@ -52,12 +53,6 @@ EXTENSIONS = frozenset(
     ]
 )
 """What counts as a recording when a folder is searched. Decoding itself looks at the content alone."""
-
-_BLOCK = (
-    1 << 18
-)  # samples read at a time over all channels: a lying header cannot claim more memory than the file holds
-_RATES = (1_000, 1_000_000)
-_REPLACE = "replace the file or leave it out"
 
 
 def decode(
@@ -165,12 +160,12 @@ def raw_blocks(
     name = describe(source)
     found = False
     with _opened(source, name) as file:
-        reader = _ffmpeg_blocks if containers.needs_ffmpeg(file) else _soundfile_blocks
+        reader = ffmpeg_blocks if containers.needs_ffmpeg(file) else soundfile_blocks
         for samples, sr in reader(file, name, start, end):
             found = found or len(samples) > 0
             yield samples, sr
     if not found:
-        raise AudioError("zero-length", name, "a valid header but no samples", _REPLACE)
+        raise AudioError("zero-length", name, "a valid header but no samples", REPLACE)
 
 
 class Resampler:
@@ -257,7 +252,7 @@ def encode(path: str | os.PathLike[str], samples: NDArray[np.float32], sr: int, 
             soundfile.write(temporary, samples, sr, subtype=subtype)
         except (soundfile.LibsndfileError, TypeError, ValueError) as error:
             raise AudioError(
-                "not-audio", str(path), f"cannot be written ({_reason(error)})", "choose another format"
+                "not-audio", str(path), f"cannot be written ({reason(error)})", "choose another format"
             ) from error
 
 
@@ -275,7 +270,7 @@ def duration(source: Source) -> tuple[float, int]:
             lengths = [(len(samples), sr) for samples, sr in raw_blocks(file)]
             sr = lengths[0][1]
             return sum(n for n, _ in lengths) / sr, sr
-        with _soundfile(file, name) as sound:
+        with open_checked(file, name) as sound:
             return sound.frames / sound.samplerate, sound.samplerate
 
 
@@ -339,7 +334,7 @@ def _mono(samples: NDArray[np.float32], channel: int | None, name: str) -> NDArr
 
 def _checked(mono: NDArray[np.float32], name: str) -> NDArray[np.float32]:
     if not np.isfinite(mono).all():
-        raise AudioError("non-finite", name, "holds NaN or infinite samples", _REPLACE)
+        raise AudioError("non-finite", name, "holds NaN or infinite samples", REPLACE)
     return mono
 
 
@@ -361,7 +356,7 @@ def _opened(source: Source, name: str) -> Iterator[BinaryIO]:
     else:
         stream = io.BytesIO(source.read())
     if not stream.read(1):
-        raise AudioError("empty", name, "0 bytes", _REPLACE)
+        raise AudioError("empty", name, "0 bytes", REPLACE)
     stream.seek(0)
     yield stream
 
@@ -382,113 +377,5 @@ def _open_path(path: Path, name: str) -> BinaryIO:
     file = os.fdopen(handle, "rb")
     if os.fstat(handle).st_size == 0:
         file.close()
-        raise AudioError("empty", name, "0 bytes", _REPLACE)
+        raise AudioError("empty", name, "0 bytes", REPLACE)
     return file
-
-
-@contextmanager
-def _soundfile(file: BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
-    """An open SoundFile whose header was checked."""
-    missing = containers.missing_bytes(file)
-    if missing:
-        raise AudioError("truncated", name, f"{missing} bytes fewer than its header claims", _REPLACE)
-    file.seek(0)
-    try:
-        sound = soundfile.SoundFile(file)
-    except (soundfile.LibsndfileError, TypeError) as error:
-        file.seek(0)
-        known = file.read(4) in (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"riff")
-        kind, what = ("corrupt", "its header is damaged") if known else ("not-audio", "not a format that Earmark knows")
-        raise AudioError(kind, name, f"{what} ({_reason(error)})", _REPLACE) from error
-    with sound:
-        if not _RATES[0] <= sound.samplerate <= _RATES[1]:
-            raise AudioError("corrupt", name, f"its header claims a rate of {sound.samplerate} Hz", _REPLACE)
-        yield sound
-
-
-def _reason(error: Exception) -> str:
-    text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
-    return " ".join(str(text).split()).rstrip(".")
-
-
-def _soundfile_blocks(
-    file: BinaryIO, name: str, start: float, end: float | None
-) -> Iterator[tuple[NDArray[np.float32], int]]:
-    with _soundfile(file, name) as sound:
-        sr, total = sound.samplerate, sound.frames
-        first, last = _stretch(start, end, total, sr, name)
-        size = max(1, _BLOCK // sound.channels)
-        at = first
-        try:
-            if first:
-                sound.seek(first)
-            while at < last:
-                samples = sound.read(min(size, last - at), dtype="float32", always_2d=True)
-                if len(samples) == 0:
-                    break
-                at += len(samples)
-                yield samples, sr
-        except soundfile.LibsndfileError as error:
-            kind = "corrupt" if _has_last_sample(file, total) else "truncated"
-            detail = f"cannot be decoded behind {at / sr:.2f} s of {total / sr:.2f} s ({_reason(error)})"
-            raise AudioError(kind, name, detail, _REPLACE) from error
-        # The length of an MP3 without a Xing header is an estimate: two MPEG frames either way.
-        slack = 2 * 1152 if sound.format == "MP3" else 0
-        if at < last - slack:
-            detail = f"ends at {at / sr:.2f} s, its header claims {total / sr:.2f} s"
-            raise AudioError("truncated", name, detail, _REPLACE)
-
-
-def _has_last_sample(file: BinaryIO, total: int) -> bool:
-    """Whether a recording that fails to decode is damaged inside rather than cut off."""
-    file.seek(0)
-    try:
-        with soundfile.SoundFile(file) as sound:
-            sound.seek(total - 1)
-            return len(sound.read(1)) == 1
-    except (soundfile.LibsndfileError, ValueError):
-        return False
-
-
-def _stretch(start: float, end: float | None, total: int, sr: int, name: str) -> tuple[int, int]:
-    """First and last frame of a stretch in seconds; half a sample of rounding is forgiven."""
-    first = round(start * sr)
-    last = total if end is None else round(end * sr)
-    if first < 0 or (end is not None and last <= first):
-        raise AudioError("range", name, f"start {start:g} s and end {end} s do not make a clip", "0 <= start < end")
-    if total and (last > total or first >= total):
-        wanted = f"{start:g} s to {'its end' if end is None else f'{end:g} s'}"
-        detail = f"the clip from {wanted} lies past the recording's end at {total / sr:.3f} s"
-        raise AudioError("range", name, detail, "correct start and end")
-    return first, last
-
-
-def _ffmpeg_blocks(
-    file: BinaryIO, name: str, start: float, end: float | None
-) -> Iterator[tuple[NDArray[np.float32], int]]:
-    """Decode with PyAV; a stretch is cut from what is decoded, since containers seek inexactly."""
-    try:
-        av = require("av", extra="ffmpeg")
-    except MissingExtra as error:
-        raise AudioError(
-            "needs-ffmpeg", name, "libsndfile does not read this container", f"install it: {error}"
-        ) from error
-    at = 0
-    rate = 0
-    try:
-        with av.open(file) as container:
-            if not container.streams.audio:
-                raise AudioError("not-audio", name, "a container without an audio stream", _REPLACE)
-            planar = av.AudioResampler(format="fltp")
-            for frame in container.decode(container.streams.audio[0]):
-                for part in planar.resample(frame):
-                    samples, rate = part.to_ndarray().T, part.sample_rate
-                    first = max(0, round(start * rate) - at)
-                    last = len(samples) if end is None else min(len(samples), round(end * rate) - at)
-                    at += len(samples)
-                    if last > first:
-                        yield np.ascontiguousarray(samples[first:last], np.float32), rate
-    except av.FFmpegError as error:
-        raise AudioError("corrupt", name, f"cannot be decoded ({error.strerror})", _REPLACE) from error
-    if rate:
-        _stretch(start, end, at, rate, name)

@@ -1,11 +1,10 @@
-"""Fitting a classifier. The only file that imports lightning."""
+"""Fitting a classifier. The only room that imports lightning."""
 
 from __future__ import annotations
 
 import copy
 import csv
 import signal
-import sys
 import threading
 import time
 import warnings
@@ -24,14 +23,11 @@ from earmark import augment
 from earmark.classifier import Classifier
 from earmark.dataset import Batches, Features
 from earmark.errors import Interrupted, SettingsError
-from earmark.files import atomic_file, make_folder
 from earmark.progress import quiet
 from earmark.recipe import Recipe
+from earmark.training.watchers import Checkpoint, History, ProgressBar
 
 CHECKPOINT = "last.ckpt"
-SAVE_SECONDS = 10.0
-"""What an interruption may lose, at most, beside the epoch it falls into."""
-
 _BEST = "best.ckpt"
 _HISTORY = "metrics.csv"
 
@@ -80,7 +76,7 @@ def fit(
     """
     module = _Fitting(classifier, train, valid, recipe, window_frames, seed)
     total = epochs(recipe, len(train[1]))
-    watchers: list[Any] = [_History(folder / "logs" / _HISTORY), _ProgressBar()]
+    watchers: list[Any] = [History(folder / "logs" / _HISTORY), ProgressBar()]
     if valid is not None and recipe.patience:
         watchers += [
             callbacks.ModelCheckpoint(
@@ -98,7 +94,7 @@ def fit(
             precision="bf16-mixed" if uses_bf16(recipe, accelerator) else "32-true",
             max_epochs=total,
             logger=loggers.TensorBoardLogger(folder, name="logs", version=""),
-            callbacks=[*watchers, _Checkpoint(folder / CHECKPOINT)],
+            callbacks=[*watchers, Checkpoint(folder / CHECKPOINT)],
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
             log_every_n_steps=1_000_000,
@@ -334,89 +330,3 @@ def _run(trainer: lightning.Trainer, module: lightning.LightningModule, checkpoi
     finally:
         if main and handler is not None:
             signal.signal(signal.SIGINT, handler)
-
-
-class _History(callbacks.Callback):
-    """Writes a row of figures per epoch as CSV; what came before a resumed run is in its checkpoint."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._rows: list[dict[str, float]] = []
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        figures = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
-        self._rows.append({"epoch": trainer.current_epoch, **figures})
-        make_folder(self._path.parent)
-        with atomic_file(self._path) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(self._rows[-1]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self._rows)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": self._rows}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._rows = state_dict["rows"]
-
-
-class _Checkpoint(callbacks.Callback):
-    """Saves the run at the end of an epoch, seldom enough to cost nothing."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._saved = -SAVE_SECONDS  # so that there soon is something to go on from
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if time.monotonic() - self._saved >= SAVE_SECONDS:
-            trainer.save_checkpoint(self._path)
-            self._saved = time.monotonic()
-
-
-class _ProgressBar(callbacks.Callback):
-    """One bar for the whole run, with the loss and accuracy of the last epoch; nothing where there is no terminal."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._task: Any = None
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if not sys.stderr.isatty():
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-        )
-        self._bar = Progress(*columns, console=Console(stderr=True))
-        self._task = self._bar.add_task(
-            "training", total=trainer.max_epochs, completed=trainer.current_epoch, figures=""
-        )
-        self._bar.start()
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if self._bar is None:
-            return
-        figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        text = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}" + "".join(
-            f"  {name} {figures[key]:.3f}"
-            for key, name in (("train_loss", "loss"), ("train_accuracy", "accuracy"), ("valid_accuracy", "validation"))
-            if key in figures
-        )
-        self._bar.update(self._task, completed=trainer.current_epoch + 1, figures=text)
-
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._stop()
-
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None

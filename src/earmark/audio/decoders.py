@@ -1,0 +1,128 @@
+"""The two decoders, libsndfile and FFmpeg: an open file to blocks, every fault raised as `AudioError`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from earmark import containers
+from earmark.errors import AudioError, MissingExtra, require
+
+REPLACE = "replace the file or leave it out"
+
+# Samples read at a time over all channels: a lying header cannot claim more memory than the file holds.
+_BLOCK = 1 << 18
+_RATES = (1_000, 1_000_000)
+
+
+@contextmanager
+def open_checked(file: BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
+    """An open SoundFile whose header was checked."""
+    missing = containers.missing_bytes(file)
+    if missing:
+        raise AudioError("truncated", name, f"{missing} bytes fewer than its header claims", REPLACE)
+    file.seek(0)
+    try:
+        sound = soundfile.SoundFile(file)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        file.seek(0)
+        known = file.read(4) in (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"riff")
+        kind, what = ("corrupt", "its header is damaged") if known else ("not-audio", "not a format that Earmark knows")
+        raise AudioError(kind, name, f"{what} ({reason(error)})", REPLACE) from error
+    with sound:
+        if not _RATES[0] <= sound.samplerate <= _RATES[1]:
+            raise AudioError("corrupt", name, f"its header claims a rate of {sound.samplerate} Hz", REPLACE)
+        yield sound
+
+
+def reason(error: Exception) -> str:
+    text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
+    return " ".join(str(text).split()).rstrip(".")
+
+
+def soundfile_blocks(
+    file: BinaryIO, name: str, start: float, end: float | None
+) -> Iterator[tuple[NDArray[np.float32], int]]:
+    with open_checked(file, name) as sound:
+        sr, total = sound.samplerate, sound.frames
+        first, last = _stretch(start, end, total, sr, name)
+        size = max(1, _BLOCK // sound.channels)
+        at = first
+        try:
+            if first:
+                sound.seek(first)
+            while at < last:
+                samples = sound.read(min(size, last - at), dtype="float32", always_2d=True)
+                if len(samples) == 0:
+                    break
+                at += len(samples)
+                yield samples, sr
+        except soundfile.LibsndfileError as error:
+            kind = "corrupt" if _has_last_sample(file, total) else "truncated"
+            detail = f"cannot be decoded behind {at / sr:.2f} s of {total / sr:.2f} s ({reason(error)})"
+            raise AudioError(kind, name, detail, REPLACE) from error
+        # The length of an MP3 without a Xing header is an estimate: two MPEG frames either way.
+        slack = 2 * 1152 if sound.format == "MP3" else 0
+        if at < last - slack:
+            detail = f"ends at {at / sr:.2f} s, its header claims {total / sr:.2f} s"
+            raise AudioError("truncated", name, detail, REPLACE)
+
+
+def _has_last_sample(file: BinaryIO, total: int) -> bool:
+    """Whether a recording that fails to decode is damaged inside rather than cut off."""
+    file.seek(0)
+    try:
+        with soundfile.SoundFile(file) as sound:
+            sound.seek(total - 1)
+            return len(sound.read(1)) == 1
+    except (soundfile.LibsndfileError, ValueError):
+        return False
+
+
+def _stretch(start: float, end: float | None, total: int, sr: int, name: str) -> tuple[int, int]:
+    """First and last frame of a stretch in seconds; half a sample of rounding is forgiven."""
+    first = round(start * sr)
+    last = total if end is None else round(end * sr)
+    if first < 0 or (end is not None and last <= first):
+        raise AudioError("range", name, f"start {start:g} s and end {end} s do not make a clip", "0 <= start < end")
+    if total and (last > total or first >= total):
+        wanted = f"{start:g} s to {'its end' if end is None else f'{end:g} s'}"
+        detail = f"the clip from {wanted} lies past the recording's end at {total / sr:.3f} s"
+        raise AudioError("range", name, detail, "correct start and end")
+    return first, last
+
+
+def ffmpeg_blocks(
+    file: BinaryIO, name: str, start: float, end: float | None
+) -> Iterator[tuple[NDArray[np.float32], int]]:
+    """Decode with PyAV; a stretch is cut from what is decoded, since containers seek inexactly."""
+    try:
+        av = require("av", extra="ffmpeg")
+    except MissingExtra as error:
+        raise AudioError(
+            "needs-ffmpeg", name, "libsndfile does not read this container", f"install it: {error}"
+        ) from error
+    at = 0
+    rate = 0
+    try:
+        with av.open(file) as container:
+            if not container.streams.audio:
+                raise AudioError("not-audio", name, "a container without an audio stream", REPLACE)
+            planar = av.AudioResampler(format="fltp")
+            for frame in container.decode(container.streams.audio[0]):
+                for part in planar.resample(frame):
+                    samples, rate = part.to_ndarray().T, part.sample_rate
+                    first = max(0, round(start * rate) - at)
+                    last = len(samples) if end is None else min(len(samples), round(end * rate) - at)
+                    at += len(samples)
+                    if last > first:
+                        yield np.ascontiguousarray(samples[first:last], np.float32), rate
+    except av.FFmpegError as error:
+        raise AudioError("corrupt", name, f"cannot be decoded ({error.strerror})", REPLACE) from error
+    if rate:
+        _stretch(start, end, at, rate, name)
