@@ -9,6 +9,7 @@ import torch
 from earmark import augment
 
 FLOOR = 1e-6
+LOG = torch.ones(16, 1, dtype=torch.bool)
 
 
 @pytest.fixture
@@ -23,9 +24,9 @@ def rng(seed: int = 0) -> np.random.Generator:
 def test_same_generator_same_draws(x: torch.Tensor) -> None:
     for call in (
         lambda r: augment.roll(x, 1.0, r),
-        lambda r: augment.gain(x, 6.0, FLOOR, r),
+        lambda r: augment.gain(x, 6.0, FLOOR, r, log=LOG),
         lambda r: augment.stretch(x, 0.2, 0.1, r),
-        lambda r: augment.mixup(x, torch.eye(6), 0.3, r)[0],
+        lambda r: augment.mixup(x, torch.eye(6), 0.3, r, log=LOG)[0],
         lambda r: augment.spec_augment(x, time_masks=2, time_mask=0.3, frequency_masks=2, frequency_mask=0.3, rng=r),
     ):
         assert torch.equal(call(rng(1)), call(rng(1)))
@@ -41,12 +42,12 @@ def test_roll_keeps_every_frame_once(x: torch.Tensor) -> None:
 
 
 def test_gain_adds_the_same_to_a_whole_clip(x: torch.Tensor) -> None:
-    difference = (augment.gain(x, 6.0, FLOOR, rng()) - x).flatten(1)
+    difference = (augment.gain(x, 6.0, FLOOR, rng(), log=LOG) - x).flatten(1)
     assert torch.allclose(difference, difference[:, :1].expand_as(difference), atol=1e-5)
     assert difference.abs().max() <= 6 * math.log(10) / 10
     assert len(set(difference[:, 0].tolist())) == 6
     silence = torch.full_like(x, math.log(FLOOR))
-    assert augment.gain(silence, 6.0, FLOOR, rng()).min() == pytest.approx(math.log(FLOOR))
+    assert augment.gain(silence, 6.0, FLOOR, rng(), log=LOG).min() == pytest.approx(math.log(FLOOR))
 
 
 def test_stretch_moves_a_tone_and_an_event(x: torch.Tensor) -> None:
@@ -64,7 +65,7 @@ def test_stretch_moves_a_tone_and_an_event(x: torch.Tensor) -> None:
 
 
 def test_mixup_adds_powers_and_targets_alike(x: torch.Tensor) -> None:
-    mixed, targets = augment.mixup(x, torch.eye(6), 0.4, rng())
+    mixed, targets = augment.mixup(x, torch.eye(6), 0.4, rng(), log=LOG)
     assert torch.allclose(targets.sum(1), torch.ones(6))
     assert torch.all(targets.diagonal() >= 0.5 - 1e-6)
     power = torch.einsum("bj,jcmt->bcmt", targets, x.exp())
@@ -82,3 +83,21 @@ def test_spec_augment_blanks_whole_rows_and_columns(x: torch.Tensor) -> None:
     assert torch.equal(
         augment.spec_augment(x, time_masks=0, time_mask=0, frequency_masks=0, frequency_mask=0, rng=rng()), x
     )
+
+
+def test_rows_that_are_no_logarithm_are_left_alone_by_gain_and_mixed_linearly(x: torch.Tensor) -> None:
+    log = torch.arange(16)[:, None] < 10
+    louder = augment.gain(x, 6.0, FLOOR, rng(), log=log)
+    assert torch.equal(louder[:, :, 10:], x[:, :, 10:])
+    assert torch.equal(louder[:, :, :10], augment.gain(x, 6.0, FLOOR, rng(), log=LOG)[:, :, :10])
+    mixed, targets = augment.mixup(x, torch.eye(6), 0.4, rng(), log=log)
+    assert torch.allclose(mixed[:, :, 10:], torch.einsum("ab,bcde->acde", targets, x)[:, :, 10:], atol=1e-5)
+
+
+def test_coarse_frames_are_means_of_power(x: torch.Tensor) -> None:
+    log = torch.arange(16)[:, None] < 10
+    coarse = augment.coarsen(x[..., :39], log=log)
+    assert coarse.shape == (6, 1, 16, 19)
+    pairs = x[..., :38].unflatten(-1, (19, 2))
+    assert torch.allclose(coarse[:, :, :10], pairs.exp().mean(-1).log()[:, :, :10], atol=1e-5)
+    assert torch.allclose(coarse[:, :, 10:], pairs.mean(-1)[:, :, 10:], atol=1e-6)

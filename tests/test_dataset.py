@@ -12,7 +12,7 @@ from conftest import tone, write_tones
 from earmark import layouts
 from earmark.dataset import Batches, Features, ingest, survey
 from earmark.errors import DataError
-from earmark.frontend import FrontEndSettings, LogMel
+from earmark.frontend import FrontEnd, FrontEndSettings
 from earmark.manifest import Manifest
 from earmark.windows import WindowPlan
 
@@ -81,23 +81,26 @@ def test_nothing_usable(tmp_path: Path) -> None:
 @pytest.fixture
 def features(tones: Path, tmp_path: Path) -> Features:
     return Features(
-        LogMel(8_000, SETTINGS), ingest(layouts.find(tones), sr=8_000), WindowPlan(8_000, 4_000, "pad"), tmp_path
+        FrontEnd(8_000, SETTINGS), ingest(layouts.find(tones), sr=8_000), WindowPlan(8_000, 4_000, "pad"), tmp_path
     )
 
 
 def test_features_are_the_front_ends(features: Features, tones: Path) -> None:
-    front_end = LogMel(8_000, SETTINGS)
+    front_end = FrontEnd(8_000, SETTINGS)
     clips = ingest(layouts.find(tones), sr=8_000)
     frames = front_end.frames(8_000)
     padded = np.pad(clips.waveform(3), (0, 8_000 - len(clips.waveform(3))))
-    assert torch.equal(features.batch(np.array([3]), frames)[0], front_end.log_mel(torch.from_numpy(padded)[None])[0])
+    expected = front_end.rows(torch.from_numpy(padded)[None])[0].T[None]
+    assert torch.equal(features.batch(np.array([3]), frames)[0], expected)
 
 
 def test_statistics(features: Features) -> None:
-    frames = features.batch(np.arange(30), LogMel(8_000, SETTINGS).frames(8_000))[:, 0].transpose(0, 1).flatten(1)
-    mean, deviation = features.statistics()
-    assert torch.allclose(mean, frames.mean(1), atol=1e-4)
-    assert torch.allclose(deviation, frames.std(1, correction=0), atol=1e-4)
+    front_end = FrontEnd(8_000, SETTINGS)
+    count = front_end.frames(8_000)
+    frames = features.batch(np.arange(30), count)[:, 0].transpose(0, 1).flatten(1)
+    mean, deviation = features.statistics(front_end, count)
+    assert torch.allclose(mean[0], frames.mean(1), atol=1e-4)
+    assert torch.allclose(deviation[0], frames.std(1, correction=0), atol=1e-4)
 
 
 def test_batches_follow_from_seed_and_epoch(features: Features) -> None:

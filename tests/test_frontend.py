@@ -9,14 +9,14 @@ import torch
 
 from conftest import tone
 from earmark.errors import SettingsError
-from earmark.frontend import FrontEndSettings, LogMel
+from earmark.frontend import FrontEnd, FrontEndSettings
 
 SETTINGS = FrontEndSettings(fft_seconds=0.032, hop_seconds=0.01, n_mels=64, fmin=50, fmax=8000, floor=1e-6)
 
 
 def log_mel(sr: int, samples: np.ndarray, **changes: float) -> np.ndarray:
-    module = LogMel(sr, dataclasses.replace(SETTINGS, fmax=sr / 2, **changes))
-    return module.log_mel(torch.from_numpy(samples.astype(np.float32))[None])[0, 0].numpy()
+    module = FrontEnd(sr, dataclasses.replace(SETTINGS, fmax=sr / 2, **changes))
+    return module.rows(torch.from_numpy(samples.astype(np.float32))[None])[0].T.numpy()
 
 
 @pytest.mark.parametrize("sr", [8_000, 16_000, 22_050, 32_000])
@@ -29,12 +29,12 @@ def test_equals_librosa(sr: int, kind: str) -> None:
         "silence": np.zeros(sr),
         "quiet": rng.normal(size=sr) * 1e-4,
     }[kind].astype(np.float32)
-    module = LogMel(sr, dataclasses.replace(SETTINGS, fmax=sr / 2))
+    module = FrontEnd(sr, dataclasses.replace(SETTINGS, fmax=sr / 2))
     reference = librosa.feature.melspectrogram(
         y=samples, sr=sr, n_fft=module.n_fft, win_length=module.win_length, hop_length=module.hop_length, center=False,
         n_mels=64, fmin=50, fmax=sr / 2,
     )  # fmt: skip
-    mine = module.log_mel(torch.from_numpy(samples)[None])[0, 0].numpy()
+    mine = module.rows(torch.from_numpy(samples)[None])[0].T.numpy()
     assert mine.shape == reference.shape == (64, module.frames(sr))
     assert np.abs(np.exp(mine) - np.maximum(reference, 1e-6)).max() <= 1e-4 * max(reference.max(), 1e-6)
     assert np.abs(mine - np.log(np.maximum(reference, 1e-6))).max() <= 1e-3
@@ -67,30 +67,30 @@ def test_windows_are_runs_of_the_recordings_frames() -> None:
 
 
 def test_a_clip_depends_on_nothing_else_in_the_batch() -> None:
-    module = LogMel(16_000, SETTINGS)
+    module = FrontEnd(16_000, SETTINGS)
     quiet, loud = (torch.from_numpy(tone(700, 0.5, 16_000) * level) for level in (0.001, 1.0))
     assert torch.allclose(module(torch.stack([quiet, loud]))[0], module(quiet[None])[0], atol=1e-5)
 
 
 def test_standardisation() -> None:
-    module = LogMel(16_000, SETTINGS)
-    x = module.log_mel(torch.randn(4, 16_000, generator=torch.Generator().manual_seed(0)))
+    module = FrontEnd(16_000, SETTINGS)
+    x = module.rows(torch.randn(4, 16_000, generator=torch.Generator().manual_seed(0))).transpose(1, 2)[:, None]
     frames = x[:, 0].transpose(0, 1).flatten(1)
-    module.set_statistics(frames.mean(1), frames.std(1, correction=0))
+    module.set_statistics(frames.mean(1)[None], frames.std(1, correction=0)[None])
     y = module.standardise(x)[:, 0].transpose(0, 1).flatten(1)
     assert torch.allclose(y.mean(1), torch.zeros(64), atol=1e-4)
     assert torch.allclose(y.std(1, correction=0), torch.ones(64), atol=1e-4)
-    assert {"mean", "std", "filters", "window"} <= set(module.state_dict())
+    assert {"mean", "std", "rows.rows.parts.0.filters", "rows.rows.spectrum.window"} <= set(module.state_dict())
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"fmax": 9000.0}, "fmax is 9000 Hz; at a rate of 16000 Hz it may be at most 8000"),
-        ({"fmin": 8000.0}, "fmin is 8000 Hz; it must lie below fmax"),
+        ({"fmin": 8000.0}, "fmin is 8000 Hz; .* lie below fmax"),
         ({"n_mels": 400}, "n_mels is 400; .* would be empty"),
     ],
 )
 def test_wrong_settings(changes: dict[str, float], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        LogMel(16_000, dataclasses.replace(SETTINGS, **changes))
+        FrontEnd(16_000, dataclasses.replace(SETTINGS, **changes))

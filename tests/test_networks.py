@@ -10,13 +10,13 @@ from earmark.errors import SettingsError
 @pytest.mark.parametrize("name", networks.NETWORKS)
 @pytest.mark.parametrize(("n_mels", "frames"), [(64, 96), (40, 33), (128, 11)])
 def test_any_size_gives_an_embedding(name: str, n_mels: int, frames: int) -> None:
-    network = networks.build(name, n_mels=n_mels, width=0.5).eval()
+    network = networks.build(name, channels=1, rows=n_mels, width=0.5).eval()
     assert network(torch.zeros(2, 1, n_mels, frames)).shape == (2, network.size)
 
 
 def test_parameters_and_width() -> None:
     def count(width: float) -> int:
-        return sum(p.numel() for p in networks.build("resnet", n_mels=64, width=width).parameters())
+        return sum(p.numel() for p in networks.build("resnet", channels=1, rows=64, width=width).parameters())
 
     assert count(1.0) == pytest.approx(1.2e6, rel=0.05)
     assert count(2.0) == pytest.approx(4 * count(1.0), rel=0.1)
@@ -25,4 +25,4 @@ def test_parameters_and_width() -> None:
 
 def test_unknown_name_lists_the_known() -> None:
     with pytest.raises(SettingsError, match="unknown network 'vgg'; choose one of resnet, plain"):
-        networks.build("vgg", n_mels=64)
+        networks.build("vgg", channels=1, rows=64)

@@ -1,7 +1,8 @@
-"""Augmentation of log-mel spectrograms: parameters are drawn from a NumPy generator, then applied purely.
+"""Augmentation of the front end's rows: parameters are drawn from a NumPy generator, then applied purely.
 
-All take and return tensors of shape (batch, 1, n_mels, frame); every clip of the batch gets its own draw. They run between
-the front end and the network, so that none of them is ever part of the exported model.
+All take and return tensors of shape (batch, 1, row, frame); every clip of the batch gets its own draw. They run between
+the front end and the network, so that none of them is ever part of the exported model. ``log`` says of each row, shape (row, 1),
+whether it is the logarithm of a power: levels add there, and sounds add in power.
 """
 
 from __future__ import annotations
@@ -23,44 +24,54 @@ def roll(x: Tensor, largest: float, rng: np.random.Generator) -> Tensor:
     return x.gather(-1, index[:, None, None].expand(-1, x.shape[1], x.shape[2], -1))
 
 
-def gain(x: Tensor, largest_db: float, floor: float, rng: np.random.Generator) -> Tensor:
-    """Change each clip's level by up to ``largest_db`` either way; ``x`` is log power, ``floor`` the power at its bottom."""
+def gain(x: Tensor, largest_db: float, floor: float, rng: np.random.Generator, *, log: Tensor) -> Tensor:
+    """Change each clip's level by up to ``largest_db`` either way; ``floor`` is the power at the bottom of the log rows."""
     db = (_uniform(x.shape[0], rng, x) * 2 - 1) * largest_db
-    return (x + (db * (math.log(10) / 10))[:, None, None, None]).clamp(min=math.log(floor))
+    louder = (x + (db * (math.log(10) / 10))[:, None, None, None]).clamp(min=math.log(floor))
+    return torch.where(log, louder, x)
+
+
+def coarsen(x: Tensor, *, log: Tensor) -> Tensor:
+    """Halve the number of frames: the mean of each two, in power where they are its logarithm."""
+    end = x.shape[-1] // 2 * 2
+    first, second = x[..., 0:end:2], x[..., 1:end:2]
+    return torch.where(log, torch.logaddexp(first, second) - math.log(2), (first + second) / 2)
 
 
 def stretch(x: Tensor, time: float, frequency: float, rng: np.random.Generator) -> Tensor:
-    """Play each clip slower or faster by a factor of up to ``1 + time``, and warp its mel axis by up to ``1 + frequency``.
+    """Play each clip slower or faster by a factor of up to ``1 + time``, and warp its frequency axis by up to ``1 + frequency``.
 
     One bilinear resampling of the picture; what lies beyond its edges repeats them.
     """
     factors = [torch.exp((_uniform(x.shape[0], rng, x) * 2 - 1) * math.log1p(largest)) for largest in (time, frequency)]
     grid = torch.zeros(x.shape[0], 2, 3, device=x.device)
     grid[:, 0, 0], grid[:, 1, 1] = factors
-    # The time axis is scaled about a random point, the mel axis about its low end, where warping leaves little to move.
+    # The time axis is scaled about a random point, the frequency axis about its low end, where warping leaves little to move.
     grid[:, 0, 2] = (1 - factors[0]) * (_uniform(x.shape[0], rng, x) * 2 - 1)
     grid[:, 1, 2] = factors[1] - 1
     places = F.affine_grid(grid, list(x.shape), align_corners=False)
     return F.grid_sample(x, places, padding_mode="border", align_corners=False)
 
 
-def mixup(x: Tensor, targets: Tensor, alpha: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Add another clip of the batch to each, in power, and mix their targets alike (Zhang et al. 2018, arXiv 1710.09412).
+def mixup(x: Tensor, targets: Tensor, alpha: float, rng: np.random.Generator, *, log: Tensor) -> tuple[Tensor, Tensor]:
+    """Add another clip of the batch to each, log rows in power, and mix their targets alike (Zhang et al. 2018, arXiv 1710.09412).
 
     Parameters
     ----------
-    x : Tensor, shape (batch, 1, n_mels, frame)
-        Log power.
+    x : Tensor, shape (batch, 1, row, frame)
     targets : Tensor, shape (batch, class)
         Probabilities.
     alpha : float
         Shares are drawn from Beta(alpha, alpha).
+    log : Tensor of bool, shape (row, 1)
     """
     share = _tensor(rng.beta(alpha, alpha, x.shape[0]), x)
     share = torch.maximum(share, 1 - share)
     partner = torch.from_numpy(rng.permutation(x.shape[0])).to(x.device)
     wide = share[:, None, None, None]
     mixed = torch.logaddexp(x + wide.log(), x[partner] + (1 - wide).clamp(min=1e-8).log())
+    if not log.all():
+        mixed = torch.where(log, mixed, wide * x + (1 - wide) * x[partner])
     return mixed, share[:, None] * targets + (1 - share[:, None]) * targets[partner]
 
 

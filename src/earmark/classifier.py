@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from earmark import networks
 from earmark.bundle import BundleSpec
-from earmark.frontend import FrontEndSettings, LogMel
+from earmark.frontend import FrontEnd, FrontEndSettings
 
 
 class Classifier(nn.Module):
@@ -26,9 +26,12 @@ class Classifier(nn.Module):
 
     def __init__(self, spec: BundleSpec, *, dropout: float = 0.0) -> None:
         super().__init__()
-        self.front_end = LogMel(spec.sample_rate, FrontEndSettings(**spec.front_end))
+        self.front_end = FrontEnd(spec.sample_rate, FrontEndSettings(**spec.front_end))
         self.backbone = networks.build(
-            spec.network["name"], n_mels=spec.front_end["n_mels"], width=spec.network["width"]
+            spec.network["name"],
+            channels=self.front_end.channels,
+            rows=self.front_end.height,
+            width=spec.network["width"],
         )
         self.dropout = nn.Dropout(dropout)
         size = self.backbone.size
@@ -40,6 +43,6 @@ class Classifier(nn.Module):
         return self.classify(self.front_end(waveforms))
 
     def classify(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and embeddings of standardised spectrograms, shape (batch, 1, n_mels, frame)."""
+        """Logits and embeddings of standardised features, shape (batch, channels, height, frame)."""
         embedding = self.backbone(features)
         return self.head(self.dropout(embedding)), embedding

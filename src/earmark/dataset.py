@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from earmark import audio, fingerprint
 from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.cache import Cache, Decoded, Index, default_folder, evict
 from earmark.errors import AudioError, DataError, SettingsError
-from earmark.frontend import LogMel, hop_length
+from earmark.frontend import FrontEnd, FrontEndSettings, hop_length
 from earmark.manifest import Manifest
 from earmark.progress import threaded, track
 from earmark.recipe import Recipe
@@ -158,15 +160,14 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
         window_seconds=window / sr,
         stride_seconds=min(stride, window) / sr,
         short_clip=short,
-        front_end={
-            "fft_seconds": chosen.fft_seconds,
-            "hop_seconds": hop / sr,
-            "n_mels": chosen.n_mels,
-            "fmin": chosen.fmin,
-            "fmax": chosen.fmax or sr / 2,
-            "floor": chosen.floor,
-        },
+        front_end=_front_end(chosen, sr=sr, hop_seconds=hop / sr),
     )
+
+
+def _front_end(chosen: Recipe, *, sr: int, hop_seconds: float) -> dict[str, Any]:
+    """Settings of the front end: the recipe's, with what it leaves to the rate."""
+    names = [f.name for f in dataclasses.fields(FrontEndSettings)]
+    return {n: getattr(chosen, n) for n in names} | {"hop_seconds": hop_seconds, "fmax": chosen.fmax or sr / 2}
 
 
 def merge_rule(manifest: Manifest) -> MergeRule:
@@ -225,13 +226,13 @@ def _within(found: Decoded, name: str, start: float, end: float, length: float, 
 
 
 class Features:
-    """Log-mel spectrograms of clips, not yet standardised, in one memory-mapped file of any size.
+    """The front end's rows of clips, before it stacks and standardises them, in one memory-mapped file of any size.
 
     Frames are not centred, so every window of a clip is a run of its frames.
 
     Parameters
     ----------
-    front_end : LogMel
+    front_end : FrontEnd
     clips : Clips
     plan : WindowPlan
         Clips shorter than its window are brought to its length first.
@@ -239,17 +240,17 @@ class Features:
         Where the file goes.
     """
 
-    def __init__(self, front_end: LogMel, clips: Clips, plan: WindowPlan, folder: Path) -> None:
+    def __init__(self, front_end: FrontEnd, clips: Clips, plan: WindowPlan, folder: Path) -> None:
         count = len(clips.manifest)
         sizes = [front_end.frames(max(plan.window, len(clips.waveform(i)))) for i in range(count)]
         self._ends = np.cumsum(np.array(sizes, np.int64))
         self._starts = self._ends - sizes
-        shape = (int(self._ends[-1]), front_end.settings.n_mels)
+        shape = (int(self._ends[-1]), front_end.row_count)
         self._frames = np.lib.format.open_memmap(folder / "features.npy", mode="w+", dtype=np.float32, shape=shape)
         with torch.inference_mode():
             for i in track(range(count), "spectrograms", count):
                 waveform = torch.from_numpy(np.array(plan.fit(clips.waveform(i))))
-                self._frames[self._starts[i] : self._ends[i]] = front_end.log_mel(waveform[None])[0, 0].T.numpy()
+                self._frames[self._starts[i] : self._ends[i]] = front_end.rows(waveform[None])[0].numpy()
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -258,17 +259,22 @@ class Features:
         """Let go of the file, so that it can be removed on every platform."""
         del self._frames
 
-    def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of each band over all clips, each of shape (n_mels,)."""
-        total = np.zeros((2, self._frames.shape[1]))
-        for a in range(0, len(self._frames), 65536):
-            block = self._frames[a : a + 65536].astype(np.float64)
-            total += np.stack([block.sum(0), np.square(block).sum(0)])
-        mean, square = total / len(self._frames)
-        return _float(mean), _float(np.sqrt(np.maximum(square - mean**2, 0.0)))
+    def statistics(self, front_end: FrontEnd, frames: int) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each row over the clips' windows of ``frames`` frames, each of shape (channels, height)."""
+        total = torch.zeros(2, front_end.channels, front_end.height, dtype=torch.float64)
+        count = 0
+        with torch.inference_mode():
+            for first, end in zip(self._starts, self._ends, strict=True):
+                for a in range(first, end - frames + 1, frames):
+                    rows = torch.from_numpy(np.array(self._frames[a : a + frames])).T[None, None]
+                    stacked = front_end.stack(rows)[0].double()
+                    total += torch.stack([stacked.sum(-1), stacked.square().sum(-1)])
+                    count += stacked.shape[-1]
+        mean, square = total / count
+        return mean.float(), (square - mean**2).clamp(min=0).sqrt().float()
 
     def batch(self, rows: NDArray[np.int64], frames: int, rng: np.random.Generator | None = None) -> Tensor:
-        """Stretches of ``frames`` frames of these clips, at random or from their start, shape (batch, 1, n_mels, frames)."""
+        """Stretches of ``frames`` frames of these clips, at random or from their start, shape (batch, 1, row, frames)."""
         room = self._ends[rows] - self._starts[rows] - frames
         offset = np.zeros(len(rows), np.int64) if rng is None else rng.integers(0, room + 1)
         first = self._starts[rows] + offset
@@ -281,7 +287,7 @@ class Batches:
 
     Yields
     ------
-    features : Tensor, shape (batch, 1, n_mels, frames)
+    features : Tensor, shape (batch, 1, row, frames)
     targets : Tensor of int64, shape (batch,) or (batch, class)
     """
 
@@ -312,7 +318,3 @@ class Batches:
         for step, rows in enumerate(np.array_split(order, self._count)):
             rng = None if self._seed is None else np.random.default_rng([self._seed, self._epoch, step])
             yield self._features.batch(rows, self._frames, rng), torch.from_numpy(self._targets[rows])
-
-
-def _float(values: NDArray[np.float64]) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32))

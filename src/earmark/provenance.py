@@ -17,6 +17,7 @@ from earmark import recipe
 from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips
+from earmark.frontend import FrontEndSettings
 from earmark.manifest import COLUMNS, SEPARATOR, Manifest
 from earmark.options import TrainOptions
 from earmark.recipe import Recipe
@@ -44,8 +45,7 @@ def plan(job: Job, classifier: Classifier, epochs: int, seconds: float) -> list[
     lines = [
         f"data      {manifest.root}: {_summary(manifest)}",
         f"split     {split.name}: {len(split.train)} train, {len(split.valid)} validate, {len(split.test)} test",
-        f"input     {spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {job.recipe.n_mels} mel bands, "
-        f"shorter clips are {'repeated' if spec.short_clip == 'repeat' else 'padded'}",
+        f"input     {_input(spec)}, shorter clips are {'repeated' if spec.short_clip == 'repeat' else 'padded'}",
         f"network   {job.recipe.network}, width {job.recipe.width:g}, {parameters / 1e6:.2f} M parameters",
         f"recipe    {job.options.recipe}{': ' + reason if job.options.recipe == name else ''}",
         f"training  {epochs} epochs, about {max(0.1, seconds / 60):.1f} minutes",
@@ -109,11 +109,25 @@ def _version(package: str) -> str:
         return "unknown"
 
 
+def _input(spec: BundleSpec) -> str:
+    """Windows and features in words."""
+    settings = FrontEndSettings(**spec.front_end)
+    words = {"mel": f"{settings.n_mels} mel bands", "stft": "linear frequencies", "mfcc": f"{settings.n_mfcc} MFCC"}
+    said = " + ".join(words.get(name, name) for name in settings.names)
+    if {"mel", "stft"} & set(settings.names) and settings.scale != "log":
+        said += f" ({settings.scale})"
+    if settings.deltas:
+        said += f" with {settings.deltas} differences"
+    if settings.image_height:
+        said += f" as a picture of {settings.image_height} x {settings.image_width}"
+    return f"{spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {said}"
+
+
 def facts(manifest: Manifest, spec: BundleSpec, options: TrainOptions) -> dict[str, Any]:
     """Rows of a report's table."""
     return {
         "data": f"{manifest.root.resolve().name}: {_summary(manifest)}",
-        "input": f"{spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {spec.front_end['n_mels']} mel bands",
+        "input": _input(spec),
         "network": f"{spec.network['name']}, width {spec.network['width']:g}",
         "recipe": ", ".join([options.recipe, *options.settings]),
         "seed": options.seed,

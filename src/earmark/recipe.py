@@ -44,10 +44,29 @@ class Recipe:
         0.0, "advance of the analysis frame in seconds; 0: 0.01 for windows up to 2 s, else long_hop_seconds", 0, 1
     )
     long_hop_seconds: float = _setting(0.016, "the same for windows of more than 2 s", 0.001, 1)
+    features: str = _setting(
+        "mel", "one or more of mel, stft, mfcc, chroma, contrast, with commas; their rows are stacked"
+    )
+    scale: str = _setting(
+        "log",
+        "what becomes of the power of mel and stft; pcen levels each band by its own past, pcen-trained learns how",
+        choices=("log", "db", "power", "magnitude", "pcen", "pcen-trained"),
+    )
     n_mels: int = _setting(64, "mel bands", 8, 512)
+    mel_scale: str = _setting("slaney", "formula of the mel axis", choices=("slaney", "htk"))
     fmin: float = _setting(50.0, "lowest frequency in Hz", 0, 96_000)
     fmax: float = _setting(0.0, "highest frequency in Hz; 0: half the sample rate", 0, 96_000)
-    floor: float = _setting(1e-6, "mel power below which everything is silence to the logarithm", 1e-12, 1)
+    floor: float = _setting(1e-6, "power below which everything is silence to the logarithm", 1e-12, 1)
+    n_mfcc: int = _setting(20, "mel-frequency cepstral coefficients", 1, 512)
+    lifter: float = _setting(0.0, "cepstral liftering; 0: none", 0, 1000)
+    n_chroma: int = _setting(12, "pitch classes of chroma", 2, 96)
+    contrast_bands: int = _setting(0, "octaves above 200 Hz of contrast; 0: as many as fit, at most 6", 0, 12)
+    deltas: int = _setting(0, "differences over time as further channels: 1 for the first, 2 for the second too", 0, 2)
+    image_height: int = _setting(
+        0, "height of the picture that image networks are fed in pixels; 0: no picture", 0, 4096
+    )
+    image_width: int = _setting(0, "its width", 0, 4096)
+    image_range_db: float = _setting(80.0, "decibels under the window's peak that are black in the picture", 1, 200)
     # Network
     network: str = _setting("resnet", "name in earmark.networks")
     width: float = _setting(1.0, "factor on the number of channels", 0.125, 8)
@@ -64,6 +83,9 @@ class Recipe:
     )
     crop_seconds: float = _setting(
         5.0, "random stretch of the window seen in training, in seconds; 0: the whole window", 0, 60
+    )
+    coarse_share: float = _setting(
+        0.0, "share of the steps, at the beginning, that see every two frames as one, for half the time", 0, 1
     )
     precision: str = _setting(
         "auto", "auto takes bf16 where the processor computes in it", choices=("auto", "float32", "bf16")
@@ -157,6 +179,8 @@ def _read(name: str) -> dict[str, Any]:
 
 def _typed(key: str, value: Any, kind: type) -> Any:
     try:
+        if isinstance(value, list) and kind is str:
+            return ",".join(str(v) for v in value)
         if isinstance(value, bool) or (kind is int and isinstance(value, float)):
             raise ValueError
         return kind(value)

@@ -253,7 +253,9 @@ def _jobs(
     split(manifest)  # what is wrong with it is better said before everything is decoded
     spec = make_spec(manifest, chosen, channel=options.channel)
     training.resolve_device(options.device)
-    Classifier(spec)  # settings that do not fit each other are refused before everything is decoded
+    Classifier(spec).front_end.frames(
+        spec.plan.window
+    )  # settings that do not fit each other are refused before everything is decoded
     clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel, strict=source.strict)
     _check_labels(clips.manifest)
     spec = dataclasses.replace(
@@ -326,8 +328,8 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
             if len(rows):
                 folder = make_folder(work / f"features-{name}")
                 parts[name] = Features(front_end, job.clips.take(rows), job.spec.plan, folder), targets[rows]
-        front_end.set_statistics(*parts["train"][0].statistics())
         frames = front_end.frames(job.spec.plan.window)
+        front_end.set_statistics(*parts["train"][0].statistics(front_end, frames))
         count = len(job.split.train)
         seconds = training.seconds(classifier, job.recipe, clips=count, window_frames=frames, device=job.options.device)
         for line in provenance.plan(job, classifier, training.epochs(job.recipe, count), seconds):

@@ -1,4 +1,4 @@
-"""The backbones. Each maps spectrograms, (batch, 1, n_mels, frame), to embeddings, (batch, ``size``)."""
+"""The backbones. Each maps features, (batch, channels, rows, frame), to embeddings, (batch, ``size``)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Backbone(Protocol):
         ...
 
 
-NETWORKS: Mapping[str, Callable[[int, float], nn.Module]] = {
-    "resnet": lambda _, width: ResNet(width),  # any number of bands will do
+NETWORKS: Mapping[str, Callable[[int, int, float], nn.Module]] = {
+    "resnet": lambda channels, _, width: ResNet(channels, width),  # any number of rows will do
     "plain": Plain,
 }
-"""Name to a maker that takes the number of mel bands and the width."""
+"""Name to a maker that takes the number of channels, that of rows, and the width."""
 
 
-def build(name: str, *, n_mels: int, width: float = 1.0) -> nn.Module:
+def build(name: str, *, channels: int, rows: int, width: float = 1.0) -> nn.Module:
     """Make a backbone.
 
     Raises
@@ -40,4 +40,4 @@ def build(name: str, *, n_mels: int, width: float = 1.0) -> nn.Module:
     """
     if name not in NETWORKS:
         raise SettingsError(f"unknown network {name!r}; choose one of {', '.join(NETWORKS)}")
-    return NETWORKS[name](n_mels, width)
+    return NETWORKS[name](channels, rows, width)

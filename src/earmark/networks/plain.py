@@ -13,27 +13,27 @@ class Plain(nn.Module):
 
     Parameters
     ----------
-    n_mels : int
-        Mel bands.
+    channels, rows : int
+        Of the input.
     width : float
         Factor on the number of channels.
 
     Shape
     -----
-    Input (batch, 1, n_mels, frame), output (batch, size).
+    Input (batch, channels, rows, frame), output (batch, size).
     """
 
-    def __init__(self, n_mels: int, width: float = 1.0) -> None:
+    def __init__(self, channels: int, rows: int, width: float = 1.0) -> None:
         super().__init__()
         a, b, c, self.size = (max(8, round(x * width / 8) * 8) for x in (32, 64, 128, 128))
-        self.first = nn.Conv2d(1, a, 3, padding=1)
+        self.first = nn.Conv2d(channels, a, 3, padding=1)
         self.second = nn.Conv2d(a, b, 3, padding=1)
         self.third = nn.Conv2d(b, c, 3, padding=1)
-        self.dense = nn.Linear(c * (n_mels // 8), self.size)
+        self.dense = nn.Linear(c * (rows // 8), self.size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Spectrograms to embeddings."""
         for convolution in (self.first, self.second, self.third):
             x = F.max_pool2d(F.relu(convolution(x)), 2)
-        x = x.mean(dim=3)  # (batch, channels, n_mels / 8)
+        x = x.mean(dim=3)  # (batch, channels, rows / 8)
         return F.relu(self.dense(x.flatten(1)))

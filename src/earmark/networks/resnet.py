@@ -14,29 +14,31 @@ class ResNet(nn.Module):
 
     Parameters
     ----------
+    channels : int
+        Of the input.
     width : float
-        Factor on the number of channels.
+        Factor on the number of channels inside.
 
     Shape
     -----
-    Input (batch, 1, n_mels, frame), output (batch, size).
+    Input (batch, channels, rows, frame), output (batch, size).
     """
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, channels: int = 1, width: float = 1.0) -> None:
         super().__init__()
         stem, *stages = (max(16, round(c * width / 16) * 16) for c in (16, 32, 64, 128, 256))
-        self.stem = ConvNorm(1, stem, kernel=5, stride=2)
+        self.stem = ConvNorm(channels, stem, kernel=5, stride=2)
         self.stages = nn.Sequential()
         previous = stem
-        for channels in stages:
-            self.stages.append(Block(previous, channels))
-            previous = channels
+        for wider in stages:
+            self.stages.append(Block(previous, wider))
+            previous = wider
         self.size = previous
 
     def forward(self, x: Tensor) -> Tensor:
         """Spectrograms to embeddings."""
-        x = F.relu(self.stem(x))  # (batch, 16, n_mels / 2, frame / 2)
-        x = self.stages(x)  # (batch, 256, n_mels / 32, frame / 32)
+        x = F.relu(self.stem(x))  # (batch, 16, rows / 2, frame / 2)
+        x = self.stages(x)  # (batch, 256, rows / 32, frame / 32)
         x = x.mean(dim=2)
         return x.mean(dim=2) + x.amax(dim=2)
 

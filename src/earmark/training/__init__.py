@@ -120,7 +120,9 @@ def seconds(classifier: Classifier, recipe: Recipe, *, clips: int, window_frames
     accelerator = resolve_device(device)
     module = _lay_out(copy.deepcopy(classifier).to(accelerator), torch.channels_last).train()
     size = min(recipe.batch_size, clips)
-    shape = (size, 1, classifier.front_end.settings.n_mels, crop_frames(classifier, recipe, window_frames))
+    rows = torch.zeros(size, 1, classifier.front_end.row_count, crop_frames(classifier, recipe, window_frames))
+    with torch.inference_mode():
+        shape = classifier.front_end.stack(rows).shape
     x = torch.zeros(shape, device=accelerator)
     timed = []
     for _ in range(4):
@@ -131,7 +133,8 @@ def seconds(classifier: Classifier, recipe: Recipe, *, clips: int, window_frames
         if accelerator == "cuda":
             torch.cuda.synchronize()
         timed.append(time.perf_counter() - begin)
-    return min(timed[1:]) * 1.3 * epochs(recipe, clips) * _steps(recipe, clips)
+    saved = recipe.coarse_share / 2
+    return min(timed[1:]) * 1.3 * (1 - saved) * epochs(recipe, clips) * _steps(recipe, clips)
 
 
 def crop_frames(classifier: Classifier, recipe: Recipe, window_frames: int) -> int:
@@ -237,7 +240,7 @@ class _Fitting(lightning.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], step: int) -> None:
         x, y = batch
-        logits = self.classifier.classify(self.classifier.front_end.standardise(x))[0].float()
+        logits = self.classifier.classify(self._finished(x))[0].float()
         targets = y.float() if self._several else F.one_hot(y, logits.shape[1]).float()
         accuracy = _agreement(logits, targets, several=self._several)
         self.log_dict({"valid_loss": self._loss(logits, targets), "valid_accuracy": accuracy}, batch_size=len(y))
@@ -267,18 +270,23 @@ class _Fitting(lightning.LightningModule):
         torch.nn.utils.clip_grad_norm_(self.parameters(), 2.0)
 
     def _augmented(self, x: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        recipe = self._recipe
-        front_end = self.classifier.front_end
+        recipe, front_end = self._recipe, self.classifier.front_end
+        log = front_end.log_rows
+        if (
+            self.global_step
+            < recipe.coarse_share * epochs(recipe, len(self._train[1])) * self.trainer.num_training_batches
+        ):
+            x = augment.coarsen(x, log=log)
         if recipe.roll:
             x = augment.roll(x, recipe.roll, rng)
         if recipe.time_stretch or recipe.mel_warp:
-            x = augment.stretch(x, recipe.time_stretch, recipe.mel_warp, rng)
+            x = augment.stretch(x, recipe.time_stretch, recipe.mel_warp if front_end.one_axis else 0.0, rng)
         if recipe.gain_db:
-            x = augment.gain(x, recipe.gain_db, front_end.floor, rng)
+            x = augment.gain(x, recipe.gain_db, front_end.floor, rng, log=log)
         if recipe.mixup:
-            x, targets = augment.mixup(x, targets, recipe.mixup, rng)
+            x, targets = augment.mixup(x, targets, recipe.mixup, rng, log=log)
         x = augment.spec_augment(
-            front_end.standardise(x),
+            self._finished(x),
             time_masks=recipe.time_masks,
             time_mask=recipe.time_mask,
             frequency_masks=recipe.frequency_masks,
@@ -286,6 +294,11 @@ class _Fitting(lightning.LightningModule):
             rng=rng,
         )
         return x, targets
+
+    def _finished(self, rows: Tensor) -> Tensor:
+        """The front end's last steps."""
+        front_end = self.classifier.front_end
+        return front_end.standardise(front_end.stack(rows))
 
 
 def _agreement(logits: Tensor, targets: Tensor, *, several: bool) -> Tensor:

@@ -1,0 +1,183 @@
+"""Waveforms to what the network sees, as a torch module that is trained with, exported with and predicted with.
+
+In the order of the data: `stft` cuts frames and gives their power, `mel` and `tonal` make rows of it, `pcen` may level them,
+`stages` adds differences over time or makes a picture; `FrontEnd` puts them together and standardises.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from earmark.errors import SettingsError
+from earmark.frontend.mel import LogPower, Mfcc, Scale
+from earmark.frontend.settings import FEATURES, MEL_SCALES, SCALES, FrontEndSettings
+from earmark.frontend.stages import DELTA_WIDTH, Deltas, Picture
+from earmark.frontend.stft import Blockwise, PowerSpectrum
+from earmark.frontend.tonal import Chroma, Contrast
+
+__all__ = ["FEATURES", "MEL_SCALES", "SCALES", "FrontEnd", "FrontEndSettings", "hop_length"]
+
+
+class FrontEnd(nn.Module):
+    """Features of every frame, stacked, each row standardised with statistics of the training part.
+
+    Frames are not centred, and no frame depends on anything but its own samples, so that windows of a recording are runs of
+    its frames. The work has three steps, since training keeps what the first gives, augments it and goes on: `rows`, `stack`,
+    `standardise`.
+
+    Parameters
+    ----------
+    sr : int
+        Rate of the waveforms in Hz.
+    settings : FrontEndSettings
+
+    Attributes
+    ----------
+    channels, height : int
+        Of the output.
+    row_count : int
+        Of `rows`.
+    log_rows : Tensor of bool, shape (row_count, 1)
+        Which rows are the logarithm of a power, whose level can be changed by adding.
+    one_axis : bool
+        The rows are one frequency axis, which can be warped.
+
+    Shape
+    -----
+    Input (batch, time), output (batch, channels, height, frame) with ``frame = 1 + (time - n_fft) // hop_length``, or the width
+    of the picture.
+
+    Raises
+    ------
+    SettingsError
+        For settings that do not fit the rate or each other.
+    """
+
+    mean: Tensor
+    std: Tensor
+    log_rows: Tensor
+
+    def __init__(self, sr: int, settings: FrontEndSettings) -> None:
+        super().__init__()
+        settings.validate(sr)
+        self.settings = settings
+        self.sr = sr
+        self.win_length = round(settings.fft_seconds * sr)
+        self.n_fft = 1 << (self.win_length - 1).bit_length()
+        self.hop_length = hop_length(sr, settings.hop_seconds)
+        self.floor = settings.floor
+        analysis = [self._analysis(name) for name in settings.names]
+        self.rows = Blockwise(Rows(PowerSpectrum(self.win_length, self.n_fft), analysis), self.n_fft, self.hop_length)
+        self.sizes = [int(part.size) for part in analysis]
+        self.finishes = nn.ModuleList(
+            self._finish(name, size) for name, size in zip(settings.names, self.sizes, strict=True)
+        )
+        self.after = nn.Sequential()
+        self.channels = 1 + settings.deltas
+        self.height = sum(
+            part.size if isinstance(part, Scale | Mfcc) else size
+            for part, size in zip(self.finishes, self.sizes, strict=True)
+        )
+        if settings.image_height:
+            self.after.append(
+                Picture(
+                    settings.image_height,
+                    settings.image_width,
+                    settings.image_range_db,
+                    decibels=settings.scale == "db",
+                )
+            )
+            self.height = settings.image_height
+        if settings.deltas:
+            self.after.append(Deltas(settings.deltas))
+        self.row_count = sum(self.sizes)
+        logs = [
+            torch.full((size, 1), isinstance(part, LogPower)) for part, size in zip(analysis, self.sizes, strict=True)
+        ]
+        self.register_buffer("log_rows", torch.cat(logs), persistent=False)
+        self.one_axis = len(analysis) == 1 and isinstance(analysis[0], LogPower)
+        self.register_buffer("mean", torch.zeros(self.channels, self.height, 1))
+        self.register_buffer("std", torch.ones(self.channels, self.height, 1))
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Standardised features."""
+        return self.standardise(self.stack(self.rows(waveforms).transpose(1, 2).unsqueeze(1)))
+
+    def stack(self, rows: Tensor) -> Tensor:
+        """Features before standardisation from rows, shape (batch, 1, row_count, frame) to (batch, channels, height, frame)."""
+        parts = []
+        first = 0
+        for finish, size in zip(self.finishes, self.sizes, strict=True):
+            parts.append(finish(rows if len(self.sizes) == 1 else rows[:, :, first : first + size]))
+            first += size
+        stacked: Tensor = self.after(parts[0] if len(parts) == 1 else torch.cat(parts, dim=2))
+        return stacked
+
+    def standardise(self, stacked: Tensor) -> Tensor:
+        """Take the training part's mean off each row and divide by its deviation."""
+        return (stacked - self.mean) / self.std
+
+    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Set the statistics of the training part, each of shape (channels, height)."""
+        self.mean.copy_(mean[..., None])
+        self.std.copy_(std[..., None].clamp(min=1e-3))
+
+    def frames(self, time: int) -> int:
+        """Frames that a waveform of ``time`` samples gives.
+
+        Raises
+        ------
+        SettingsError
+            Where it is shorter than what one picture of the features takes.
+        """
+        count = 1 + (time - self.n_fft) // self.hop_length
+        least = DELTA_WIDTH if self.settings.deltas else 1
+        if count < least:
+            seconds = (self.n_fft + (least - 1) * self.hop_length) / self.sr
+            raise SettingsError(
+                f"setting window_seconds is {time / self.sr:g}; with this fft_seconds, hop_seconds and deltas it must be "
+                f"{seconds:g} at least"
+            )
+        return count
+
+    def _analysis(self, name: str) -> LogPower | Chroma | Contrast:
+        """What makes a feature's rows of the power spectrum."""
+        if name == "chroma":
+            return Chroma(self.sr, self.n_fft, self.settings)
+        if name == "contrast":
+            return Contrast(self.sr, self.n_fft, self.settings)
+        return LogPower(self.sr, self.n_fft, self.settings, mel=name != "stft")
+
+    def _finish(self, name: str, size: int) -> nn.Module:
+        """What makes the feature of its rows."""
+        if name == "mfcc":
+            return Mfcc(self.settings)
+        if name in ("mel", "stft"):
+            return Scale(size, self.sr / self.hop_length, self.settings)
+        return nn.Identity()
+
+
+class Rows(nn.Module):
+    """Frames to the rows of all features, from one spectrum.
+
+    Shape
+    -----
+    Input (..., frame, n_fft), output (..., frame, row).
+    """
+
+    def __init__(self, spectrum: PowerSpectrum, parts: list[LogPower | Chroma | Contrast]) -> None:
+        super().__init__()
+        self.spectrum = spectrum
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Rows of each frame."""
+        power = self.spectrum(frames)
+        rows = [part(power) for part in self.parts]
+        return rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)
+
+
+def hop_length(sr: int, hop_seconds: float) -> int:
+    """Advance of the analysis frame in samples, at least 1."""
+    return max(1, round(hop_seconds * sr))

@@ -1,0 +1,68 @@
+"""Frames of a waveform to their power spectrum."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class PowerSpectrum(nn.Module):
+    """Power of the short-time Fourier transform, frame by frame: ``|rfft(window * frame)| ** 2``.
+
+    Parameters
+    ----------
+    win_length : int
+        Length of the Hann window in samples, in the middle of the frame.
+    n_fft : int
+        Length of the frame in samples.
+
+    Shape
+    -----
+    Input (..., frame, n_fft), output (..., frame, n_fft // 2 + 1).
+    """
+
+    window: Tensor
+
+    def __init__(self, win_length: int, n_fft: int) -> None:
+        super().__init__()
+        self.n_fft = n_fft
+        first = (n_fft - win_length) // 2
+        window = torch.zeros(n_fft)
+        window[first : first + win_length] = torch.hann_window(win_length)
+        self.register_buffer("window", window)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Power of each frame at each frequency."""
+        parts = torch.view_as_real(torch.fft.rfft(frames * self.window)).square()
+        return parts[..., 0] + parts[..., 1]
+
+
+class Blockwise(nn.Module):
+    """Cut waveforms into frames and apply a module to some frames at a time, so that all between them stays in the cache.
+
+    Parameters
+    ----------
+    rows : Module
+        Takes (frame, n_fft), gives (frame, row), each frame by itself.
+    n_fft, hop_length : int
+        Length and advance of the frame in samples.
+
+    Shape
+    -----
+    Input (batch, time), output (batch, frame, row).
+    """
+
+    block = 128
+    """Frames at a time; measured in benchmarks/frontends.py."""
+
+    def __init__(self, rows: nn.Module, n_fft: int, hop_length: int) -> None:
+        super().__init__()
+        self.rows = rows
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Rows of every frame."""
+        frames = waveforms.unfold(-1, self.n_fft, self.hop_length)
+        clips = [torch.cat([self.rows(block) for block in clip.split(self.block)]) for clip in frames]
+        return torch.stack(clips)
