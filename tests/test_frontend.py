@@ -80,7 +80,7 @@ def test_standardisation() -> None:
     y = module.standardise(x)[:, 0].transpose(0, 1).flatten(1)
     assert torch.allclose(y.mean(1), torch.zeros(64), atol=1e-4)
     assert torch.allclose(y.std(1, correction=0), torch.ones(64), atol=1e-4)
-    assert {"mean", "std", "rows.rows.parts.0.filters", "rows.rows.spectrum.window"} <= set(module.state_dict())
+    assert {"mean", "std", "rows.rows.parts.0.bands.filters", "rows.rows.spectrum.window"} <= set(module.state_dict())
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from earmark.errors import EarmarkError
+from earmark.frontend.mel import Banded
 from earmark.frontend.pcen import Smoother
 from earmark.frontend.stft import Blockwise, PowerSpectrum
 
@@ -328,4 +329,5 @@ _MODULES: dict[type[nn.Module], Callable[..., str]] = {
     Blockwise: _blockwise,
     PowerSpectrum: _power_spectrum,
     Smoother: _smoother,
+    Banded: lambda g, x, *, module: g.node("MatMul", x, g.constant(module.filters)),
 }

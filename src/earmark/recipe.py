@@ -85,7 +85,10 @@ class Recipe:
         5.0, "random stretch of the window seen in training, in seconds; 0: the whole window", 0, 60
     )
     coarse_share: float = _setting(
-        0.0, "share of the steps, at the beginning, that see every two frames as one, for half the time", 0, 1
+        0.0,
+        "share of the steps, at the beginning, that see every four frames as one, then every two, in less time",
+        0,
+        1,
     )
     precision: str = _setting(
         "auto", "auto takes bf16 where the processor computes in it", choices=("auto", "float32", "bf16")

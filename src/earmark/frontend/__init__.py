@@ -68,8 +68,11 @@ class FrontEnd(nn.Module):
         self.hop_length = hop_length(sr, settings.hop_seconds)
         self.floor = settings.floor
         analysis = [self._analysis(name) for name in settings.names]
-        self.rows = Blockwise(Rows(PowerSpectrum(self.win_length, self.n_fft), analysis), self.n_fft, self.hop_length)
         self.sizes = [int(part.size) for part in analysis]
+        self.row_count = sum(self.sizes)
+        self.rows = Blockwise(
+            Rows(PowerSpectrum(self.win_length, self.n_fft), analysis), self.row_count, self.n_fft, self.hop_length
+        )
         self.finishes = nn.ModuleList(
             self._finish(name, size) for name, size in zip(settings.names, self.sizes, strict=True)
         )
@@ -91,7 +94,6 @@ class FrontEnd(nn.Module):
             self.height = settings.image_height
         if settings.deltas:
             self.after.append(Deltas(settings.deltas))
-        self.row_count = sum(self.sizes)
         logs = [
             torch.full((size, 1), isinstance(part, LogPower)) for part, size in zip(analysis, self.sizes, strict=True)
         ]

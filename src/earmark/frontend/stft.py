@@ -44,6 +44,8 @@ class Blockwise(nn.Module):
     ----------
     rows : Module
         Takes (frame, n_fft), gives (frame, row), each frame by itself.
+    size : int
+        Rows that it gives.
     n_fft, hop_length : int
         Length and advance of the frame in samples.
 
@@ -52,17 +54,22 @@ class Blockwise(nn.Module):
     Input (batch, time), output (batch, frame, row).
     """
 
-    block = 128
-    """Frames at a time; measured in benchmarks/frontends.py."""
+    samples = 2**18
+    """Of the frames taken at a time: a megabyte; measured in benchmarks/frontends.py."""
 
-    def __init__(self, rows: nn.Module, n_fft: int, hop_length: int) -> None:
+    def __init__(self, rows: nn.Module, size: int, n_fft: int, hop_length: int) -> None:
         super().__init__()
         self.rows = rows
+        self.size = size
         self.n_fft = n_fft
         self.hop_length = hop_length
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Rows of every frame."""
-        frames = waveforms.unfold(-1, self.n_fft, self.hop_length)
-        clips = [torch.cat([self.rows(block) for block in clip.split(self.block)]) for clip in frames]
-        return torch.stack(clips)
+        frames = waveforms.unfold(-1, self.n_fft, self.hop_length)  # a view
+        found = waveforms.new_empty(*frames.shape[:2], self.size)
+        block = max(1, self.samples // self.n_fft)
+        for clip, rows in zip(frames, found, strict=True):
+            for block, place in zip(clip.split(block), rows.split(block), strict=True):
+                place.copy_(self.rows(block))
+        return found
