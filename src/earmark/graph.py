@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import nn
 from torch.nn import functional as F
@@ -26,7 +27,7 @@ from earmark.frontend.pcen import Smoother
 from earmark.frontend.stft import Blockwise, PowerSpectrum
 
 OPSET = 18
-_SHORT_FFT = 512  # samples, up to which a product with all waves is several times as fast as ONNX Runtime's STFT
+_SHARED = 4  # samples that frames and hop must have in common for blocks to pay
 _IR = 10  # of opset 18's time: what older runtimes read
 
 
@@ -95,8 +96,12 @@ class _Graph:
         waiting = list(inputs)
         values: dict[str, Any] = {}  # torch.fx's names to ours
 
-        def ours(argument: Any) -> Any:
-            mapped: Any = torch.fx.node.map_arg(argument, lambda node: values[node.name])
+        def ours(argument: Any, known: Callable[..., Any] | None = None) -> Any:
+            def value(node: torch.fx.Node) -> Any:
+                found = values[node.name]
+                return found.ordered(self) if isinstance(found, _Power) and known is not _banded else found
+
+            mapped: Any = torch.fx.node.map_arg(argument, value)
             return mapped
 
         for node in traced.graph.nodes:
@@ -114,7 +119,7 @@ class _Graph:
                     what = type(part).__name__ if part is not None else getattr(target, "__name__", target)
                     raise EarmarkError(f"ONNX export: operation {what} has no translation; add one to earmark/graph.py")
                 own = {"module": part} if part is not None else {}
-                values[node.name] = known(self, *ours(node.args), **own, **ours(node.kwargs))
+                values[node.name] = known(self, *ours(node.args, known), **own, **ours(node.kwargs))
         return None
 
     def node(self, kind: str, *values: str, results: int = 1, **attributes: Any) -> str:
@@ -157,24 +162,96 @@ def _blockwise(g: _Graph, x: str, *, module: Blockwise) -> str:
     return rows
 
 
-def _power_spectrum(g: _Graph, frames: _Frames, *, module: PowerSpectrum) -> str:
-    """Shape (batch, frame, frequency)."""
-    n_fft, bins = module.n_fft, module.n_fft // 2 + 1
-    window = module.window.numpy()
-    if n_fft <= _SHORT_FFT:
-        angle = 2 * np.pi / n_fft * np.outer(np.arange(bins), np.arange(n_fft))
-        waves = np.concatenate([np.cos(angle), -np.sin(angle)]) * window
-        signal = g.node("Unsqueeze", frames.waveform, g.constant([1]))
-        both = g.node("Conv", signal, g.constant(waves[:, None]), strides=[frames.hop_length])
-        squares = g.node("Mul", both, both)
-        real, imaginary = (
-            g.node("Slice", squares, *(g.constant([n]) for n in (first, first + bins, 1))) for first in (0, bins)
-        )
-        return g.node("Transpose", g.node("Add", real, imaginary), perm=[0, 2, 1])
-    signal = g.node("Unsqueeze", frames.waveform, g.constant([2]))
-    hop, length = (g.constant(np.int64(n)) for n in (frames.hop_length, n_fft))
-    spectrum = g.node("STFT", signal, hop, g.constant(window), length, onesided=1)
-    return g.node("ReduceSumSquare", spectrum, g.constant([3]), keepdims=0)
+@dataclass(frozen=True)
+class _Power:
+    """A power spectrum, (batch, row, frame), whose rows are the frequencies in another order, some of them twice."""
+
+    name: str
+    frequencies: NDArray[np.int64]
+
+    def ordered(self, g: _Graph) -> str:
+        """As the module gives it: (batch, frame, frequency)."""
+        first = np.unique(self.frequencies, return_index=True)[1]
+        return g.node("Transpose", g.node("Gather", self.name, g.constant(first), axis=1), perm=[0, 2, 1])
+
+
+def _power_spectrum(g: _Graph, frames: _Frames, *, module: PowerSpectrum) -> _Power:
+    """The discrete Fourier transform in two steps (Cooley and Tukey 1965), each of them one large product of matrices.
+
+    Sample ``n = N a + b`` of the frame and frequency ``k = k1 + M k2``, with ``M N = n_fft`` and N a divisor of the hop: the first
+    step, a grouped convolution with one group for each b, cuts the frames, weights them and sums over a, for k1 up to M / 2; the
+    second sums over b. What k1 above M / 2 would give are mirror images of those.
+    """
+    n_fft = module.n_fft
+    balanced = 1 << (n_fft.bit_length() // 2)
+    shared = min(balanced, int(np.gcd(frames.hop_length, n_fft)))  # a power of two
+    inner = shared if shared >= _SHARED else balanced  # N
+    outer = n_fft // inner  # M
+    a, b, k1 = np.arange(outer), np.arange(inner), np.arange(outer // 2 + 1)
+    angle = 2 * np.pi * (a[:, None, None] * k1 / outer + b[:, None] * k1 / n_fft)  # (a, b, k1)
+    window = module.window.numpy().astype(np.float64).reshape(outer, inner)
+    waves = np.stack([np.cos(angle), -np.sin(angle)]) * window[None, :, :, None]
+    kernel = waves.transpose(2, 0, 3, 1).reshape(-1, 1, outer)  # (b part k1, 1, a)
+    # Rows of the second step in the order of their frequencies: k2 and its mirror image side by side.
+    k2 = np.array([k for pair in zip(b, b[::-1], strict=True) for k in pair][:inner])
+    turned = 2 * np.pi * k2[:, None] * b / inner
+    real, imaginary = np.cos(turned), -np.sin(turned)
+    turn = np.block([[real, -imaginary], [imaginary, real]])  # (part k2, part b)
+    turn = turn.reshape(-1, 2, inner).transpose(0, 2, 1).reshape(2 * inner, -1)  # (part k2, b part)
+
+    first = (_strided if inner == shared else _gathered)(g, frames, kernel, inner)
+    second = g.node("MatMul", g.constant(turn), g.node("Reshape", first, g.constant([0, 2 * inner, -1])))
+    squares = g.node("Mul", second, second)
+    parts = (g.node("Slice", squares, *(g.constant([n]) for n in (k, k + inner, 1))) for k in (0, inner))
+    power = g.node("Reshape", g.node("Add", *parts), _frames_last(g, first, inner * len(k1)))
+    frequencies = (k1[None, :] + outer * k2[:, None]).reshape(-1)
+    return _Power(power, np.minimum(frequencies, n_fft - frequencies))
+
+
+def _strided(g: _Graph, frames: _Frames, kernel: NDArray[np.float64], inner: int) -> str:
+    """The first step where the hop is a whole number of blocks: (batch, rows, frame)."""
+    samples = g.node("Shape", frames.waveform, start=1)
+    end = g.node("Mul", g.node("Div", samples, g.constant([inner])), g.constant([inner]))
+    whole = g.node("Slice", frames.waveform, g.constant([0]), end, g.constant([1]))
+    blocks = g.node("Transpose", g.node("Reshape", whole, g.constant([0, -1, inner])), perm=[0, 2, 1])
+    return g.node("Conv", blocks, g.constant(kernel), strides=[frames.hop_length // inner], group=inner)
+
+
+def _gathered(g: _Graph, frames: _Frames, kernel: NDArray[np.float64], inner: int) -> str:
+    """The first step for any hop: the samples of all frames are copied, which takes half of the time."""
+    outer = kernel.shape[-1]
+    zero, one = g.constant(np.int64(0)), g.constant(np.int64(1))
+    room = g.node("Sub", g.node("Shape", frames.waveform, start=1), g.constant([inner * outer]))
+    last = g.node("Squeeze", g.node("Div", room, g.constant([frames.hop_length])), g.constant([0]))
+    starts = g.node(
+        "Mul", g.node("Range", zero, g.node("Add", last, one), one), g.constant(np.int64(frames.hop_length))
+    )
+    within = np.arange(inner)[:, None, None] + inner * np.arange(outer)[None, :, None]
+    samples = g.node(
+        "Gather", frames.waveform, g.node("Add", g.constant(within), starts), axis=1
+    )  # (batch, b, a, frame)
+    rows = g.node("MatMul", g.constant(kernel.reshape(inner, -1, outer)), samples)
+    return g.node("Reshape", rows, _frames_last(g, rows, len(kernel)))
+
+
+def _frames_last(g: _Graph, like: str, rows: int) -> str:
+    """The shape (batch, rows, frame), with batch and frame those of ``like``."""
+    return g.node("Concat", g.node("Shape", like, end=1), g.constant([rows]), g.node("Shape", like, start=-1), axis=0)
+
+
+def _banded(g: _Graph, power: _Power, *, module: Banded) -> str:
+    """Shape (batch, frame, filter)."""
+    filters = module.filters.numpy().T[:, power.frequencies].copy()
+    again = np.ones(len(power.frequencies), bool)
+    again[np.unique(power.frequencies, return_index=True)[1]] = False
+    filters[:, again] = 0.0
+    found = []
+    for _, some in module.runs:
+        taken = np.flatnonzero(filters[some].any(axis=0))
+        ends = (int(taken[0]), int(taken[-1]) + 1)
+        rows = g.node("Slice", power.name, *(g.constant([n]) for n in (*ends, 1)))
+        found.append(g.node("MatMul", g.constant(filters[some, slice(*ends)]), rows))
+    return g.node("Transpose", g.node("Concat", *found, axis=1), perm=[0, 2, 1])
 
 
 def _smoother(g: _Graph, x: str, *, module: Smoother) -> str:
@@ -320,7 +397,7 @@ _OPERATIONS: dict[Any, Callable[..., Any]] = {
     F.pad: _pad,
     F.interpolate: _resize,
 }
-_MODULES: dict[type[nn.Module], Callable[..., str]] = {
+_MODULES: dict[type[nn.Module], Callable[..., Any]] = {
     nn.Conv2d: _convolution,
     nn.AvgPool2d: _average_pool,
     nn.Linear: _linear,
@@ -329,5 +406,5 @@ _MODULES: dict[type[nn.Module], Callable[..., str]] = {
     Blockwise: _blockwise,
     PowerSpectrum: _power_spectrum,
     Smoother: _smoother,
-    Banded: lambda g, x, *, module: g.node("MatMul", x, g.constant(module.filters)),
+    Banded: _banded,
 }

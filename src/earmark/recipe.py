@@ -86,7 +86,7 @@ class Recipe:
     )
     coarse_share: float = _setting(
         0.0,
-        "share of the steps, at the beginning, that see every four frames as one, then every two, in less time",
+        "share of the steps, at the beginning, that see every two frames as one, in half the time",
         0,
         1,
     )

@@ -6,6 +6,8 @@ In the order of the data: `stft` cuts frames and gives their power, `mel` and `t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -105,6 +107,26 @@ class FrontEnd(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         """Standardised features."""
         return self.standardise(self.stack(self.rows(waveforms).transpose(1, 2).unsqueeze(1)))
+
+    def rows_of(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Rows of a recording that comes in blocks of any size, equal to those of the whole.
+
+        Parameters
+        ----------
+        blocks : iterable of Tensor, each of shape (time,)
+
+        Yields
+        ------
+        Tensor, shape (frame, row)
+            The frames that a block completes, if any.
+        """
+        held = torch.zeros(0)
+        for block in blocks:
+            held = torch.cat([held, block])
+            count = max(0, 1 + (len(held) - self.n_fft) // self.hop_length)
+            if count:
+                yield self.rows(held[None])[0]
+                held = held[count * self.hop_length :]
 
     def stack(self, rows: Tensor) -> Tensor:
         """Features before standardisation from rows, shape (batch, 1, row_count, frame) to (batch, channels, height, frame)."""

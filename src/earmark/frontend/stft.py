@@ -68,8 +68,8 @@ class Blockwise(nn.Module):
         """Rows of every frame."""
         frames = waveforms.unfold(-1, self.n_fft, self.hop_length)  # a view
         found = waveforms.new_empty(*frames.shape[:2], self.size)
-        block = max(1, self.samples // self.n_fft)
-        for clip, rows in zip(frames, found, strict=True):
-            for block, place in zip(clip.split(block), rows.split(block), strict=True):
+        size = max(1, self.samples // self.n_fft)
+        for clip, places in zip(frames, found, strict=True):
+            for block, place in zip(torch.split(clip, size), torch.split(places, size), strict=True):
                 place.copy_(self.rows(block))
         return found

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from earmark.errors import SettingsError
+from earmark.frontend.mel import Banded
 from earmark.frontend.settings import FrontEndSettings
 
 _SMALLEST = 1e-10  # librosa's amin
@@ -23,17 +24,15 @@ class Chroma(nn.Module):
     Input, power, (..., frame, n_fft // 2 + 1), output (..., frame, n_chroma) in 0 to 1; a silent frame is 0.
     """
 
-    filters: Tensor
-
     def __init__(self, sr: int, n_fft: int, settings: FrontEndSettings) -> None:
         super().__init__()
         self.size = settings.n_chroma
         filters = librosa.filters.chroma(sr=sr, n_fft=n_fft, n_chroma=self.size, tuning=0.0)
-        self.register_buffer("filters", torch.from_numpy(filters.T.astype(np.float32)))
+        self.bands = Banded(filters.astype(np.float32))
 
     def forward(self, power: Tensor) -> Tensor:
         """Pitch classes."""
-        energy = torch.matmul(power, self.filters)
+        energy: Tensor = self.bands(power)
         return energy / energy.amax(dim=-1, keepdim=True).clamp(min=_SMALLEST)
 
 

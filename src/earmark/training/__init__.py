@@ -133,7 +133,7 @@ def seconds(classifier: Classifier, recipe: Recipe, *, clips: int, window_frames
         if accelerator == "cuda":
             torch.cuda.synchronize()
         timed.append(time.perf_counter() - begin)
-    saved = 0.6 * recipe.coarse_share  # half of it at half the frames, half of it at a quarter
+    saved = recipe.coarse_share / 2
     return min(timed[1:]) * 1.3 * (1 - saved) * epochs(recipe, clips) * _steps(recipe, clips)
 
 
@@ -196,6 +196,7 @@ class _Fitting(lightning.LightningModule):
         self._train, self._valid = train, valid
         self._recipe, self._seed = recipe, seed
         self._window_frames = window_frames
+        self._total = epochs(recipe, len(train[1])) * _steps(recipe, len(train[1]))
         self._several = train[1].ndim == 2
         self._figures: list[Tensor] = []
         self._weights = (
@@ -261,9 +262,7 @@ class _Fitting(lightning.LightningModule):
         others = [p for p in self.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
-        clips = len(self._train[1])
-        total = epochs(recipe, clips) * _steps(recipe, clips)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=total, pct_start=0.15)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=self._total, pct_start=0.15)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
@@ -272,10 +271,8 @@ class _Fitting(lightning.LightningModule):
     def _augmented(self, x: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         recipe, front_end = self._recipe, self.classifier.front_end
         log = front_end.log_rows
-        done = self.global_step / (epochs(recipe, len(self._train[1])) * self.trainer.num_training_batches)
-        for share in (recipe.coarse_share, recipe.coarse_share / 2):
-            if done < share:
-                x = augment.coarsen(x, log=log)
+        if self.global_step < recipe.coarse_share * self._total:
+            x = augment.coarsen(x, log=log)
         if recipe.roll:
             x = augment.roll(x, recipe.roll, rng)
         if recipe.time_stretch or recipe.mel_warp:
