@@ -16,7 +16,7 @@ SOURCE = Path(earmark.__file__).parent
 # A module imports only from layers above it in this table, or from modules further left in its own.
 LAYERS = (
     ("errors", "types", "files", "progress"),
-    ("containers", "audio", "synth", "windows", "bundle", "annotations", "model"),
+    ("containers", "audio", "synth", "windows", "levels", "bundle", "annotations", "model"),
     (
         "manifest", "fingerprint", "cache", "selections", "layouts", "splits", "recipe", "recipes", "options", "inspection",
         "scanner", "datasets", "frontend", "augment", "networks",

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
 import earmark
@@ -70,6 +72,12 @@ def test_altered_file(copied: Path) -> None:
         ({"labels": None}, "labels is None"),
         ({"labels": ["low", "high", "noise"]}, "earmark.json was altered: its labels differs"),
         ({"sample_rate": 16000}, "earmark.json was altered: its sample_rate differs"),
+        ({"levels": {"normalise": "peak"}}, "earmark.json was altered: its levels differs"),
+        (
+            {"levels": {"denoise": True}},
+            "levels is {'denoise': True}, which this Earmark cannot use; copy the bundle again",
+        ),
+        ({"levels": None}, "levels is None"),
     ],
 )
 def test_wrong_description(copied: Path, values: dict[str, object], message: str) -> None:
@@ -101,3 +109,19 @@ def test_what_is_no_bundle(tmp_path: Path) -> None:
 def test_description_survives_a_round_trip(trained: earmark.Result) -> None:
     spec = bundle.read(trained.path).spec
     assert bundle.BundleSpec.from_dict(json.loads(json.dumps(spec.to_dict())), source="test") == spec
+
+
+def test_a_bundle_that_does_not_say_its_levels_has_none(copied: Path, tones: Path) -> None:
+    sound = tones / "high" / "g0_0.wav"
+    wanted = earmark.load(copied).predict(sound).to_dict()
+    proto = onnx.load(copied / "model.onnx")
+    said = json.loads(proto.metadata_props[0].value)
+    assert said.pop("levels") == {"remove_dc": False, "trim_db": 0.0, "normalise": "none"}
+    proto.metadata_props[0].value = json.dumps(said)
+    onnx.save(proto, copied / "model.onnx")
+    path = copied / "earmark.json"
+    data = json.loads(path.read_text())
+    del data["levels"]
+    data["files"]["model.onnx"] = hashlib.sha256((copied / "model.onnx").read_bytes()).hexdigest()
+    path.write_text(json.dumps(data))
+    assert earmark.load(copied).predict(sound).to_dict() == wanted

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark import graph
 from earmark.errors import EarmarkError
 from earmark.graph import OPSET, to_onnx
 
@@ -36,9 +35,8 @@ class Operations(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         level = (x.square().clamp(min=1e-3).log() - self.scale) / self.scale * 2.0
         mixed = torch.matmul((level - level.mean(dim=1, keepdim=True)).transpose(1, 2), self.scale)
-        ends = [torch.topk(x, 3, dim=-1, largest=largest, sorted=False)[0].mean(dim=-1) for largest in (True, False)]
-        picked = torch.stack([*ends, x.amin(dim=-1), x[..., 3::4].amax(dim=-1), x[:, :, 2:9].amax(dim=2)], dim=-1)
-        return mixed.unsqueeze(1).mean(dim=3).flatten(1), level.amax(dim=2), torch.cat([picked, picked.neg()], dim=1)
+        picked = torch.cat([x[..., 3::4], x[:, :, 2:9].neg()], dim=2)
+        return mixed.unsqueeze(1).mean(dim=3).flatten(1), level.amax(dim=2), picked
 
 
 class Layers(nn.Module):

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.errors import BundleError
+from earmark.errors import BundleError, SettingsError
 from earmark.files import write_text
+from earmark.levels import Levels
 from earmark.windows import MERGE_RULES, SHORT_CLIP_RULES, MergeRule, ShortClip, WindowPlan, sigmoid, softmax
 
 SCHEMA = 1
@@ -52,6 +53,8 @@ class BundleSpec:
         Whole numbers of STFT hops.
     short_clip : {"pad", "repeat"}
         Rule for recordings shorter than the window.
+    levels : Levels
+        What is done to a recording before it is cut into windows; bundles that do not say: nothing.
     merge : {"mean", "max"}
         How a recording's scores follow from its windows'.
     front_end : dict
@@ -76,6 +79,7 @@ class BundleSpec:
     front_end: dict[str, Any]
     channel: int | None = None
     short_clip: ShortClip = "pad"
+    levels: Levels = field(default_factory=Levels)
     merge: MergeRule = "mean"
     task: str = CLASSIFICATION
     temperature: float = 1.0
@@ -132,7 +136,13 @@ class BundleSpec:
         ]
         if missing:
             raise BundleError(f"{source}: lacks {', '.join(missing)}; {_AGAIN}")
-        spec = cls(**{n: data[n] for n in fields if n in data})
+        try:
+            levels = Levels.from_dict(data.get("levels", {}))
+        except SettingsError as error:
+            raise BundleError(
+                f"{source}: levels is {data['levels']!r}, which this Earmark cannot use; {_AGAIN}"
+            ) from error
+        spec = cls(**{**{n: data[n] for n in fields if n in data}, "levels": levels})
         if not isinstance(spec.labels, list | tuple):
             raise BundleError(f"{source}: labels is {spec.labels!r}, which this Earmark cannot use; {_AGAIN}")
         if not isinstance(spec.thresholds, list | tuple) or len(spec.thresholds) not in (0, len(spec.labels)):

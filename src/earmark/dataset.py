@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.cache import Cache, Decoded, Index, default_folder, evict
 from earmark.errors import AudioError, DataError, SettingsError
 from earmark.frontend import FrontEnd, FrontEndSettings, hop_length
+from earmark.levels import Levels
 from earmark.manifest import Manifest
 from earmark.progress import threaded, track
 from earmark.recipe import Recipe
@@ -45,12 +46,15 @@ class Clips:
         Rate in Hz.
     skipped : tuple of AudioError
         Why clips were left out, one each.
+    levels : Levels
+        What is done to each clip.
     """
 
     manifest: Manifest
     decoded: tuple[Decoded, ...]
     sr: int
     skipped: tuple[AudioError, ...]
+    levels: Levels = field(default_factory=Levels)
 
     @property
     def hashes(self) -> list[str]:
@@ -68,10 +72,10 @@ class Clips:
         return [str(e) for e in self.skipped]
 
     def waveform(self, row: int) -> NDArray[np.float32]:
-        """One clip, shape (time,)."""
+        """One clip, levelled by itself, shape (time,)."""
         start, end = self.manifest.table["start"].iat[row], self.manifest.table["end"].iat[row]
         samples = self.decoded[row].samples()
-        return samples[round(start * self.sr) : None if np.isnan(end) else round(end * self.sr)]
+        return self.levels.apply(samples[round(start * self.sr) : None if np.isnan(end) else round(end * self.sr)])
 
     def copies(self) -> list[tuple[int, int]]:
         """Pairs of clips whose recordings are the same, byte for byte, or hold the same sound."""
@@ -97,7 +101,7 @@ class Clips:
 
     def take(self, rows: NDArray[np.int64]) -> Clips:
         """The clips at these positions."""
-        return Clips(self.manifest.take(rows), tuple(self.decoded[i] for i in rows), self.sr, self.skipped)
+        return replace(self, manifest=self.manifest.take(rows), decoded=tuple(self.decoded[i] for i in rows))
 
 
 def survey(manifest: Manifest) -> tuple[int, float]:
@@ -164,6 +168,9 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
         window_seconds=window / sr,
         stride_seconds=min(stride, window) / sr,
         short_clip=short,
+        levels=Levels.from_dict(
+            {"remove_dc": bool(chosen.remove_dc), "trim_db": chosen.trim_db, "normalise": chosen.normalise}
+        ),
         front_end=_front_end(chosen, sr=sr, hop_seconds=hop / sr),
     )
 
@@ -179,8 +186,12 @@ def merge_rule(manifest: Manifest) -> MergeRule:
     return "max" if manifest.task == MULTILABEL else "mean"
 
 
-def ingest(manifest: Manifest, *, sr: int, channel: int | None = None, strict: bool = False) -> Clips:
+def ingest(
+    manifest: Manifest, *, sr: int, channel: int | None = None, levels: Levels | None = None, strict: bool = False
+) -> Clips:
     """Decode every recording through the cache; clips that cannot be used are left out and counted.
+
+    The cache and the search for copies hold the sound as it was decoded; ``levels`` are applied to each clip when it is read.
 
     Raises
     ------
@@ -218,7 +229,7 @@ def ingest(manifest: Manifest, *, sr: int, channel: int | None = None, strict: b
         )
     if not rows:
         raise DataError(f"{manifest.root}: none of its {len(manifest)} clips can be used, e.g. {skipped[0]}")
-    return Clips(manifest.take(rows), tuple(decoded), sr, tuple(skipped))
+    return Clips(manifest.take(rows), tuple(decoded), sr, tuple(skipped), levels or Levels())
 
 
 def _within(found: Decoded, name: str, start: float, end: float, length: float, slack: float) -> Decoded | AudioError:

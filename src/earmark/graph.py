@@ -25,6 +25,7 @@ from earmark.errors import EarmarkError
 from earmark.frontend.mel import Banded
 from earmark.frontend.pcen import Smoother
 from earmark.frontend.stft import Blockwise, PowerSpectrum
+from earmark.frontend.tonal import Extremes
 
 OPSET = 18
 _SHARED = 4  # samples that frames and hop must have in common for blocks to pay
@@ -280,21 +281,8 @@ def _clamp(g: _Graph, x: str, *, min: float) -> str:  # torch's word for it
     return g.node("Max", x, g.constant(np.float32(min)))
 
 
-def _join(kind: str) -> Callable[..., str]:
-    """Concatenation, or the same along a new axis."""
-
-    def joined(g: _Graph, parts: Sequence[str], dim: int = 0) -> str:
-        if kind == "stack":
-            parts = [g.node("Unsqueeze", part, g.constant([dim])) for part in parts]
-        return g.node("Concat", *parts, axis=dim)
-
-    return joined
-
-
-def _item(g: _Graph, x: Any, which: Any) -> Any:
-    """An element of a tuple, or the slices of a tensor."""
-    if isinstance(x, tuple):
-        return x[which]
+def _item(g: _Graph, x: str, which: Any) -> str:
+    """Slices of a tensor."""
     which = which if isinstance(which, tuple) else (which,)
     axes = range(len(which)) if Ellipsis not in which else range(-len(which), 0)
     cuts = [(axis, c) for axis, c in zip(axes, which, strict=True) if isinstance(c, slice) and c != slice(None)]
@@ -304,11 +292,15 @@ def _item(g: _Graph, x: Any, which: Any) -> Any:
     return g.node("Slice", x, *(g.constant(v) for v in (*ends, [axis for axis, _ in cuts], steps)))
 
 
-def _topk(
-    g: _Graph, x: str, k: int, dim: int, *, largest: bool, sorted: bool
-) -> tuple[str, ...]:  # torch's word for it
-    values = g.node("TopK", x, g.constant([k]), axis=dim, largest=int(largest), sorted=int(sorted), results=2)
-    return values, f"{values}_1"
+def _extremes(g: _Graph, x: str, *, module: Extremes) -> str:
+    """By ONNX Runtime's TopK."""
+    rows = []
+    for first, end, count in module.bands:
+        band = g.node("Slice", x, *(g.constant([n]) for n in (first, end, -1)))
+        for largest in (1, 0):
+            best = g.node("TopK", band, g.constant([count]), axis=-1, largest=largest, sorted=0, results=2)
+            rows.append(g.node("ReduceMean", best, g.constant([-1]), keepdims=1))
+    return g.node("Concat", *rows, axis=-1)
 
 
 def _permutation(g: _Graph, x: str, a: int, b: int) -> str:
@@ -382,13 +374,10 @@ _OPERATIONS: dict[Any, Callable[..., Any]] = {
     "neg": lambda g, x: g.node("Neg", x),
     "sqrt": lambda g, x: g.node("Sqrt", x),
     "transpose": _permutation,
-    torch.cat: _join("cat"),
-    torch.stack: _join("stack"),
-    torch.topk: _topk,
+    torch.cat: lambda g, parts, dim: g.node("Concat", *parts, axis=dim),
     "unsqueeze": lambda g, x, dim: g.node("Unsqueeze", x, g.constant([dim])),
     "mean": _reduce("ReduceMean"),
     "amax": _reduce("ReduceMax"),
-    "amin": _reduce("ReduceMin"),
     "flatten": lambda g, x, start: g.node("Flatten", x, axis=start),
     F.relu: lambda g, x, **_: g.node("Relu", x),
     F.max_pool2d: _max_pool,
@@ -407,4 +396,5 @@ _MODULES: dict[type[nn.Module], Callable[..., Any]] = {
     PowerSpectrum: _power_spectrum,
     Smoother: _smoother,
     Banded: _banded,
+    Extremes: _extremes,
 }

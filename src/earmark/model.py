@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from earmark import audio, bundle
 from earmark.bundle import MULTILABEL, Bundle, BundleSpec
 from earmark.errors import AudioError, BundleError
-from earmark.types import Prediction, Score, Waveform, Window
+from earmark.types import Prediction, Score, Window
 from earmark.windows import WindowCutter, merge
 
 _BATCH_SECONDS = 80.0  # audio a batch holds at most, so that memory does not grow with the recording
@@ -123,7 +123,7 @@ class Model:
         return logits, embedding
 
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities of a waveform at the model's rate, shape (time,) to (class,)."""
+        """Probabilities of a waveform at the model's rate, its levels already applied, shape (time,) to (class,)."""
         cutter = WindowCutter(self.spec.plan)
         return merge(self._table(iter([*cutter.push(samples), *cutter.finish()]))[0], self.spec.merge)
 
@@ -145,7 +145,7 @@ class Model:
             found = tuple(
                 Window(
                     round(s / self.sample_rate, 6),
-                    round(min(s / self.sample_rate + self.spec.window_seconds, level.count / self.sample_rate), 6),
+                    round(min(s / self.sample_rate + self.spec.window_seconds, level.end / self.sample_rate), 6),
                     self._ranked(row),
                 )
                 for s, row in zip(starts, table, strict=True)
@@ -161,19 +161,28 @@ class Model:
         return tuple(Score(self.labels[i], float(scores[i])) for i in order)
 
     def _windows(self, source: Any, sr: int | None, level: _Level) -> Iterator[tuple[NDArray[np.float32], int]]:
-        """Windows of a source in blocks, so that a recording of any length takes the same memory."""
+        """Windows of a source in blocks, so that a recording of any length takes the same memory; levels need all of it."""
         cutter = WindowCutter(self.spec.plan)
+        blocks: Iterable[NDArray[np.float32]] = level.watch(self._blocks(source, sr))
+        first = 0
+        if self.spec.levels.whole:
+            recording = np.concatenate([np.zeros(0, np.float32), *blocks])
+            samples, first = self.spec.levels.located(recording)
+            level.end = first + len(samples)
+            blocks = [samples]
+        for block in blocks:
+            yield from ((window, first + start) for window, start in cutter.push(block))
+        yield from ((window, first + start) for window, start in cutter.finish())
+
+    def _blocks(self, source: Any, sr: int | None) -> Iterator[NDArray[np.float32]]:
+        """A source at the model's rate, mono; an array in one block."""
         if isinstance(source, np.ndarray):
             if sr is None:
                 raise ValueError("an array needs its rate: predict(samples, sr=16000)")
-            samples = audio.from_array(source, sr, wanted=self.sample_rate, channel=self.spec.channel)
-            blocks: Iterable[Waveform] = [Waveform(samples, self.sample_rate)]
+            yield audio.from_array(source, sr, wanted=self.sample_rate, channel=self.spec.channel)
         else:
-            blocks = audio.blocks(source, sr=self.sample_rate, channel=self.spec.channel)
-        for block in blocks:
-            level.add(block.samples)
-            yield from cutter.push(block.samples)
-        yield from cutter.finish()
+            for block in audio.blocks(source, sr=self.sample_rate, channel=self.spec.channel):
+                yield block.samples
 
 
 class _Level:
@@ -183,19 +192,23 @@ class _Level:
         self._spec = spec
         self._peak = 0.0
         self._full = 0
-        self.count = 0
+        self._count = 0
+        self.end = 0  # of what the windows cover, in samples of the recording
 
-    def add(self, samples: NDArray[np.float32]) -> None:
-        size = np.abs(samples)
-        self._peak = max(self._peak, float(size.max(initial=0.0)))
-        self._full += int((size >= 0.999).sum())
-        self.count += len(samples)
+    def watch(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        for samples in blocks:
+            size = np.abs(samples)
+            self._peak = max(self._peak, float(size.max(initial=0.0)))
+            self._full += int((size >= 0.999).sum())
+            self._count += len(samples)
+            self.end = self._count
+            yield samples
 
     @property
     def state(self) -> str:
         if self._peak < 10 ** (self._spec.silence_dbfs / 20):
             return "silence"
-        return "clipped" if self._full >= self._spec.clipped_share * self.count else "ok"
+        return "clipped" if self._full >= self._spec.clipped_share * self._count else "ok"
 
 
 def _path_of(source: Any) -> str | None:
@@ -211,13 +224,17 @@ def _session(source: Bundle, threads: int | None) -> Any:
         options.intra_op_num_threads = threads
     try:
         session = onnxruntime.InferenceSession(source.read(bundle.ONNX), options, providers=["CPUExecutionProvider"])
-        made_with = json.loads(session.get_modelmeta().custom_metadata_map["earmark"])
+        metadata = json.loads(session.get_modelmeta().custom_metadata_map["earmark"])
     except (RuntimeError, ValueError, KeyError) as error:
         raise BundleError(f"{source.path}: {bundle.ONNX} cannot be loaded ({error}); train anew") from error
+    # Through the description's own reading, so that what an older bundle does not say is the same on both sides.
+    made_with = BundleSpec.from_dict(metadata, source=f"{source.path}: {bundle.ONNX}").to_dict()
     said = source.spec.to_dict()
-    keys = ("task", "labels", "sample_rate", "channel", "window_seconds", "stride_seconds", "front_end", "temperature")
+    keys = (
+        "task", "labels", "sample_rate", "channel", "levels", "window_seconds", "stride_seconds", "front_end", "temperature",
+    )  # fmt: skip
     for key in keys:
-        if made_with.get(key) != said[key]:
+        if made_with[key] != said[key]:
             raise BundleError(
                 f"{source.path}: {bundle.DESCRIPTION} was altered: its {key} differs from the one that {bundle.ONNX} was made "
                 "with; copy the bundle again or train anew"

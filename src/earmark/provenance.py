@@ -110,7 +110,7 @@ def _version(package: str) -> str:
 
 
 def _input(spec: BundleSpec) -> str:
-    """Windows and features in words."""
+    """Windows, levels and features in words."""
     settings = FrontEndSettings(**spec.front_end)
     words = {"mel": f"{settings.n_mels} mel bands", "stft": "linear frequencies", "mfcc": f"{settings.n_mfcc} MFCC"}
     said = " + ".join(words.get(name, name) for name in settings.names)
@@ -120,7 +120,8 @@ def _input(spec: BundleSpec) -> str:
         said += f" with {settings.deltas} differences"
     if settings.image_height:
         said += f" as a picture of {settings.image_height} x {settings.image_width}"
-    return f"{spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {said}"
+    levelled = f"{spec.levels}, " if spec.levels.whole else ""
+    return f"{spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {levelled}{said}"
 
 
 def facts(manifest: Manifest, spec: BundleSpec, options: TrainOptions) -> dict[str, Any]:

@@ -38,6 +38,12 @@ class Recipe:
     window_seconds: float = _setting(0.0, "model input in seconds; 0: the usual clip length, 0.5 to 10 s", 0, 60)
     stride_seconds: float = _setting(0.0, "advance of the window in seconds; 0: half a window", 0, 60)
     short_clip: str = _setting("pad", "what clips shorter than the window become", choices=("pad", "repeat"))
+    # Levels, of each clip in training and of the whole recording in prediction, which then is held in memory
+    remove_dc: int = _setting(0, "1: take off the mean", 0, 1)
+    trim_db: float = _setting(
+        0.0, "trim what is this many dB below the loudest from both ends, from 1; 0: no trimming", 0, 200
+    )
+    normalise: str = _setting("none", "scale to a peak of 1, or to an RMS of -20 dBFS", choices=("none", "peak", "rms"))
     # Front end
     fft_seconds: float = _setting(0.032, "length of the analysis frame in seconds", 0.002, 1)
     hop_seconds: float = _setting(

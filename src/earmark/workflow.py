@@ -197,7 +197,8 @@ def evaluate(
         raise DataError(
             f"{manifest.root}: its clips have several labels or none, the model tells one each; choose other data"
         )
-    clips = ingest(manifest, sr=loaded.sample_rate, channel=loaded.spec.channel, strict=source.strict)
+    known = loaded.spec
+    clips = ingest(manifest, sr=known.sample_rate, channel=known.channel, levels=known.levels, strict=source.strict)
     seen = set(loaded.spec.provenance.get("trained_on", ()))
     fresh = np.array([h not in seen for h in clips.hashes])
     copied = measuring.copies_of(fresh, clips.copies())
@@ -256,7 +257,7 @@ def _jobs(
     Classifier(spec).front_end.frames(
         spec.plan.window
     )  # settings that do not fit each other are refused before everything is decoded
-    clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel, strict=source.strict)
+    clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel, levels=spec.levels, strict=source.strict)
     _check_labels(clips.manifest)
     spec = dataclasses.replace(
         spec, labels=tuple(clips.manifest.labels), task=clips.manifest.task, merge=merge_rule(clips.manifest)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import librosa
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from earmark.errors import SettingsError
-from earmark.frontend.mel import Banded
+from earmark.frontend.mel import DECIBELS, Banded
 from earmark.frontend.settings import FrontEndSettings
 
 _SMALLEST = 1e-10  # librosa's amin
@@ -61,7 +63,7 @@ class Contrast(nn.Module):
             )
         edges = [0.0, *(self.lowest * 2.0**k for k in range(octaves + 1))]
         frequencies = np.arange(n_fft // 2 + 1) * sr / n_fft
-        self.bands: list[tuple[int, int, int]] = []  # first bin, one past the last, number of extremes
+        bands = []
         for k, (low, high) in enumerate(pairwise(edges)):
             inside = np.flatnonzero((frequencies >= low) & (frequencies <= high))
             if len(inside) < 2:
@@ -72,20 +74,70 @@ class Contrast(nn.Module):
             first = inside[0] - (k > 0)
             end = n_fft // 2 + 1 if k == octaves else inside[-1] + 1
             count = max(1, int(np.rint(self.quantile * (end - first))))
-            self.bands.append((int(first), int(end if k == octaves else end - 1), count))
+            bands.append((int(first), int(end if k == octaves else end - 1), count))
+        self.extremes = Extremes(bands)
         self.size = octaves + 1
 
     def forward(self, power: Tensor) -> Tensor:
         """Contrast of each band."""
-        magnitude = power.sqrt()
-        rows = [_extremes(magnitude[..., first:end], count) for first, end, count in self.bands]
-        levels = torch.cat(rows, dim=-1).clamp(min=_SMALLEST).log() * float(10 / np.log(10))
+        levels: Tensor = self.extremes(power.sqrt()).clamp(min=_SMALLEST).log() * DECIBELS
         return levels[..., 0::2] - levels[..., 1::2]
 
 
-def _extremes(x: Tensor, count: int) -> Tensor:
-    """Mean of the largest and of the smallest ``count``, shape (..., 2)."""
+class Extremes(nn.Module):
+    """Mean of the largest and of the smallest values of each band.
+
+    Parameters
+    ----------
+    bands : list of tuple of int
+        First row, one past the last, and how many values count as extremes.
+
+    Shape
+    -----
+    Input (frame, frequency), output (frame, 2 * band): the largest and the smallest of a band side by side.
+    """
+
+    def __init__(self, bands: list[tuple[int, int, int]]) -> None:
+        super().__init__()
+        self.bands = bands
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Means of extremes."""
+        x = x.T.contiguous()  # minima and maxima over rows run over all frames at once
+        rows = []
+        for first, end, count in self.bands:
+            rows.append(_extremes(x[first:end], count, torch.maximum, torch.minimum, -torch.inf))
+            rows.append(_extremes(x[first:end], count, torch.minimum, torch.maximum, torch.inf))
+        return torch.stack(rows, dim=-1)
+
+
+_Pick = Callable[[Tensor, Tensor], Tensor]
+
+
+def _extremes(x: Tensor, count: int, best: _Pick, worst: _Pick, last: float) -> Tensor:
+    """Mean of the ``count`` best rows at each place, shape (row, frame) to (frame,): several times as fast as sorting.
+
+    Batcher's bitonic network (1968) on whole rows: short sorted lists are merged two by two, and the better half stays.
+    """
     if count == 1:
-        return torch.stack([x.amax(dim=-1), x.amin(dim=-1)], dim=-1)
-    ends = [torch.topk(x, count, dim=-1, largest=largest, sorted=False)[0] for largest in (True, False)]
-    return torch.stack([end.mean(dim=-1) for end in ends], dim=-1)
+        return x.amax(dim=0) if last < 0 else x.amin(dim=0)
+
+    def clean(rows: list[Tensor]) -> list[Tensor]:
+        if len(rows) == 1:
+            return rows
+        pairs = list(zip(rows[: len(rows) // 2], rows[len(rows) // 2 :], strict=True))
+        return clean([best(a, b) for a, b in pairs]) + clean([worst(a, b) for a, b in pairs])
+
+    def ordered(rows: list[Tensor]) -> list[Tensor]:
+        if len(rows) == 1:
+            return rows
+        return clean(ordered(rows[: len(rows) // 2]) + ordered(rows[len(rows) // 2 :])[::-1])
+
+    length = 1 << (count - 1).bit_length()
+    lists = 1 << max(0, -(-len(x) // length) - 1).bit_length()
+    padded = F.pad(x, (0, 0, 0, length * lists - len(x)), value=last)
+    rows = ordered(list(padded.reshape(length, lists, -1)))
+    while lists > 1:
+        lists //= 2
+        rows = clean([best(a[:lists], b[lists:]) for a, b in zip(rows, rows[::-1], strict=True)])
+    return torch.cat(rows[:count]).mean(dim=0)
