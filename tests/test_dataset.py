@@ -9,8 +9,8 @@ import soundfile
 import torch
 
 from conftest import tone, write_tones
-from earmark import layouts
-from earmark.dataset import Batches, Features, ingest, survey
+from earmark import layouts, recipe
+from earmark.dataset import Batches, Features, ingest, make_spec, survey
 from earmark.errors import DataError
 from earmark.frontend import FrontEnd, FrontEndSettings
 from earmark.manifest import Manifest
@@ -76,6 +76,13 @@ def test_nothing_usable(tmp_path: Path) -> None:
         survey(manifest)
     with pytest.raises(DataError, match="none of its 1 clips can be used"):
         ingest(manifest, sr=8_000)
+
+
+@pytest.mark.parametrize(("sr", "hop"), [(8_000, 80), (11_025, 112), (22_050, 224)])
+def test_a_hop_left_to_the_data_shares_a_factor_with_the_frame(tones: Path, sr: int, hop: int) -> None:
+    spec = make_spec(layouts.find(tones), recipe.load("balanced", [f"sample_rate={sr}", "n_mels=32"]))
+    assert round(spec.front_end["hop_seconds"] * sr, 6) == hop
+    assert spec.plan.window % hop == spec.plan.stride % hop == 0
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from earmark.errors import SettingsError
 
 @pytest.mark.parametrize("name", recipe.names())
 def test_recipes_load(name: str) -> None:
-    assert recipe.load(name).network == "resnet"
+    assert recipe.load(name).network == ("plain" if name == "notebook" else "resnet")
 
 
 def test_changes_are_typed() -> None:
@@ -35,6 +35,12 @@ def test_changes_are_typed() -> None:
 def test_wrong_changes(change: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         recipe.load("balanced", [change])
+
+
+def test_lists_become_words_with_commas(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('features = ["mfcc", "chroma"]\n')
+    assert recipe.load(str(own)).features == "mfcc,chroma"
 
 
 def test_own_recipe(tmp_path: Path) -> None:

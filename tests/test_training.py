@@ -59,6 +59,22 @@ def test_a_resumed_run_equals_an_unbroken_one(
     assert not (tmp_path / "model.partial").exists()
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("features=mfcc,chroma,contrast", "deltas=2", "roll=0"),
+        ("scale=pcen-trained", "epochs=40"),
+        ("features=stft", "scale=magnitude", "coarse_share=0.5"),
+        ("image_height=32", "image_width=48", "network=plain", "crop_seconds=0"),
+    ],
+)
+def test_other_front_ends_learn_and_are_exported(tones: Path, tmp_path: Path, settings: tuple[str, ...]) -> None:
+    result = earmark.train(
+        tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=(*TINY, "epochs=12", *settings))
+    )
+    assert result.metrics["accuracy"] >= 2 / 3  # of six clips; the export compared torch with ONNX Runtime
+
+
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
 def test_ctrl_c_leaves_a_state_to_resume_from_and_says_so(tones: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
