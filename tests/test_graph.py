@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark import graph
 from earmark.errors import EarmarkError
 from earmark.graph import OPSET, to_onnx
 
