@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,20 @@ def recordings() -> Path:
     return RECORDINGS
 
 
+@pytest.fixture(scope="session")
+def excerpts(recordings: Path) -> list[tuple[int, NDArray[np.float32]]]:
+    """A second of real recordings of several kinds, with their rates."""
+    found = []
+    for folder in ("esc50/audio", "fsdd/recordings", "propeller_mimii", "ravdess"):
+        paths = sorted(p for p in (recordings / folder).rglob("*") if p.suffix in (".flac", ".wav"))
+        if not paths:
+            pytest.skip(f"no recordings at {recordings / folder}")
+        for path in paths[:: len(paths) // 3 + 1]:
+            samples, sr = soundfile.read(path, dtype="float32", always_2d=True, frames=32_000)
+            found.append((sr, samples[:sr, 0].copy()))
+    return found
+
+
 def tone(frequency: float, seconds: float = 1.0, sr: int = 8_000, *, seed: int = 0) -> NDArray[np.float32]:
     """A tone at half scale in faint noise, shape (time,)."""
     time = np.arange(round(seconds * sr)) / sr
@@ -53,6 +67,17 @@ def write_tones(root: Path, *, clips: int = 10, sr: int = 8_000, seconds: float 
             )
             soundfile.write(root / label / f"g{i // 2}_{i}.wav", sound, sr)
     return root
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Many small computations are several times as fast without threads that wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

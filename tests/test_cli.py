@@ -94,6 +94,22 @@ def test_crossval_json(run: Callable[..., Run], tones: Path, tmp_path: Path) -> 
         (("train", "{tmp}", "--out", "{tmp}/model"), "holds no recordings"),
         (("train", "{tones}", "--out", "{model}"), "exists already; choose another path, or pass --overwrite"),
         (("train", "{tones}", "--out", "{tmp}/m", "--set", "epoch=3"), "unknown setting 'epoch'"),
+        (
+            ("train", "{tones}", "--out", "{tmp}/m", "--set", "fmax=5000"),
+            "setting fmax is 5000 Hz; at a rate of 8000 Hz it may be at most 4000",
+        ),
+        (
+            ("train", "{tones}", "--out", "{tmp}/m", "--set", "features=mel, mel"),
+            "setting features is 'mel, mel'; name each of them once",
+        ),
+        (
+            ("crossval", "{tones}", "--out", "{tmp}/m", "--set", "hop_seconds=nan"),
+            "setting hop_seconds is nan; the allowed range is 0 to 1",
+        ),
+        (
+            ("train", "{tones}", "--out", "{tmp}/m", "--set", "window_seconds=0.1", "--set", "deltas=1"),
+            "setting window_seconds is 0.1; with this fft_seconds, hop_seconds and deltas it must be 0.112 at least",
+        ),
         (("train", "{tones}", "--out", "{tmp}/m", "--test-fold", "9"), "unknown fold '9'; choose a number from 1 to 5"),
         (("train", "{tones}", "--out", "{tmp}/m", "--include", "cow"), "has no label 'cow'"),
         (("train", "{tones}", "--out", "{tmp}/m", "--resume"), "holds no interrupted run; leave out --resume"),

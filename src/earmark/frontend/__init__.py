@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from earmark.errors import SettingsError
 from earmark.frontend.mel import LogPower, Mfcc, Scale
-from earmark.frontend.settings import FEATURES, MEL_SCALES, SCALES, FrontEndSettings
-from earmark.frontend.stages import DELTA_WIDTH, Deltas, Picture
+from earmark.frontend.settings import DELTA_WIDTH, FEATURES, MEL_SCALES, SCALES, FrontEndSettings
+from earmark.frontend.stages import Deltas, Picture
 from earmark.frontend.stft import Blockwise, PowerSpectrum
 from earmark.frontend.tonal import Chroma, Contrast
 
@@ -156,7 +156,7 @@ class FrontEnd(nn.Module):
             Where it is shorter than what one picture of the features takes.
         """
         count = 1 + (time - self.n_fft) // self.hop_length
-        least = DELTA_WIDTH if self.settings.deltas else 1
+        least = DELTA_WIDTH if self.settings.deltas and not self.settings.image_width else 1
         if count < least:
             seconds = (self.n_fft + (least - 1) * self.hop_length) / self.sr
             raise SettingsError(

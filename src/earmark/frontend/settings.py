@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from earmark.errors import SettingsError
@@ -9,6 +10,20 @@ from earmark.errors import SettingsError
 FEATURES = ("mel", "stft", "mfcc", "chroma", "contrast")
 SCALES = ("log", "db", "power", "magnitude", "pcen", "pcen-trained")
 MEL_SCALES = ("slaney", "htk")
+DELTA_WIDTH = 9
+"""Frames, or pixels, under a difference over time."""
+RANGES: dict[str, tuple[float, float]] = {
+    "n_mels": (1, 512),
+    "floor": (1e-12, 1),
+    "lifter": (0, 1000),
+    "n_chroma": (2, 96),
+    "contrast_bands": (0, 12),
+    "deltas": (0, 2),
+    "image_height": (0, 4096),
+    "image_width": (0, 4096),
+    "image_range_db": (1, 200),
+}
+"""Of the settings that depend on nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +43,7 @@ class FrontEndSettings:
     mel_scale : str
         One of `MEL_SCALES`.
     fmin, fmax : float
-        Edges of the mel bands in Hz; ``fmin`` is the lower edge of the second contrast band too, where it is not 0.
+        Edges of the mel bands in Hz.
     floor : float
         Power below which everything is silence to a logarithm.
     n_mfcc : int
@@ -40,7 +55,7 @@ class FrontEndSettings:
     contrast_bands : int
         Octaves above 200 Hz; 0: as many as fit, at most 6.
     deltas : int
-        Orders of differences over time, each a channel of its own.
+        Orders of differences over time, each a channel of its own; of a picture, over its width.
     image_height, image_width : int
         Size of the picture that notebooks feed to image networks: decibels under the window's peak, resized; 0: none.
     image_range_db : float
@@ -78,6 +93,15 @@ class FrontEndSettings:
         SettingsError
             Naming the setting, its value and what is allowed.
         """
+        self._check_words()
+        self._check_numbers()
+        self._check_frames(sr)
+        if "mfcc" in self.names and not 1 <= self.n_mfcc <= self.n_mels:
+            raise SettingsError(f"setting n_mfcc is {self.n_mfcc}; the allowed range is 1 to n_mels, {self.n_mels}")
+        self._check_picture()
+
+    def _check_words(self) -> None:
+        """What is chosen from lists."""
         for name in self.names:
             if name not in FEATURES:
                 raise SettingsError(f"setting features names {name!r}; choose among {', '.join(FEATURES)}")
@@ -88,6 +112,19 @@ class FrontEndSettings:
                 raise SettingsError(
                     f"setting {setting} is {getattr(self, setting)!r}; choose one of {', '.join(choices)}"
                 )
+
+    def _check_numbers(self) -> None:
+        """Each number by itself."""
+        for setting, (low, high) in RANGES.items():
+            value = getattr(self, setting)
+            if not low <= value <= high:
+                raise SettingsError(f"setting {setting} is {value:g}; the allowed range is {low:g} to {high:g}")
+        for setting in ("fft_seconds", "hop_seconds", "fmin", "fmax"):
+            if not math.isfinite(getattr(self, setting)):
+                raise SettingsError(f"setting {setting} is {getattr(self, setting):g}; it must be a finite number")
+
+    def _check_frames(self, sr: int) -> None:
+        """Lengths and frequencies against each other and the rate."""
         if not self.fft_seconds * sr >= 4:
             raise SettingsError(
                 f"setting fft_seconds is {self.fft_seconds:g}; at a rate of {sr} Hz it must be {4 / sr:g} at least"
@@ -98,17 +135,14 @@ class FrontEndSettings:
                 f"{self.fft_seconds:g}"
             )
         if self.fmax > sr / 2:
-            raise SettingsError(f"setting fmax is {self.fmax:g} Hz; at a rate of {sr} Hz it may be at most {sr // 2}")
+            raise SettingsError(f"setting fmax is {self.fmax:g} Hz; at a rate of {sr} Hz it may be at most {sr / 2:g}")
         if not 0 <= self.fmin < self.fmax:
             raise SettingsError(
                 f"setting fmin is {self.fmin:g} Hz; it must be 0 at least and lie below fmax, {self.fmax:g}"
             )
-        if not 0 < self.floor < 1:
-            raise SettingsError(f"setting floor is {self.floor:g}; it must lie between 0 and 1")
-        if "mfcc" in self.names and not 1 <= self.n_mfcc <= self.n_mels:
-            raise SettingsError(f"setting n_mfcc is {self.n_mfcc}; the allowed range is 1 to n_mels, {self.n_mels}")
-        if not 0 <= self.deltas <= 2:
-            raise SettingsError(f"setting deltas is {self.deltas}; the allowed range is 0 to 2")
+
+    def _check_picture(self) -> None:
+        """Size and source of the picture."""
         if (self.image_height == 0) != (self.image_width == 0):
             raise SettingsError(
                 f"settings image_height and image_width are {self.image_height} and {self.image_width}; "
@@ -119,4 +153,8 @@ class FrontEndSettings:
         ):
             raise SettingsError(
                 f"setting image_height is {self.image_height}; a picture is made of mel or stft alone, with the scale log or db"
+            )
+        if self.deltas and 0 < self.image_width < DELTA_WIDTH:
+            raise SettingsError(
+                f"setting image_width is {self.image_width}; with deltas it must be {DELTA_WIDTH} at least"
             )

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from earmark.frontend.mel import DECIBELS
-
-DELTA_WIDTH = 9  # frames
+from earmark.frontend.settings import DELTA_WIDTH
 
 
 class Deltas(nn.Module):

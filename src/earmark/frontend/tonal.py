@@ -21,6 +21,8 @@ _SMALLEST = 1e-10  # librosa's amin
 class Chroma(nn.Module):
     """Energy of each pitch class, whatever its octave, relative to the strongest of the frame: librosa's chroma_stft at 440 Hz.
 
+    librosa raises a frame to 1.0 however quiet it is; here one whose strongest class is under 1e-10 fades to 0.
+
     Shape
     -----
     Input, power, (..., frame, n_fft // 2 + 1), output (..., frame, n_chroma) in 0 to 1; a silent frame is 0.
@@ -42,7 +44,8 @@ class Contrast(nn.Module):
     """Decibels from the valleys to the peaks of each octave (Jiang et al. 2002), as librosa's spectral_contrast without its top_db.
 
     Of the magnitudes of a band, the mean of the largest fiftieth over the mean of the smallest; the bands are 0 to 200 Hz and the
-    octaves above.
+    octaves above. librosa cuts at 80 dB under the loudest of the clip, which no frame here knows: the cut is at 1e-10. A valley
+    emptier than float32 resolves, as beside a pure tone, is the rounding of the Fourier transform.
 
     Shape
     -----
@@ -56,6 +59,10 @@ class Contrast(nn.Module):
     def __init__(self, sr: int, n_fft: int, settings: FrontEndSettings) -> None:
         super().__init__()
         fitting = int(np.ceil(np.log2(sr / 2 / self.lowest))) if sr / 2 > self.lowest else 0
+        if not fitting:
+            raise SettingsError(
+                f"setting features names 'contrast'; a rate of {sr} Hz has no octave above 200 Hz for it"
+            )
         octaves = settings.contrast_bands or min(self.largest, fitting)
         if not 1 <= octaves <= fitting:
             raise SettingsError(
@@ -68,8 +75,8 @@ class Contrast(nn.Module):
             inside = np.flatnonzero((frequencies >= low) & (frequencies <= high))
             if len(inside) < 2:
                 raise SettingsError(
-                    f"setting fft_seconds is too short for contrast: {low:g} to {high:g} Hz hold {len(inside)} frequencies at a "
-                    f"rate of {sr} Hz; they must hold two at least"
+                    f"setting fft_seconds is {settings.fft_seconds:g}; contrast needs two frequencies in a band, and {low:g} to "
+                    f"{high:g} Hz holds {len(inside)}: take {2 / (min(high, sr / 2) - low):g} at least, or fewer contrast_bands"
                 )
             first = inside[0] - (k > 0)
             end = n_fft // 2 + 1 if k == octaves else inside[-1] + 1
@@ -94,7 +101,7 @@ class Extremes(nn.Module):
 
     Shape
     -----
-    Input (frame, frequency), output (frame, 2 * band): the largest and the smallest of a band side by side.
+    Input (..., frequency), output (..., 2 * band): the largest and the smallest of a band side by side.
     """
 
     def __init__(self, bands: list[tuple[int, int, int]]) -> None:
@@ -103,12 +110,13 @@ class Extremes(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Means of extremes."""
-        x = x.T.contiguous()  # minima and maxima over rows run over all frames at once
+        leading = x.shape[:-1]
+        x = x.reshape(-1, x.shape[-1]).T.contiguous()  # so that each step runs over all frames at once
         rows = []
         for first, end, count in self.bands:
             rows.append(_extremes(x[first:end], count, torch.maximum, torch.minimum, -torch.inf))
             rows.append(_extremes(x[first:end], count, torch.minimum, torch.maximum, torch.inf))
-        return torch.stack(rows, dim=-1)
+        return torch.stack(rows, dim=-1).reshape(*leading, -1)
 
 
 _Pick = Callable[[Tensor, Tensor], Tensor]
