@@ -18,7 +18,7 @@ from earmark.errors import AudioError, BundleError
 from earmark.types import Prediction, Score, Window
 from earmark.windows import WindowCutter, merge
 
-_BATCH_SECONDS = 80.0  # audio a batch holds at most, so that memory does not grow with the recording
+_BATCH_SECONDS = 20.0  # audio a batch holds at most, so that memory does not grow with the recording
 
 
 def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Model:
