@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from earmark.audio import resample
@@ -147,8 +149,12 @@ def features(
     """
     figure, axes = _figure((8, 3))
     settings = front_end.settings
+    units = {"log": "dB", "db": "dB", "power": "power", "magnitude": "magnitude"}
+    unit = units.get(settings.scale, "normalised energy")
+    if settings.scale == "log" and {*settings.names} <= {"mel", "stft"}:
+        decibels = 10 / math.log(10)
+        values, span = values * decibels, None if span is None else span * decibels
     high = float(values.max())
-    unit = {"log": "ln(power)", "db": "dB", "power": "power", "magnitude": "magnitude"}.get(settings.scale, "energy")
     seconds = values.shape[1] * front_end.hop_length / front_end.sr
     image = axes.imshow(
         values,
@@ -161,6 +167,7 @@ def features(
         interpolation="nearest",
     )
     axes.set(xlabel="time (s)", ylabel="row")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     name = settings.names[0] if len(settings.names) == 1 else ""
     if name == "mfcc":
         axes.set_ylabel("coefficient")
@@ -190,23 +197,23 @@ def front_end_matrices(front_end: FrontEnd, *, dark: bool = False) -> Figure:
     from earmark.frontend.mel import LogPower, Mfcc
     from earmark.frontend.tonal import Chroma
 
-    found = []
+    found: dict[str, tuple[str, str, NDArray[np.float32], float]] = {}  # by title: mel and mfcc share filters
     top = front_end.sr / 2
     for module in front_end.modules():
         if isinstance(module, LogPower) and module.mel:
-            found.append(("mel filters", "frequency (Hz)", "mel band", module.filters.T.numpy(), top))
+            found["mel filters"] = ("frequency (Hz)", "mel band", module.filters.T.numpy(), top)
         elif isinstance(module, Chroma):
-            found.append(("chroma filters", "frequency (Hz)", "pitch class", module.filters.T.numpy(), top))
+            found["chroma filters"] = ("frequency (Hz)", "pitch class", module.filters.T.numpy(), top)
         elif isinstance(module, Mfcc):
             matrix = module.transform.numpy()
-            found.append(("cosines of the cepstrum", "mel band", "coefficient", matrix, matrix.shape[1]))
+            found["cosines of the cepstrum"] = ("mel band", "coefficient", matrix, matrix.shape[1])
     if not found:
         raise SettingsError(
             f"setting features is {front_end.settings.features!r}, which multiplies with no matrix; choose mel, mfcc or chroma"
         )
     figure = Figure(figsize=(8, 2.8 * len(found)), layout="constrained")
     panels = figure.subplots(len(found), 1, squeeze=False)[:, 0]
-    for axes, (_, across, up, matrix, end) in zip(panels, found, strict=True):
+    for axes, (across, up, matrix, end) in zip(panels, found.values(), strict=True):
         signed = matrix.min() < 0
         reach = float(np.abs(matrix).max())
         image = axes.imshow(
@@ -221,7 +228,7 @@ def front_end_matrices(front_end: FrontEnd, *, dark: bool = False) -> Figure:
         )
         axes.set(xlabel=across, ylabel=up)
         figure.colorbar(image, ax=axes, label="weight")
-    return _finished(figure, dark, {axes: about[0] for axes, about in zip(panels, found, strict=True)})
+    return _finished(figure, dark, dict(zip(panels, found, strict=True)))
 
 
 def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str], *, dark: bool = False) -> Figure:

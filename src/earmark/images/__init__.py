@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from earmark import plots, recipe
+from earmark import recipe
 from earmark.audio import duration
 from earmark.errors import AudioError, DataError, SettingsError
 from earmark.files import make_folder
@@ -154,7 +154,7 @@ def write(
     if workers < 0:
         raise SettingsError(f"workers is {workers}; give a number of processes, or 0 for as many as there are cores")
     found = _checked(chosen)
-    palette = None if chosen.colors in _GRAYS else plots.palette(chosen.colors)
+    palette = _palette(chosen.colors)
     named = plan([Path(p) for p in ([paths] if isinstance(paths, str | os.PathLike) else paths)])
     job = _job(chosen, found, palette, [recording for recording, _ in named])
     folder = Path(out)
@@ -193,6 +193,15 @@ def _checked(options: ImageOptions) -> recipe.Recipe:
     if options.sample_rate and not 1000 <= options.sample_rate <= 192_000:
         raise SettingsError(f"sample_rate is {options.sample_rate}; the allowed range is 1000 to 192000 Hz")
     return recipe.load(options.recipe, changes)
+
+
+def _palette(colors: str) -> bytes | None:
+    """Colours of the pixels, if there are any."""
+    if colors in _GRAYS:
+        return None
+    from earmark import plots  # matplotlib takes a second, and the processes that make images import this module too
+
+    return plots.palette(colors)
 
 
 def _job(options: ImageOptions, found: recipe.Recipe, palette: bytes | None, recordings: Sequence[Path]) -> Job:

@@ -28,7 +28,7 @@ def plan(paths: Sequence[Path]) -> list[tuple[Path, Path]]:
             if path.is_dir():
                 place = recording.relative_to(path)
                 if len(paths) > 1:
-                    place = path.resolve().name / place
+                    place = Path(path.name if path.name not in ("", "..") else path.resolve().name) / place
             places.setdefault(recording, place)
     return list(zip(places, _named(list(places.items())), strict=True))
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark import plots
 from earmark.audio import blocks
 from earmark.errors import AudioError, DataError, EarmarkError, Interrupted
 from earmark.files import make_folder
@@ -95,7 +94,7 @@ def make_all(job: Job, tasks: Sequence[Task], workers: int) -> dict[Path, str]:
     failed: dict[Path, str] = {}
     done = 0
     try:
-        results = map(function, tasks) if count <= 1 else _spread(function, tasks, count, chunk=worth // 8)
+        results = _here(function, tasks) if count <= 1 else _spread(function, tasks, count, chunk=worth // 8)
         for task, error in zip(tasks, track(results, "images", len(tasks)), strict=True):
             done += 1
             if error is not None:
@@ -108,6 +107,18 @@ def make_all(job: Job, tasks: Sequence[Task], workers: int) -> dict[Path, str]:
             "take fewer with --workers; the same command goes on from there"
         ) from error
     return failed
+
+
+def _here(function: Any, tasks: Sequence[Task]) -> Iterator[str | None]:
+    """``function`` of each task in order, in this process; on one core, since threads cost more than such small work takes."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield from map(function, tasks)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _spread(function: Any, tasks: Sequence[Task], count: int, chunk: int) -> Iterator[str | None]:
@@ -162,6 +173,8 @@ def _make(job: Job, task: Task) -> None:
     make_folder(task.target.parent)
     text = job.about_image(task.source)
     if about["figure"]:
+        from earmark import plots  # matplotlib takes a second, and plain images need none of it
+
         figure = plots.features(
             values, front_end, title=task.source.name, colors=about["colors"], span=job.span, dark=about["dark"]
         )
