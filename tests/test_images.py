@@ -18,7 +18,7 @@ from PIL import Image
 
 from conftest import tone
 from earmark import images
-from earmark.errors import DataError, OutputError, SettingsError
+from earmark.errors import DataError, MissingExtra, OutputError, SettingsError
 from earmark.frontend import FrontEnd, FrontEndSettings
 from earmark.images import ImageOptions, png, workers
 from earmark.images.names import plan
@@ -363,3 +363,27 @@ def test_figures_have_axes_and_are_skipped_like_images(tmp_path: Path) -> None:
 def test_about_of_an_image_of_others_is_none(tmp_path: Path) -> None:
     Image.new("L", (3, 3)).save(tmp_path / "a.png")
     assert png.about(tmp_path / "a.png") is None
+
+
+def test_images_of_a_day_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # what Pillow opens by itself
+    values = np.random.default_rng(0).normal(size=(5, 250_000)).astype(np.float32)
+    png.write(tmp_path / "a.png", values, {"unit": "dB"}, bits=16)
+    found, info = png.read(tmp_path / "a.png")
+    assert np.abs(found - values).max() <= info["slope"] * 0.5001
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such names")
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(put(tmp_path / "a.wav"), tmp_path / "in" / os.fsdecode(b"\xff \xc3\xa9\n.wav"))
+    for figure in (False, True):
+        chosen = ImageOptions(figure=figure)
+        assert len(images.write(tmp_path / "in", tmp_path / "out", options=chosen).written) == 1
+        assert len(images.write(tmp_path / "in", tmp_path / "out", options=chosen).skipped) == 1
+
+
+def test_missing_packages_name_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "find_spec", lambda name: None if name == "librosa" else name)
+    with pytest.raises(MissingExtra, match=r'pip install "earmark\[train\]"'):
+        images.write(put(tmp_path / "a.wav"), tmp_path / "out")

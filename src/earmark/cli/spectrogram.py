@@ -60,6 +60,9 @@ def spectrogram(
     """
     import sys
 
+    from earmark.errors import require
+
+    require("PIL", extra="train")
     from earmark.images import ImageOptions, write
 
     done = write(

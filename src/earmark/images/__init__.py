@@ -11,12 +11,13 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from earmark import recipe
 from earmark.audio import duration
-from earmark.errors import AudioError, DataError, SettingsError
+from earmark.errors import AudioError, DataError, MissingExtra, SettingsError
 from earmark.files import make_folder
 from earmark.images.names import plan
 from earmark.images.png import read
@@ -147,6 +148,8 @@ def write(
         Where there are no recordings, or none of them can be read.
     OutputError
         Where ``out`` cannot be written.
+    MissingExtra
+        Where torch, librosa or matplotlib is not installed.
     Interrupted
         After Ctrl-C; the images that were made are whole, and the same call goes on.
     """
@@ -154,6 +157,9 @@ def write(
     if workers < 0:
         raise SettingsError(f"workers is {workers}; give a number of processes, or 0 for as many as there are cores")
     found = _checked(chosen)
+    for package in ("torch", "librosa", "matplotlib"):
+        if find_spec(package) is None:
+            raise MissingExtra(package, "train")
     palette = _palette(chosen.colors)
     named = plan([Path(p) for p in ([paths] if isinstance(paths, str | os.PathLike) else paths)])
     job = _job(chosen, found, palette, [recording for recording, _ in named])

@@ -15,14 +15,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from earmark.errors import DataError
 from earmark.files import atomic_file
 
 KEY = "earmark"
 _END = b"IEND\xaeB`\x82"  # the last bytes of every whole PNG
+_FRAMES = 100_000  # turned into pixels at a time
 
 Values: TypeAlias = NDArray[np.floating[Any]]
 
@@ -60,8 +61,11 @@ def write(
         picture = Image.fromarray(np.ascontiguousarray(values, np.float32))
         values = np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
     offset, slope = _scale(values, 2**bits - 1, span)
-    pixels = np.rint((values.astype(np.float64) - offset) / slope).clip(0, 2**bits - 1)
-    image = Image.fromarray(np.ascontiguousarray(pixels[::-1].astype(np.uint16 if bits == 16 else np.uint8)))
+    pixels = np.empty(values.shape, np.uint16 if bits == 16 else np.uint8)
+    for first in range(0, values.shape[1], _FRAMES):  # a recording of a day must not be doubled in memory
+        part = values[:, first : first + _FRAMES].astype(np.float64)
+        pixels[::-1, first : first + _FRAMES] = np.rint((part - offset) / slope).clip(0, 2**bits - 1)
+    image = Image.fromarray(pixels)
     if palette is not None:
         image.putpalette(palette)
     text = PngInfo()
@@ -102,7 +106,7 @@ def read(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], dict[str, A
         )
         raise DataError(f"{path}: {kind}; make the image with earmark spectrogram, without --figure")
     try:
-        with Image.open(path) as image:
+        with PngImageFile(path) as image:
             pixels = np.asarray(image)
     except (OSError, SyntaxError) as error:
         raise DataError(f"{path}: is damaged ({error}); make it again") from error
@@ -124,9 +128,9 @@ def about(path: str | os.PathLike[str]) -> dict[str, Any] | None:
             if file.read() != _END:
                 raise DataError(f"{path}: is no whole PNG; make it again")
             file.seek(0)
-            with Image.open(file, formats=("PNG",)) as image:
+            with PngImageFile(file) as image:  # Image.open refuses the width that an image of a day has
                 found = json.loads(image.info.get(KEY, "null"))
-    except (UnidentifiedImageError, SyntaxError, ValueError, TypeError) as error:
+    except (SyntaxError, ValueError, TypeError) as error:
         raise DataError(f"{path}: is damaged ({error}); make it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; check the path") from error

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _BLOCK_SECONDS = 60.0
 _WORTH_A_PROCESS = 100  # images: starting one and importing torch in it costs what they do
+_MOST = 61  # processes: Windows allows no more
 _AHEAD = 8192  # recordings handed to the processes at a time: a million of them waiting would take memory
 
 
@@ -89,7 +90,7 @@ def make_all(job: Job, tasks: Sequence[Task], workers: int) -> dict[Path, str]:
         After Ctrl-C.
     """
     worth = 8 if job.about["figure"] else _WORTH_A_PROCESS
-    count = workers or min(os.cpu_count() or 1, len(tasks) // worth)
+    count = min(workers or min(os.cpu_count() or 1, len(tasks) // worth), len(tasks), _MOST)
     function = partial(_attempt, job)
     failed: dict[Path, str] = {}
     done = 0
@@ -103,8 +104,8 @@ def make_all(job: Job, tasks: Sequence[Task], workers: int) -> dict[Path, str]:
         raise Interrupted(f"stopped after {done} of {len(tasks)} images; the same command goes on from there") from None
     except BrokenProcessPool as error:
         raise EarmarkError(
-            f"a process that made images ended, perhaps for want of memory, after {done} of {len(tasks)} images; "
-            "take fewer with --workers; the same command goes on from there"
+            f"a process that made images ended after {done} of {len(tasks)} images, perhaps for want of memory: take fewer with "
+            'workers; in a script, call it under if __name__ == "__main__":; the same call goes on from there'
         ) from error
     return failed
 
