@@ -4,7 +4,7 @@
 
 The peer makes images of a sample of the same recordings, in one process as notebooks do, its imports not counted; Earmark's whole
 process is timed, imports and all, once for the folder and once for the folder several times over: the difference of the two is what
-a recording takes by itself.
+a recording takes by itself. Processor time, of all processes together, depends less on what else the machine does.
 """
 
 from __future__ import annotations
@@ -20,8 +20,14 @@ from pathlib import Path
 from earmark.audio import find_recordings
 
 
-def peer(recordings: list[Path], out: Path) -> float:
-    """Recordings a second, the way of the notebooks."""
+def spent() -> float:
+    """Processor seconds of this process and of those that it waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def peer(recordings: list[Path], out: Path) -> tuple[float, float]:
+    """Seconds and processor seconds a recording, the way of the notebooks."""
     import librosa
     import librosa.display
     import matplotlib
@@ -30,27 +36,34 @@ def peer(recordings: list[Path], out: Path) -> float:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    begin = 0.0
+    begin = processor = 0.0
     for i, path in enumerate(recordings):
         if i == 1:  # the first pays for what is loaded on first use
-            begin = time.perf_counter()
+            begin, processor = time.perf_counter(), spent()
         samples, sr = librosa.load(path, sr=None)
         power = librosa.feature.melspectrogram(y=samples, sr=sr, n_mels=64, n_fft=512, hop_length=256)
         librosa.display.specshow(librosa.power_to_db(power, ref=np.max), sr=sr)
         pyplot.savefig(out / f"{i}.png")
         pyplot.close()
-    return (len(recordings) - 1) / (time.perf_counter() - begin)
+    count = len(recordings) - 1
+    return (time.perf_counter() - begin) / count, (spent() - processor) / count
 
 
-def earmark(folders: list[Path], out: Path, workers: int, arguments: list[str]) -> float:
-    """Seconds of the whole process."""
+def earmark(folders: list[Path], out: Path, workers: int, arguments: list[str]) -> tuple[float, float]:
+    """Seconds and processor seconds of the whole process."""
     command = [
         sys.executable, "-m", "earmark.cli", "spectrogram", *map(str, folders), "--out", str(out),
         "--workers", str(workers), *arguments,
     ]  # fmt: skip
-    begin = time.perf_counter()
+    begin, processor = time.perf_counter(), spent()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, spent() - processor
+
+
+def row(what: str, cost: tuple[float, float], slow: tuple[float, float]) -> None:
+    """Print a row of the table; costs are seconds and processor seconds of a recording."""
+    ratios = "" if cost == slow else f"{slow[0] / cost[0]:.1f}"
+    print(f"| {what} | {1 / cost[0]:.0f} | {1000 * cost[1]:.1f} ms | {ratios} |", flush=True)
 
 
 def main() -> None:
@@ -66,24 +79,27 @@ def main() -> None:
         out = Path(name)
         (out / "peer").mkdir()
         slow = peer(recordings[:: max(1, len(recordings) // chosen.sample)][: chosen.sample + 1], out / "peer")
-        print("| what | recordings/s | times the peer |\n|---|---|---|")
-        print(f"| peer: specshow and savefig, one process | {slow:.1f} | |", flush=True)
+        print("| what | recordings/s | processor time of one | times the peer |\n|---|---|---|---|")
+        row("peer: specshow and savefig, one process", slow, slow)
         copies = []
         for i in range(chosen.repeat):
             copies.append(out / f"data{i}")
             copies[-1].symlink_to(chosen.data.resolve(), target_is_directory=True)
-        seconds = []
-        for what, folders in ((f"{len(recordings)}", [chosen.data]), (f"{len(recordings) * chosen.repeat}", copies)):
-            seconds.append(earmark(folders, out / what, chosen.workers, chosen.options.split()))
-            rate = int(what) / seconds[-1]
-            print(
-                f"| earmark spectrogram {chosen.options}, {chosen.workers} processes, {what} recordings, whole process of "
-                f"{seconds[-1]:.1f} s | {rate:.0f} | {rate / slow:.1f} |",
-                flush=True,
+        costs = []
+        n = len(recordings)
+        for count, folders in ((n, [chosen.data]), (n * chosen.repeat, copies))[: min(2, chosen.repeat)]:
+            costs.append(earmark(folders, out / str(count), chosen.workers, chosen.options.split()))
+            said = f"{chosen.workers} processes, {count} recordings, whole process of {costs[-1][0]:.1f} s"
+            row(
+                f"earmark spectrogram {chosen.options or '(magma)'}, {said}",
+                (costs[-1][0] / count, costs[-1][1] / count),
+                slow,
             )
         if chosen.repeat > 1:
-            rate = len(recordings) * (chosen.repeat - 1) / (seconds[1] - seconds[0])
-            print(f"| the same without what starting takes | {rate:.0f} | {rate / slow:.1f} |")
+            more = n * (chosen.repeat - 1)
+            row(
+                "the same without what starting takes", tuple((b - a) / more for a, b in zip(*costs, strict=True)), slow
+            )
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
         print(f"\nLoad of the machine afterwards: {load:.1f} on {os.cpu_count()} cores.")
 

@@ -50,7 +50,8 @@ class ImageOptions:
     recipe : str
         Name of a recipe or path of a TOML file, whose front end is used.
     settings : iterable of str
-        Changes to it as ``key=value``; the keys are those of `FrontEndSettings` but for its picture.
+        Changes to it as ``key=value``; the keys are those of `FrontEndSettings` but for its picture. Several features make one
+        image with one scale, on which those of small values have little contrast.
     sample_rate : int
         In Hz; 0: the recipe's, else the commonest of the recordings, at most 32 kHz.
     channel : int, optional
