@@ -101,7 +101,9 @@ def make_all(job: Job, tasks: Sequence[Task], workers: int) -> dict[Path, str]:
             if error is not None:
                 failed[task.source] = error
     except KeyboardInterrupt:
-        raise Interrupted(f"stopped after {done} of {len(tasks)} images; the same command goes on from there") from None
+        raise Interrupted(
+            "stopped; the images made so far are whole, and the same command goes on from there"
+        ) from None
     except BrokenProcessPool as error:
         raise EarmarkError(
             f"a process that made images ended after {done} of {len(tasks)} images, perhaps for want of memory: take fewer with "
