@@ -23,16 +23,28 @@ LAYERS = (
     ),
     ("classifier", "dataset"),
     ("graph", "export", "evaluation", "measuring", "training", "provenance"),
-    ("plots", "report", "workflow"),
+    ("plots", "images", "report", "workflow"),
     ("cli",),
 )  # fmt: skip
 RANK = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names)}
 OWNERS = {
     "soundfile": "audio", "soxr": "audio", "av": "audio", "onnxruntime": "model", "lightning": "training", "onnx": "graph export",
     "pooch": "datasets",
-    "matplotlib": "plots", "jinja2": "report", "librosa": "frontend plots",
+    "matplotlib": "plots", "PIL": "images", "jinja2": "report", "librosa": "frontend plots",
 }  # fmt: skip
-HEAVY = ("torch", "pandas", "matplotlib", "librosa", "sklearn", "scipy", "lightning", "onnx", "pyarrow", "jinja2")
+HEAVY = (
+    "torch",
+    "pandas",
+    "matplotlib",
+    "librosa",
+    "sklearn",
+    "scipy",
+    "lightning",
+    "onnx",
+    "pyarrow",
+    "jinja2",
+    "PIL",
+)
 
 
 def room(path: Path) -> str:

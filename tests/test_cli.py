@@ -42,7 +42,18 @@ def settings(*changes: str) -> list[str]:
 def test_help_names_every_verb(run: Callable[..., Run]) -> None:
     shown = run("--help")
     assert shown.code == 0
-    for verb in ("demo", "scan", "train", "crossval", "evaluate", "predict", "doctor", "datasets", "cache"):
+    for verb in (
+        "demo",
+        "scan",
+        "train",
+        "crossval",
+        "evaluate",
+        "predict",
+        "spectrogram",
+        "doctor",
+        "datasets",
+        "cache",
+    ):
         assert f"\n  {verb} " in shown.out
         assert run(verb, "--help").code == 0
 

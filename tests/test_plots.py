@@ -4,9 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from conftest import tone
 from earmark import plots
+from earmark.errors import SettingsError
+from earmark.frontend import FrontEnd, FrontEndSettings
 from earmark.types import Waveform
 
 
@@ -38,3 +44,133 @@ def test_learning_curves_with_and_without_validation(tmp_path: Path) -> None:
     plots.save(figure, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert plots.data_uri(figure).startswith("data:image/png;base64,iVBOR")
+
+
+def lightness(colour: object) -> float:
+    """Relative luminance, 0 to 1."""
+    red, green, blue = to_rgb(colour)  # type: ignore[arg-type]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def made(dark: bool) -> dict[str, Figure]:
+    sounds = [Waveform(tone(frequency, 0.5, 16_000), 16_000) for frequency in (500, 2000)]
+    settings = FrontEndSettings(
+        fft_seconds=0.064, hop_seconds=0.016, n_mels=32, fmin=50, fmax=8000, floor=1e-6, features="mel,mfcc,chroma"
+    )
+    front_end = FrontEnd(16_000, settings)
+    return {
+        "waveform": plots.waveform(sounds[0], title="a", dark=dark),
+        "spectrogram": plots.spectrogram(sounds[0], title="a", dark=dark),
+        "comparison": plots.comparison(*sounds, dark=dark),
+        "gallery": plots.gallery({"low": sounds[:1], "both": sounds}, dark=dark),
+        "features": plots.features(np.ones((64, 9)), front_end, title="a", dark=dark),
+        "matrices": plots.front_end_matrices(front_end, dark=dark),
+        "confusion": plots.confusion_matrix([[3, 1], [0, 4]], ["a", "b"], dark=dark),
+        "curves": plots.learning_curves([{"epoch": 0, "train_loss": 1.0}, {"epoch": 1, "train_loss": 0.5}], dark=dark),
+    }
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_and_lines_can_be_read_on_their_ground(dark: bool, tmp_path: Path) -> None:
+    for name, figure in made(dark).items():
+        plots.save(figure, tmp_path / f"{name}.png")
+        ground = lightness(figure.get_facecolor()[:3])
+        assert (ground < 0.1) == dark
+        found = [t for t in figure.findobj(Text) if t.get_text() and t.get_visible()]
+        assert found
+        for text in found:
+            if name == "confusion" and text in figure.axes[0].texts:  # these stand on cells
+                continue
+            assert abs(lightness(text.get_color()) - ground) > 0.6, (name, text.get_text())
+        for line in figure.axes[0].lines:
+            assert abs(lightness(line.get_color()) - ground) > 0.3, name
+
+
+def test_maps_are_even_in_lightness_and_differences_are_orange_against_purple() -> None:
+    for name in ("magma", "viridis", "cividis"):
+        colours = np.frombuffer(plots.palette(name), np.uint8).reshape(256, 3) / 255
+        assert (np.diff([lightness(colour) for colour in colours[::16]]) > 0).all()
+    with pytest.raises(SettingsError, match="colors is 'rainbows'"):
+        plots.palette("rainbows")
+    below, above = (colormaps[made(False)["comparison"].axes[2].images[0].get_cmap().name](x) for x in (0.15, 0.85))
+    assert below[0] > below[1] > below[2]  # orange
+    assert above[2] > above[0] > above[1]  # purple
+
+
+def test_waveform_keeps_a_single_loud_sample() -> None:
+    samples = np.zeros(100_000, np.float32)
+    samples[31_415] = 0.9
+    axes = plots.waveform(Waveform(samples, 8_000)).axes[0]
+    heights = np.concatenate([path.vertices[:, 1] for path in axes.collections[0].get_paths()])
+    assert heights.max() == pytest.approx(0.9) and heights.min() == 0
+    assert axes.get_xlim() == (0, 12.5)
+
+
+def test_comparison_shares_one_scale_and_subtracts() -> None:
+    loud = Waveform(tone(1000, 1.0, 16_000), 16_000)
+    quiet = Waveform(loud.samples * np.float32(0.1), 16_000)
+    first, second, change = plots.comparison(loud, quiet, titles=("loud", "quiet")).axes[:3]
+    assert [axes.images[0].get_clim() for axes in (first, second)] == [(-80, 0)] * 2
+    levels = [np.asarray(axes.images[0].get_array()) for axes in (first, second, change)]
+    row = int(levels[0].mean(axis=1).argmax())
+    assert levels[0][row].max() == pytest.approx(0, abs=1e-4)
+    assert levels[2][row] == pytest.approx(-20, abs=0.01)
+    assert change.get_title() == "quiet less loud"
+    low, high = change.images[0].get_clim()
+    assert low == -high
+
+
+def test_comparison_of_other_rates_and_lengths() -> None:
+    first, second, change = plots.comparison(
+        Waveform(tone(1000, 1.0, 16_000), 16_000), Waveform(tone(1000, 0.5, 8_000), 8_000)
+    ).axes[:3]
+    levels = [np.asarray(axes.images[0].get_array()) for axes in (first, second)]
+    assert levels[0].mean(axis=1).argmax() == levels[1].mean(axis=1).argmax()
+    assert first.get_xlim() == (0, 1.0) and change.images[0].get_extent()[1] == 0.5
+
+
+def test_gallery_has_a_row_a_class() -> None:
+    sounds = [Waveform(tone(frequency, 0.5), 8_000) for frequency in (500, 1000, 2000)]
+    figure = plots.gallery({"one $x": sounds[:1], "two": sounds[1:]})
+    panels = [axes for axes in figure.axes if axes.images and axes.get_visible()]
+    assert len(panels) == 3
+    assert [axes.get_ylabel() for axes in panels] == ["one $x", "two", ""]
+    assert all(np.asarray(axes.images[0].get_array()).max() == pytest.approx(0) for axes in panels)
+
+
+def test_front_end_matrices_are_the_front_end_s() -> None:
+    figure = made(False)["matrices"]
+    shown = {axes.get_title(): np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.get_title()}
+    assert list(shown) == ["mel filters", "chroma filters", "cosines of the cepstrum"]
+    assert shown["mel filters"].shape == (32, 513) and (shown["mel filters"].max(axis=1) > 0).all()
+    cosines = shown["cosines of the cepstrum"] / (10 / np.log(10))
+    assert cosines @ cosines.T == pytest.approx(np.eye(20), abs=1e-5)
+    plain = FrontEndSettings(
+        fft_seconds=0.064, hop_seconds=0.016, n_mels=32, fmin=50, fmax=8000, floor=1e-6, features="stft"
+    )
+    with pytest.raises(SettingsError, match="multiplies with no matrix; choose mel, mfcc or chroma"):
+        plots.front_end_matrices(FrontEnd(16_000, plain))
+
+
+@pytest.mark.parametrize(
+    ("features", "label", "unit"),
+    [
+        ("mel", "frequency (Hz)", "dB"), ("stft", "frequency (Hz)", "dB"), ("mfcc", "coefficient", "dB"),
+        ("chroma", "pitch class", "share of the largest"), ("contrast", "octave band", "dB"), ("mel,mfcc", "row", ""),
+    ],
+)  # fmt: skip
+def test_features_name_their_rows(features: str, label: str, unit: str) -> None:
+    settings = FrontEndSettings(
+        fft_seconds=0.064, hop_seconds=0.016, n_mels=32, fmin=50, fmax=8000, floor=1e-6, features=features
+    )
+    front_end = FrontEnd(16_000, settings)
+    values = np.arange(front_end.height * 10.0).reshape(-1, 10)
+    figure = plots.features(values, front_end, span=5)
+    axes, bar = figure.axes
+    assert (axes.get_ylabel(), bar.get_ylabel()) == (label, unit)
+    low, high = axes.images[0].get_clim()
+    decibels = 10 / np.log(10) if features in ("mel", "stft") else 1
+    assert (high, high - low) == pytest.approx((values.max() * decibels, 5 * decibels))
+    if features == "stft":
+        at = axes.get_yticks()[-1] - 0.5
+        assert float(axes.get_yticklabels()[-1].get_text()) == pytest.approx(at * 16_000 / 1024, abs=0.5)

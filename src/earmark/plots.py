@@ -1,46 +1,242 @@
-"""Pictures: spectrogram, confusion matrix, learning curves. Colours that colour-blind people can read; no global state."""
+"""Pictures: waveforms, spectrograms, front ends, confusion matrix, learning curves. No global state.
+
+Colours that colour-blind people can read: maps of even lightness, blue against orange, never red against green. Every function
+takes ``dark`` and paints its own ground, so that its text can be read wherever it is shown.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
+import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import librosa
+import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
+from earmark.audio import resample
+from earmark.errors import SettingsError
 from earmark.files import atomic_file
 from earmark.types import Waveform
 
-_BLUE, _ORANGE = "#0072b2", "#d55e00"  # Okabe and Ito's palette
+if TYPE_CHECKING:
+    from earmark.frontend import FrontEnd
+
+_BLUE, _ORANGE = ("#0072b2", "#56b4e9"), ("#d55e00", "#e69f00")  # Okabe and Ito's palette, on light and on dark
+_GROUND, _INK = ("#ffffff", "#14161a"), ("#1a1a1a", "#e8e8e8")
+_MAP, _DIFFERENCE = "magma", "PuOr"
+_PITCHES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 
-def spectrogram(waveform: Waveform, *, title: str = "", n_mels: int = 64, dynamic_range: float = 80.0) -> Figure:
+def palette(name: str) -> bytes:
+    """256 colours of one of matplotlib's colour maps: red, green and blue of each.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown map.
+    """
+    if name not in matplotlib.colormaps:
+        raise SettingsError(
+            f"colors is {name!r}; choose magma, viridis, cividis, inferno, plasma, gray, gray16 or another map of matplotlib"
+        )
+    colours = matplotlib.colormaps[name](np.linspace(0, 1, 256), bytes=True)
+    return bytes(colours[:, :3].tobytes())
+
+
+def waveform(sound: Waveform, *, title: str = "", dark: bool = False) -> Figure:
+    """Samples over time: the range of each of at most 2000 stretches, so that no peak is lost."""
+    figure, axes = _figure((8, 2.2))
+    step = max(1, -(-len(sound.samples) // 2000))
+    edges = np.arange(0, len(sound.samples), step)
+    low, high = (part.reduceat(sound.samples, edges) for part in (np.minimum, np.maximum))
+    if step == 1:
+        axes.plot(edges / sound.sr, sound.samples, color=_BLUE[dark], linewidth=0.8)
+    else:
+        axes.fill_between(edges / sound.sr, low, high, color=_BLUE[dark], linewidth=0.6, edgecolor=_BLUE[dark])
+    axes.set(xlabel="time (s)", ylabel="of full scale", xlim=(0, sound.duration))
+    axes.grid(alpha=0.3)
+    return _finished(figure, dark, {axes: title})
+
+
+def spectrogram(
+    sound: Waveform, *, title: str = "", n_mels: int = 64, dynamic_range: float = 80.0, dark: bool = False
+) -> Figure:
     """Log-mel spectrogram of a recording, in dB under its peak."""
-    power = librosa.feature.melspectrogram(
-        y=waveform.samples, sr=waveform.sr, n_mels=n_mels, n_fft=1024, hop_length=256
-    )
-    figure = Figure(figsize=(8, 3), layout="constrained")
-    axes = figure.subplots()
-    levels = librosa.power_to_db(power, ref=np.max, top_db=dynamic_range)
-    image = axes.imshow(levels, origin="lower", aspect="auto", cmap="magma", extent=(0, waveform.duration, 0, n_mels))
-    frequencies = librosa.mel_frequencies(n_mels + 2, fmax=waveform.sr / 2)[1:-1]
-    rows = np.linspace(0, n_mels - 1, 6).round().astype(int)
-    axes.set_yticks(rows + 0.5, [f"{frequencies[r]:.0f}" for r in rows])
-    axes.set(xlabel="time (s)", ylabel="frequency (Hz)", title=title)
+    figure, axes = _figure((8, 3))
+    levels = _levels(sound, n_mels)
+    image = _show(axes, np.maximum(levels - levels.max(), -dynamic_range), sound, cmap=_MAP)
     figure.colorbar(image, ax=axes, label="dB under the peak")
-    return figure
+    return _finished(figure, dark, {axes: title})
 
 
-def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Figure:
+def comparison(
+    first: Waveform,
+    second: Waveform,
+    *,
+    titles: tuple[str, str] = ("first", "second"),
+    n_mels: int = 64,
+    dynamic_range: float = 80.0,
+    dark: bool = False,
+) -> Figure:
+    """Spectrograms of two recordings on one scale, and the second less the first as far as both last.
+
+    They are brought to the lower of their rates; the difference is of what lies within ``dynamic_range`` of the louder peak.
+    """
+    sr = min(first.sr, second.sr)
+    sounds = [Waveform(resample(sound.samples, sound.sr, sr), sr) for sound in (first, second)]
+    levels = [_levels(sound, n_mels) for sound in sounds]
+    peak = max(float(part.max()) for part in levels)
+    shown = [np.maximum(part - peak, -dynamic_range) for part in levels]
+    common = min(part.shape[1] for part in shown)
+    change = shown[1][:, :common] - shown[0][:, :common]
+    largest = max(1.0, float(np.abs(change).max()))
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    panels = figure.subplots(3, 1, sharex=True)
+    for axes, part, sound in zip(panels, shown, sounds, strict=False):
+        image = _show(axes, part, sound, cmap=_MAP, vmin=-dynamic_range, vmax=0)
+        axes.set_xlabel("")
+    figure.colorbar(image, ax=panels[:2], label="dB under the louder peak")
+    shorter = min(sounds, key=lambda sound: sound.duration)
+    image = _show(panels[2], change, shorter, cmap=_DIFFERENCE, vmin=-largest, vmax=largest)
+    figure.colorbar(image, ax=panels[2], label="dB")
+    panels[0].set_xlim(0, max(sound.duration for sound in sounds))
+    names = (*titles, f"{titles[1]} less {titles[0]}")
+    return _finished(figure, dark, dict(zip(panels, names, strict=True)))
+
+
+def gallery(
+    examples: Mapping[str, Sequence[Waveform]], *, n_mels: int = 64, dynamic_range: float = 80.0, dark: bool = False
+) -> Figure:
+    """Spectrograms of a few recordings of each class, a row a class, each in dB under its own peak."""
+    columns = max(map(len, examples.values()))
+    figure = Figure(figsize=(0.8 + 2.2 * columns, 0.4 + 1.3 * len(examples)), layout="constrained")
+    panels = figure.subplots(len(examples), columns, squeeze=False)
+    for row, (label, sounds) in zip(panels, examples.items(), strict=True):
+        for axes in row[len(sounds) :]:
+            axes.set_visible(False)
+        for axes, sound in zip(row, sounds, strict=False):
+            levels = _levels(sound, n_mels)
+            image = _show(axes, levels - levels.max(), sound, cmap=_MAP, vmin=-dynamic_range, vmax=0)
+            axes.set(xlabel="", ylabel="", yticks=[], xticks=[0, round(sound.duration, 1)])
+            axes.tick_params(labelsize=7)
+        row[0].set_ylabel(label, rotation=0, ha="right", va="center", parse_math=False)
+    figure.colorbar(image, ax=panels, label="dB under the peak", shrink=0.8)
+    figure.supxlabel("time (s)", fontsize=9)
+    return _finished(figure, dark, {})
+
+
+def features(
+    values: NDArray[np.floating[Any]],
+    front_end: FrontEnd,
+    *,
+    title: str = "",
+    colors: str = _MAP,
+    span: float | None = None,
+    dark: bool = False,
+) -> Figure:
+    """What a front end made of a recording, shape (row, frame), with its rows named.
+
+    ``span`` is from the darkest to the brightest value, the brightest being the largest; all values by default.
+    """
+    figure, axes = _figure((8, 3))
+    settings = front_end.settings
+    units = {"log": "dB", "db": "dB", "power": "power", "magnitude": "magnitude"}
+    unit = units.get(settings.scale, "normalised energy")
+    if settings.scale == "log" and {*settings.names} <= {"mel", "stft"}:
+        decibels = 10 / math.log(10)
+        values, span = values * decibels, None if span is None else span * decibels
+    high = float(values.max())
+    seconds = values.shape[1] * front_end.hop_length / front_end.sr
+    image = axes.imshow(
+        values,
+        origin="lower",
+        aspect="auto",
+        cmap=colors,
+        extent=(0, seconds, 0, len(values)),
+        vmin=None if span is None else high - span,
+        vmax=high,
+        interpolation="nearest",
+    )
+    axes.set(xlabel="time (s)", ylabel="row")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    name = settings.names[0] if len(settings.names) == 1 else ""
+    if name == "mfcc":
+        axes.set_ylabel("coefficient")
+        unit = "dB"
+    elif name == "contrast":
+        axes.set_ylabel("octave band")
+        unit = "dB"
+    elif name == "chroma":
+        axes.set_ylabel("pitch class")
+        unit = "share of the largest"
+        if settings.n_chroma == len(_PITCHES) and not settings.deltas:
+            axes.set_yticks(np.arange(len(_PITCHES)) + 0.5, _PITCHES)
+    elif name and not settings.deltas:
+        _mark_frequencies(axes, _frequencies(front_end, mel=name == "mel"))
+    figure.colorbar(image, ax=axes, label=unit if name else "")
+    return _finished(figure, dark, {axes: title})
+
+
+def front_end_matrices(front_end: FrontEnd, *, dark: bool = False) -> Figure:
+    """The matrices that a front end multiplies with: mel filters, chroma filters, the cosines of the cepstrum.
+
+    Raises
+    ------
+    SettingsError
+        Where it has none.
+    """
+    from earmark.frontend.mel import LogPower, Mfcc
+    from earmark.frontend.tonal import Chroma
+
+    found: dict[str, tuple[str, str, NDArray[np.float32], float]] = {}  # by title: mel and mfcc share filters
+    top = front_end.sr / 2
+    for module in front_end.modules():
+        if isinstance(module, LogPower) and module.mel:
+            found["mel filters"] = ("frequency (Hz)", "mel band", module.filters.T.numpy(), top)
+        elif isinstance(module, Chroma):
+            found["chroma filters"] = ("frequency (Hz)", "pitch class", module.filters.T.numpy(), top)
+        elif isinstance(module, Mfcc):
+            matrix = module.transform.numpy()
+            found["cosines of the cepstrum"] = ("mel band", "coefficient", matrix, matrix.shape[1])
+    if not found:
+        raise SettingsError(
+            f"setting features is {front_end.settings.features!r}, which multiplies with no matrix; choose mel, mfcc or chroma"
+        )
+    figure = Figure(figsize=(8, 2.8 * len(found)), layout="constrained")
+    panels = figure.subplots(len(found), 1, squeeze=False)[:, 0]
+    for axes, (across, up, matrix, end) in zip(panels, found.values(), strict=True):
+        signed = matrix.min() < 0
+        reach = float(np.abs(matrix).max())
+        image = axes.imshow(
+            matrix,
+            origin="lower",
+            aspect="auto",
+            cmap=_DIFFERENCE if signed else _MAP,
+            vmin=-reach if signed else 0,
+            vmax=reach,
+            extent=(0, end, 0, len(matrix)),
+            interpolation="nearest",
+        )
+        axes.set(xlabel=across, ylabel=up)
+        figure.colorbar(image, ax=axes, label="weight")
+    return _finished(figure, dark, dict(zip(panels, found, strict=True)))
+
+
+def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str], *, dark: bool = False) -> Figure:
     """Confusion matrix, a row per true label, shaded by the share of the row, with counts where they can be read."""
     table = np.asarray(counts, float)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     size = float(np.clip(0.36 * len(labels) + 2.2, 4, 14))
-    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _figure((size + 0.6, size))
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     font = 9 if len(labels) <= 20 else 6
     positions = range(len(labels))
@@ -51,33 +247,30 @@ def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> 
         colour = "white" if share[row, column] > 0.55 else "black"
         axes.text(column, row, f"{table[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=font)
     figure.colorbar(image, ax=axes, label="share of the true label", shrink=0.8)
-    return figure
+    return _finished(figure, dark, {})
 
 
-def learning_curves(history: Sequence[Mapping[str, float]]) -> Figure:
+def learning_curves(history: Sequence[Mapping[str, float]], *, dark: bool = False) -> Figure:
     """Loss and accuracy over the epochs; the training part is solid, the validation part, if there is one, dashed."""
     figure = Figure(figsize=(8, 3), layout="constrained")
     for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for part, style, colour in (("train", "-", _BLUE), ("valid", "--", _ORANGE)):
+        for part, style, colour in (("train", "-", _BLUE[dark]), ("valid", "--", _ORANGE[dark])):
             points = [(row["epoch"] + 1, row[f"{part}_{what}"]) for row in history if f"{part}_{what}" in row]
             if points:
-                axes.plot(
-                    *zip(*points, strict=True),
-                    style,
-                    color=colour,
-                    label="training (augmented)" if part == "train" else "validation",
-                )
+                name = "training (augmented)" if part == "train" else "validation"
+                axes.plot(*zip(*points, strict=True), style, color=colour, label=name)
         axes.set(xlabel="epoch", ylabel=what)
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend()
-    return figure
+    return _finished(figure, dark, {})
 
 
-def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as the path's extension says, in one step."""
-    with atomic_file(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+def save(figure: Figure, path: str | os.PathLike[str], *, about: Mapping[str, str] | None = None) -> None:
+    """Write a figure as the path's extension says, in one step; ``about`` goes into a PNG's text."""
+    with atomic_file(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # names of files in scripts that the font lacks
+        figure.savefig(temporary, dpi=120, metadata=None if about is None else dict(about))
 
 
 def data_uri(figure: Figure) -> str:
@@ -85,3 +278,67 @@ def data_uri(figure: Figure) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _figure(size: tuple[float, float]) -> tuple[Figure, Axes]:
+    """A figure of one panel, in inches."""
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _finished(figure: Figure, dark: bool, titles: Mapping[Axes, str]) -> Figure:
+    """Title the panels, and paint ground and text; names of files are shown as they are, not as mathematics."""
+    ground, ink = _GROUND[dark], _INK[dark]
+    figure.set_facecolor(ground)
+    for axes, title in titles.items():
+        axes.set_title(title.encode("utf-8", "replace").decode(), parse_math=False, color=ink)
+    for axes in figure.axes:
+        axes.set_facecolor(ground)
+        axes.tick_params(which="both", colors=ink)
+        for text in (axes.xaxis.label, axes.yaxis.label):
+            text.set_color(ink)
+        for spine in axes.spines.values():
+            spine.set_edgecolor(ink)
+        legend = axes.get_legend()
+        if legend is not None:
+            legend.get_frame().set(facecolor=ground, edgecolor=ink)
+            for text in legend.get_texts():
+                text.set_color(ink)
+    for text in figure.texts:
+        text.set_color(ink)
+    return figure
+
+
+def _levels(sound: Waveform, n_mels: int) -> NDArray[np.float32]:
+    """Mel levels in dB, 60 dB under full scale at least, shape (n_mels, frame)."""
+    short = max(0, 1024 - len(sound.samples))
+    samples = np.pad(sound.samples, (0, short))
+    power = librosa.feature.melspectrogram(y=samples, sr=sound.sr, n_mels=n_mels, n_fft=1024, hop_length=256)
+    return np.asarray(librosa.power_to_db(power, ref=1.0, amin=1e-10, top_db=None), np.float32)
+
+
+def _show(axes: Axes, levels: NDArray[np.float32], sound: Waveform, **how: Any) -> Any:
+    """A mel spectrogram with its frequencies."""
+    extent = (0, sound.duration, 0, len(levels))
+    image = axes.imshow(levels, origin="lower", aspect="auto", extent=extent, interpolation="nearest", **how)
+    axes.set_xlabel("time (s)")
+    _mark_frequencies(axes, librosa.mel_frequencies(len(levels) + 2, fmax=sound.sr / 2)[1:-1])
+    return image
+
+
+def _mark_frequencies(axes: Axes, frequencies: NDArray[np.float64]) -> None:
+    """Name six rows by their frequencies."""
+    rows = np.linspace(0, len(frequencies) - 1, 6).round().astype(int)
+    axes.set_yticks(rows + 0.5, [f"{frequencies[r]:.0f}" for r in rows])
+    axes.set_ylabel("frequency (Hz)")
+
+
+def _frequencies(front_end: FrontEnd, *, mel: bool) -> NDArray[np.float64]:
+    """Of the rows of ``mel`` or ``stft``, in Hz."""
+    settings = front_end.settings
+    if not mel:
+        return np.asarray(np.fft.rfftfreq(front_end.n_fft, 1 / front_end.sr), np.float64)
+    found = librosa.mel_frequencies(
+        settings.n_mels + 2, fmin=settings.fmin, fmax=settings.fmax, htk=settings.mel_scale == "htk"
+    )
+    return np.asarray(found[1:-1], np.float64)

@@ -14,6 +14,7 @@ from earmark.errors import SettingsError
 
 AUTO = "auto"
 _GENERAL, _MACHINE = "balanced", "machine"
+SHORT, FINE_HOP = 2.0, 0.010  # seconds: words need finer frames than scenes
 _CONDITIONS = frozenset(
     [
         "normal", "abnormal", "anomaly", "anomalous", "ok", "nok", "ng", "good", "bad", "healthy", "unhealthy", "intact",
@@ -124,6 +125,10 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """All settings."""
         return dataclasses.asdict(self)
+
+    def usual_hop_seconds(self, seconds: float) -> float:
+        """What ``hop_seconds`` is where it is left to the data, for clips of this length."""
+        return FINE_HOP if seconds <= SHORT else self.long_hop_seconds
 
 
 def names() -> list[str]:

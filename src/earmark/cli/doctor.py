@@ -9,12 +9,12 @@ from pathlib import Path
 _PACKAGES = {
     "base": ("numpy", "soundfile", "soxr", "onnxruntime", "safetensors", "typer", "rich"),
     "train": (
-        "torch", "lightning", "librosa", "scikit-learn", "pandas", "pyarrow", "matplotlib", "jinja2", "captum", "onnx",
+        "torch", "lightning", "librosa", "scikit-learn", "pandas", "pyarrow", "matplotlib", "pillow", "jinja2", "captum", "onnx",
         "tensorboard", "pooch",
     ),
     "ffmpeg": ("av",),
 }  # fmt: skip
-_MODULES = {"scikit-learn": "sklearn"}
+_MODULES = {"scikit-learn": "sklearn", "pillow": "PIL"}
 
 
 def doctor() -> None:
