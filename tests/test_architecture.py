@@ -30,7 +30,7 @@ RANK = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, na
 OWNERS = {
     "soundfile": "audio", "soxr": "audio", "av": "audio", "onnxruntime": "model", "lightning": "training", "onnx": "graph export",
     "pooch": "datasets",
-    "matplotlib": "plots", "PIL": "images", "jinja2": "report", "librosa": "frontend plots",
+    "matplotlib": "plots", "PIL": "images", "jinja2": "report", "librosa": "",
 }  # fmt: skip
 HEAVY = (
     "torch",

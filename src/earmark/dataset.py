@@ -18,7 +18,7 @@ from earmark import audio, fingerprint
 from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.cache import Cache, Decoded, Index, default_folder, evict
 from earmark.errors import AudioError, DataError, SettingsError
-from earmark.frontend import FrontEnd, FrontEndSettings, hop_length
+from earmark.frontend import FrontEnd, FrontEndSettings
 from earmark.levels import Levels
 from earmark.manifest import Manifest
 from earmark.progress import threaded, track
@@ -28,8 +28,6 @@ from earmark.windows import MergeRule, ShortClip, WindowPlan
 _SURVEYED = 2000  # recordings whose headers are read to choose rate and window
 _SHORTEST, _LONGEST = 0.5, 10.0  # window in seconds
 _HIGHEST_RATE = 32_000
-_SHORT, _FINE_HOP = 2.0, 0.010  # seconds: words need finer frames than scenes
-_EVEN_HOP = 16  # samples: the exported front end is several times as fast where hop and frame have a factor in common
 
 
 @dataclass(frozen=True)
@@ -147,10 +145,7 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
     rate, seconds = survey(manifest)
     sr = chosen.sample_rate or rate
     seconds = chosen.window_seconds or seconds
-    hop = hop_length(sr, chosen.hop_seconds)
-    if not chosen.hop_seconds:
-        usual = _FINE_HOP if seconds <= _SHORT else chosen.long_hop_seconds
-        hop = _EVEN_HOP * max(1, round(usual * sr / _EVEN_HOP))
+    hop = chosen.hop_length(sr, seconds)
     window = max(1, round(seconds * sr / hop)) * hop
     if window < 2 * chosen.fft_seconds * sr:
         raise SettingsError(

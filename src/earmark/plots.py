@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import librosa
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from earmark.audio import resample
 from earmark.errors import SettingsError
 from earmark.files import atomic_file
+from earmark.frontend import filters
 from earmark.types import Waveform
 
 if TYPE_CHECKING:
@@ -194,16 +194,16 @@ def front_end_matrices(front_end: FrontEnd, *, dark: bool = False) -> Figure:
     SettingsError
         Where it has none.
     """
-    from earmark.frontend.mel import LogPower, Mfcc
+    from earmark.frontend.mel import Banded, LogPower, Mfcc
     from earmark.frontend.tonal import Chroma
 
     found: dict[str, tuple[str, str, NDArray[np.float32], float]] = {}  # by title: mel and mfcc share filters
     top = front_end.sr / 2
     for module in front_end.modules():
-        if isinstance(module, LogPower) and module.mel:
-            found["mel filters"] = ("frequency (Hz)", "mel band", module.filters.T.numpy(), top)
+        if isinstance(module, LogPower) and isinstance(module.bands, Banded):
+            found["mel filters"] = ("frequency (Hz)", "mel band", module.bands.filters.T.numpy(), top)
         elif isinstance(module, Chroma):
-            found["chroma filters"] = ("frequency (Hz)", "pitch class", module.filters.T.numpy(), top)
+            found["chroma filters"] = ("frequency (Hz)", "pitch class", module.bands.filters.T.numpy(), top)
         elif isinstance(module, Mfcc):
             matrix = module.transform.numpy()
             found["cosines of the cepstrum"] = ("mel band", "coefficient", matrix, matrix.shape[1])
@@ -313,8 +313,11 @@ def _levels(sound: Waveform, n_mels: int) -> NDArray[np.float32]:
     """Mel levels in dB, 60 dB under full scale at least, shape (n_mels, frame)."""
     short = max(0, 1024 - len(sound.samples))
     samples = np.pad(sound.samples, (0, short))
-    power = librosa.feature.melspectrogram(y=samples, sr=sound.sr, n_mels=n_mels, n_fft=1024, hop_length=256)
-    return np.asarray(librosa.power_to_db(power, ref=1.0, amin=1e-10, top_db=None), np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, 1024)[::256] * np.hanning(1025)[:-1]
+    power = (
+        filters.mel(sound.sr, 1024, n_mels, 0, sound.sr / 2, scale="slaney") @ np.square(np.abs(np.fft.rfft(frames))).T
+    )
+    return np.asarray(10 * np.log10(np.maximum(power, 1e-10)), np.float32)
 
 
 def _show(axes: Axes, levels: NDArray[np.float32], sound: Waveform, **how: Any) -> Any:
@@ -322,7 +325,7 @@ def _show(axes: Axes, levels: NDArray[np.float32], sound: Waveform, **how: Any) 
     extent = (0, sound.duration, 0, len(levels))
     image = axes.imshow(levels, origin="lower", aspect="auto", extent=extent, interpolation="nearest", **how)
     axes.set_xlabel("time (s)")
-    _mark_frequencies(axes, librosa.mel_frequencies(len(levels) + 2, fmax=sound.sr / 2)[1:-1])
+    _mark_frequencies(axes, filters.mel_frequencies(len(levels) + 2, 0, sound.sr / 2, scale="slaney")[1:-1])
     return image
 
 
@@ -338,7 +341,4 @@ def _frequencies(front_end: FrontEnd, *, mel: bool) -> NDArray[np.float64]:
     settings = front_end.settings
     if not mel:
         return np.asarray(np.fft.rfftfreq(front_end.n_fft, 1 / front_end.sr), np.float64)
-    found = librosa.mel_frequencies(
-        settings.n_mels + 2, fmin=settings.fmin, fmax=settings.fmax, htk=settings.mel_scale == "htk"
-    )
-    return np.asarray(found[1:-1], np.float64)
+    return filters.mel_frequencies(settings.n_mels + 2, settings.fmin, settings.fmax, scale=settings.mel_scale)[1:-1]

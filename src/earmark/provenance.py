@@ -23,7 +23,7 @@ from earmark.options import TrainOptions
 from earmark.recipe import Recipe
 from earmark.splits import Split
 
-_PACKAGES = ("earmark", "torch", "lightning", "librosa", "onnx", "onnxruntime", "soxr", "soundfile", "numpy")
+_PACKAGES = ("earmark", "torch", "lightning", "onnx", "onnxruntime", "soxr", "soundfile", "numpy")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from earmark.errors import SettingsError
 
 AUTO = "auto"
 _GENERAL, _MACHINE = "balanced", "machine"
-SHORT, FINE_HOP = 2.0, 0.010  # seconds: words need finer frames than scenes
+_SHORT, _FINE_HOP = 2.0, 0.010  # seconds: words need finer frames than scenes
+_EVEN_HOP = 16  # samples: the exported front end is several times as fast where hop and frame have a factor in common
 _CONDITIONS = frozenset(
     [
         "normal", "abnormal", "anomaly", "anomalous", "ok", "nok", "ng", "good", "bad", "healthy", "unhealthy", "intact",
@@ -126,9 +127,12 @@ class Recipe:
         """All settings."""
         return dataclasses.asdict(self)
 
-    def usual_hop_seconds(self, seconds: float) -> float:
-        """What ``hop_seconds`` is where it is left to the data, for clips of this length."""
-        return FINE_HOP if seconds <= SHORT else self.long_hop_seconds
+    def hop_length(self, sr: int, seconds: float) -> int:
+        """Advance of the analysis frame in samples at a rate in Hz, for clips of this length in seconds."""
+        if self.hop_seconds:
+            return max(1, round(self.hop_seconds * sr))
+        usual = _FINE_HOP if seconds <= _SHORT else self.long_hop_seconds
+        return _EVEN_HOP * max(1, round(usual * sr / _EVEN_HOP))
 
 
 def names() -> list[str]:

@@ -25,7 +25,7 @@ def demo(
     from earmark.errors import require
     from earmark.files import claim_output, write_text
 
-    for package in ("torch", "librosa", "lightning", "matplotlib"):
+    for package in ("torch", "lightning", "matplotlib"):
         require(package, extra="train")
     from earmark import plots
 

@@ -9,7 +9,7 @@ from pathlib import Path
 _PACKAGES = {
     "base": ("numpy", "soundfile", "soxr", "onnxruntime", "safetensors", "typer", "rich"),
     "train": (
-        "torch", "lightning", "librosa", "scikit-learn", "pandas", "pyarrow", "matplotlib", "pillow", "jinja2", "captum", "onnx",
+        "torch", "lightning", "scikit-learn", "pandas", "pyarrow", "matplotlib", "pillow", "jinja2", "captum", "onnx",
         "tensorboard", "pooch",
     ),
     "ffmpeg": ("av",),

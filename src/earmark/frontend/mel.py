@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from earmark.errors import SettingsError
+from earmark.frontend.filters import mel
 from earmark.frontend.pcen import Pcen
 from earmark.frontend.settings import FrontEndSettings
 
@@ -135,16 +134,11 @@ def mel_filters(sr: int, n_fft: int, settings: FrontEndSettings) -> np.ndarray[t
     SettingsError
         Where bands would be empty.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Empty filters", UserWarning)
-        filters = librosa.filters.mel(
-            sr=sr, n_fft=n_fft, n_mels=settings.n_mels, fmin=settings.fmin, fmax=settings.fmax,
-            htk=settings.mel_scale == "htk", norm=None if settings.mel_scale == "htk" else "slaney",
-        )  # fmt: skip
+    filters = mel(sr, n_fft, settings.n_mels, settings.fmin, settings.fmax, scale=settings.mel_scale)
     empty = int((filters.max(axis=1) == 0).sum())
     if empty:
         raise SettingsError(
             f"setting n_mels is {settings.n_mels}; {empty} of the bands would be empty at {n_fft // 2 + 1} frequencies: "
             "take fewer, or a longer fft_seconds"
         )
-    return np.asarray(filters, np.float32)
+    return filters

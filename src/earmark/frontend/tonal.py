@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from earmark.errors import SettingsError
+from earmark.frontend.filters import chroma
 from earmark.frontend.mel import DECIBELS, Banded
 from earmark.frontend.settings import FrontEndSettings
 
@@ -31,8 +31,7 @@ class Chroma(nn.Module):
     def __init__(self, sr: int, n_fft: int, settings: FrontEndSettings) -> None:
         super().__init__()
         self.size = settings.n_chroma
-        filters = librosa.filters.chroma(sr=sr, n_fft=n_fft, n_chroma=self.size, tuning=0.0)
-        self.bands = Banded(filters.astype(np.float32))
+        self.bands = Banded(chroma(sr, n_fft, self.size))
 
     def forward(self, power: Tensor) -> Tensor:
         """Pitch classes."""

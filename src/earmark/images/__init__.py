@@ -1,6 +1,6 @@
 """Recordings to images of their features, the tree of folders mirrored; and back to values.
 
-The only room that imports Pillow. Finding, naming and skipping need neither torch nor librosa, so that a run that has nothing to
+The only room that imports Pillow. Finding, naming and skipping do not need torch, so that a run that has nothing to
 do ends at once.
 """
 
@@ -150,7 +150,7 @@ def write(
     OutputError
         Where ``out`` cannot be written.
     MissingExtra
-        Where torch, librosa or matplotlib is not installed.
+        Where torch or matplotlib is not installed.
     Interrupted
         After Ctrl-C; the images that were made are whole, and the same call goes on.
     """
@@ -158,7 +158,7 @@ def write(
     if workers < 0:
         raise SettingsError(f"workers is {workers}; give a number of processes, or 0 for as many as there are cores")
     found = _checked(chosen)
-    for package in ("torch", "librosa", "matplotlib"):
+    for package in ("torch", "matplotlib"):
         if find_spec(package) is None:
             raise MissingExtra(package, "train")
     palette = _palette(chosen.colors)
@@ -213,12 +213,11 @@ def _palette(colors: str) -> bytes | None:
 
 def _job(options: ImageOptions, found: recipe.Recipe, palette: bytes | None, recordings: Sequence[Path]) -> Job:
     """What all images have in common; rate, hop and highest frequency are the recordings' unless they are given."""
-    sr, hop_seconds = options.sample_rate or found.sample_rate, found.hop_seconds
-    if not sr or not hop_seconds:
+    sr, seconds = options.sample_rate or found.sample_rate, 0.0
+    if not sr or not found.hop_seconds:
         rate, seconds = _survey(recordings)
         sr = sr or rate
-        hop_seconds = hop_seconds or found.usual_hop_seconds(seconds)
-    hop_seconds = max(1, round(hop_seconds * sr)) / sr
+    hop_seconds = found.hop_length(sr, seconds) / sr
     names = [name.strip() for name in found.features.split(",")]
     units = [_UNITS.get(name) or _SCALE_UNITS.get(found.scale, "normalised energy") for name in names]
     levels = {*names} <= {"mel", "stft"} and found.scale in ("log", "db")

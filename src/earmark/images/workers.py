@@ -218,26 +218,24 @@ def features(source: Path, front_end: FrontEnd, *, channel: int | None = None) -
     """
     import torch
 
-    from earmark.frontend.stages import DELTA_WIDTH
+    from earmark.frontend.settings import DELTA_WIDTH
 
-    parts = []
-    rest = np.zeros(0, np.float32)
     time = 0
-    with torch.inference_mode():
+
+    def tensors() -> Iterator[torch.Tensor]:
+        nonlocal time
         for block in blocks(source, sr=front_end.sr, channel=channel, block_seconds=_BLOCK_SECONDS):
             time += len(block.samples)
-            samples = np.concatenate([rest, block.samples])
-            count = max(0, 1 + (len(samples) - front_end.n_fft) // front_end.hop_length)
-            if count:
-                parts.append(front_end.rows(torch.from_numpy(samples)[None]))
-            rest = samples[count * front_end.hop_length :]
-        frames = sum(part.shape[1] for part in parts)
+            yield torch.from_numpy(block.samples)
+
+    with torch.inference_mode():
+        parts = list(front_end.rows_of(tensors()))
+        frames = sum(len(part) for part in parts)
         least = DELTA_WIDTH if front_end.settings.deltas else 1
         if frames < least:
             seconds = (front_end.n_fft + (least - 1) * front_end.hop_length) / front_end.sr
             detail = f"{time / front_end.sr:g} s are too short for an image; with these settings it takes {seconds:g} s"
             raise AudioError("range", str(source), detail, "leave it out, or take a shorter fft_seconds")
-        rows = torch.cat(parts, dim=1)
-        stacked = front_end.stack(rows.transpose(1, 2).unsqueeze(1))[0]
+        stacked = front_end.stack(torch.cat(parts).T[None, None])[0]
         found: NDArray[np.float32] = stacked.flatten(0, 1).numpy()
     return found
