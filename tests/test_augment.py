@@ -92,12 +92,3 @@ def test_rows_that_are_no_logarithm_are_left_alone_by_gain_and_mixed_linearly(x:
     assert torch.equal(louder[:, :, :10], augment.gain(x, 6.0, FLOOR, rng(), log=LOG)[:, :, :10])
     mixed, targets = augment.mixup(x, torch.eye(6), 0.4, rng(), log=log)
     assert torch.allclose(mixed[:, :, 10:], torch.einsum("ab,bcde->acde", targets, x)[:, :, 10:], atol=1e-5)
-
-
-def test_coarse_frames_are_means_of_power(x: torch.Tensor) -> None:
-    log = torch.arange(16)[:, None] < 10
-    coarse = augment.coarsen(x[..., :39], log=log)
-    assert coarse.shape == (6, 1, 16, 19)
-    pairs = x[..., :38].unflatten(-1, (19, 2))
-    assert torch.allclose(coarse[:, :, :10], pairs.exp().mean(-1).log()[:, :, :10], atol=1e-5)
-    assert torch.allclose(coarse[:, :, 10:], pairs.mean(-1)[:, :, 10:], atol=1e-6)

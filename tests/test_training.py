@@ -64,7 +64,7 @@ def test_a_resumed_run_equals_an_unbroken_one(
     [
         ("features=mfcc,chroma,contrast", "deltas=2", "roll=0"),
         ("scale=pcen-trained", "epochs=40"),
-        ("features=stft", "scale=magnitude", "coarse_share=0.5"),
+        ("features=stft", "scale=magnitude"),
         ("image_height=32", "image_width=48", "network=plain", "crop_seconds=0"),
     ],
 )

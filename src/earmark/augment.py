@@ -31,13 +31,6 @@ def gain(x: Tensor, largest_db: float, floor: float, rng: np.random.Generator, *
     return torch.where(log, louder, x)
 
 
-def coarsen(x: Tensor, *, log: Tensor) -> Tensor:
-    """Halve the number of frames: the mean of each two, in power where they are its logarithm."""
-    end = x.shape[-1] // 2 * 2
-    first, second = x[..., 0:end:2], x[..., 1:end:2]
-    return torch.where(log, torch.logaddexp(first, second) - math.log(2), (first + second) / 2)
-
-
 def stretch(x: Tensor, time: float, frequency: float, rng: np.random.Generator) -> Tensor:
     """Play each clip slower or faster by a factor of up to ``1 + time``, and warp its frequency axis by up to ``1 + frequency``.
 

@@ -92,12 +92,6 @@ class Recipe:
     crop_seconds: float = _setting(
         5.0, "random stretch of the window seen in training, in seconds; 0: the whole window", 0, 60
     )
-    coarse_share: float = _setting(
-        0.0,
-        "share of the steps, at the beginning, that see every two frames as one, in half the time",
-        0,
-        1,
-    )
     precision: str = _setting(
         "auto", "auto takes bf16 where the processor computes in it", choices=("auto", "float32", "bf16")
     )

@@ -133,8 +133,7 @@ def seconds(classifier: Classifier, recipe: Recipe, *, clips: int, window_frames
         if accelerator == "cuda":
             torch.cuda.synchronize()
         timed.append(time.perf_counter() - begin)
-    saved = recipe.coarse_share / 2
-    return min(timed[1:]) * 1.3 * (1 - saved) * epochs(recipe, clips) * _steps(recipe, clips)
+    return min(timed[1:]) * 1.3 * epochs(recipe, clips) * _steps(recipe, clips)
 
 
 def crop_frames(classifier: Classifier, recipe: Recipe, window_frames: int) -> int:
@@ -271,8 +270,6 @@ class _Fitting(lightning.LightningModule):
     def _augmented(self, x: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         recipe, front_end = self._recipe, self.classifier.front_end
         log = front_end.log_rows
-        if self.global_step < recipe.coarse_share * self._total:
-            x = augment.coarsen(x, log=log)
         if recipe.roll:
             x = augment.roll(x, recipe.roll, rng)
         if recipe.time_stretch or recipe.mel_warp:
