@@ -33,7 +33,8 @@ class PowerSpectrum(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Power of each frame at each frequency."""
-        parts = torch.view_as_real(torch.fft.rfft(frames * self.window)).square()
+        parts = torch.view_as_real(torch.fft.rfft(frames * self.window))
+        parts = parts.square() if parts.requires_grad else parts.square_()  # fresh memory costs as much as the squares
         return parts[..., 0] + parts[..., 1]
 
 
@@ -63,6 +64,9 @@ class Blockwise(nn.Module):
         self.size = size
         self.n_fft = n_fft
         self.hop_length = hop_length
+        # The C library keeps as much freed memory as the largest piece it was ever given back: without this one, which is never
+        # touched, each block's arrays are new pages, and those take longer than the transform.
+        torch.empty(2**24, dtype=torch.uint8)
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Rows of every frame."""

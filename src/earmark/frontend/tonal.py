@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -86,12 +86,12 @@ class Contrast(nn.Module):
 
     def forward(self, power: Tensor) -> Tensor:
         """Contrast of each band."""
-        levels: Tensor = self.extremes(power.sqrt()).clamp(min=_SMALLEST).log() * DECIBELS
+        levels: Tensor = self.extremes(power).clamp(min=_SMALLEST).log() * DECIBELS
         return levels[..., 0::2] - levels[..., 1::2]
 
 
 class Extremes(nn.Module):
-    """Mean of the largest and of the smallest values of each band.
+    """Mean of the square roots of the largest and of the smallest values of each band.
 
     Parameters
     ----------
@@ -111,40 +111,45 @@ class Extremes(nn.Module):
         """Means of extremes."""
         leading = x.shape[:-1]
         x = x.reshape(-1, x.shape[-1]).T.contiguous()  # so that each step runs over all frames at once
-        rows = []
-        for first, end, count in self.bands:
-            rows.append(_extremes(x[first:end], count, torch.maximum, torch.minimum, -torch.inf))
-            rows.append(_extremes(x[first:end], count, torch.minimum, torch.maximum, torch.inf))
+        rows = [row for first, end, count in self.bands for row in _extremes(x[first:end], count)]
         return torch.stack(rows, dim=-1).reshape(*leading, -1)
 
 
-_Pick = Callable[[Tensor, Tensor], Tensor]
+def _extremes(x: Tensor, count: int) -> Sequence[Tensor]:
+    """Mean of the square roots of the ``count`` largest and smallest rows at each place, (row, frame) to two of (frame,)."""
+    if count == 1:
+        return x.amax(dim=0).sqrt(), x.amin(dim=0).sqrt()
+    found = _largest(torch.cat([x, -x], dim=1), count)
+    return torch.chunk(found.abs().sqrt().mean(dim=0), 2)
 
 
-def _extremes(x: Tensor, count: int, best: _Pick, worst: _Pick, last: float) -> Tensor:
-    """Mean of the ``count`` best rows at each place, shape (row, frame) to (frame,): several times as fast as sorting.
+def _largest(x: Tensor, count: int) -> Tensor:
+    """The ``count`` largest rows at each place, (row, frame) to (count, frame); several times as fast as sorting.
 
     Batcher's bitonic network (1968) on whole rows: short sorted lists are merged two by two, and the better half stays.
     """
-    if count == 1:
-        return x.amax(dim=0) if last < 0 else x.amin(dim=0)
-
-    def clean(rows: list[Tensor]) -> list[Tensor]:
-        if len(rows) == 1:
-            return rows
-        pairs = list(zip(rows[: len(rows) // 2], rows[len(rows) // 2 :], strict=True))
-        return clean([best(a, b) for a, b in pairs]) + clean([worst(a, b) for a, b in pairs])
-
-    def ordered(rows: list[Tensor]) -> list[Tensor]:
-        if len(rows) == 1:
-            return rows
-        return clean(ordered(rows[: len(rows) // 2]) + ordered(rows[len(rows) // 2 :])[::-1])
-
     length = 1 << (count - 1).bit_length()
     lists = 1 << max(0, -(-len(x) // length) - 1).bit_length()
-    padded = F.pad(x, (0, 0, 0, length * lists - len(x)), value=last)
-    rows = ordered(list(padded.reshape(length, lists, -1)))
+    padded = F.pad(x, (0, 0, 0, length * lists - len(x)), value=-torch.inf)
+    rows = _sorted(list(padded.reshape(length, lists, -1)))
     while lists > 1:
         lists //= 2
-        rows = clean([best(a[:lists], b[lists:]) for a, b in zip(rows, rows[::-1], strict=True)])
-    return torch.cat(rows[:count]).mean(dim=0)
+        rows = _cleaned([torch.maximum(a[:lists], b[lists:]) for a, b in zip(rows, rows[::-1], strict=True)])
+    return torch.cat(rows[:count])
+
+
+def _sorted(rows: list[Tensor]) -> list[Tensor]:
+    """In falling order at each place."""
+    if len(rows) == 1:
+        return rows
+    half = len(rows) // 2
+    return _cleaned(_sorted(rows[:half]) + _sorted(rows[half:])[::-1])
+
+
+def _cleaned(rows: list[Tensor]) -> list[Tensor]:
+    """In falling order at each place, of rows that fall and then rise, or rise and then fall."""
+    if len(rows) == 1:
+        return rows
+    pairs = list(zip(rows[: len(rows) // 2], rows[len(rows) // 2 :], strict=True))
+    upper = [torch.maximum(a, b) for a, b in pairs]
+    return _cleaned(upper) + _cleaned([torch.minimum(a, b) for a, b in pairs])

@@ -141,5 +141,5 @@ def extremes(g: Nodes, x: str, *, module: Extremes) -> str:
         band = g.node("Slice", x, *(g.constant([n]) for n in (first, end, -1)))
         for largest in (1, 0):
             best = g.node("TopK", band, g.constant([count]), axis=-1, largest=largest, sorted=0, results=2)
-            rows.append(g.node("ReduceMean", best, g.constant([-1]), keepdims=1))
+            rows.append(g.node("ReduceMean", g.node("Sqrt", best), g.constant([-1]), keepdims=1))
     return g.node("Concat", *rows, axis=-1)
