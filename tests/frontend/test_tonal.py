@@ -129,3 +129,15 @@ def test_a_tone_contrasts_more_than_noise() -> None:
     )
     assert (tonal - even).argmax() == 2  # 400 to 800 Hz
     assert tonal[2] - even[2] > 20
+
+
+@pytest.mark.parametrize("sr", [8_000, 12_800, 32_000])
+def test_contrast_with_gradients_is_the_same(sr: int) -> None:
+    module = front_end(sr, features="contrast", fft_seconds=0.064).rows.rows.parts[0]
+    power = torch.from_numpy(np.abs(noise(30 * (module.extremes.bands[-1][1]))).reshape(30, -1))
+    plain = module(power)
+    power.requires_grad_()
+    traced = module(power)
+    traced.sum().backward()
+    assert torch.allclose(traced, plain, atol=1e-4)
+    assert power.grad is not None and torch.isfinite(power.grad).all()

@@ -140,7 +140,7 @@ class FrontEnd(nn.Module):
 
     def standardise(self, stacked: Tensor) -> Tensor:
         """Take the training part's mean off each row and divide by its deviation."""
-        return (stacked - self.mean) / self.std
+        return torch.addcmul(-self.mean / self.std, stacked, 1 / self.std)
 
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Set the statistics of the training part, each of shape (channels, height)."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from earmark.errors import SettingsError
 from earmark.frontend.filters import chroma
@@ -109,47 +108,20 @@ class Extremes(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Means of extremes."""
-        leading = x.shape[:-1]
-        x = x.reshape(-1, x.shape[-1]).T.contiguous()  # so that each step runs over all frames at once
-        rows = [row for first, end, count in self.bands for row in _extremes(x[first:end], count)]
-        return torch.stack(rows, dim=-1).reshape(*leading, -1)
+        if x.device.type == "cpu" and not x.requires_grad:
+            return torch.from_numpy(self._in_numpy(x.numpy()))
+        bands = [(x[..., first:end].sort(dim=-1).values, count) for first, end, count in self.bands]
+        ends = [part for band, count in bands for part in (band[..., -count:], band[..., :count])]
+        return torch.stack([part.sqrt().mean(dim=-1) for part in ends], dim=-1)
 
-
-def _extremes(x: Tensor, count: int) -> Sequence[Tensor]:
-    """Mean of the square roots of the ``count`` largest and smallest rows at each place, (row, frame) to two of (frame,)."""
-    if count == 1:
-        return x.amax(dim=0).sqrt(), x.amin(dim=0).sqrt()
-    found = _largest(torch.cat([x, -x], dim=1), count)
-    return torch.chunk(found.abs().sqrt().mean(dim=0), 2)
-
-
-def _largest(x: Tensor, count: int) -> Tensor:
-    """The ``count`` largest rows at each place, (row, frame) to (count, frame); several times as fast as sorting.
-
-    Batcher's bitonic network (1968) on whole rows: short sorted lists are merged two by two, and the better half stays.
-    """
-    length = 1 << (count - 1).bit_length()
-    lists = 1 << max(0, -(-len(x) // length) - 1).bit_length()
-    padded = F.pad(x, (0, 0, 0, length * lists - len(x)), value=-torch.inf)
-    rows = _sorted(list(padded.reshape(length, lists, -1)))
-    while lists > 1:
-        lists //= 2
-        rows = _cleaned([torch.maximum(a[:lists], b[lists:]) for a, b in zip(rows, rows[::-1], strict=True)])
-    return torch.cat(rows[:count])
-
-
-def _sorted(rows: list[Tensor]) -> list[Tensor]:
-    """In falling order at each place."""
-    if len(rows) == 1:
-        return rows
-    half = len(rows) // 2
-    return _cleaned(_sorted(rows[:half]) + _sorted(rows[half:])[::-1])
-
-
-def _cleaned(rows: list[Tensor]) -> list[Tensor]:
-    """In falling order at each place, of rows that fall and then rise, or rise and then fall."""
-    if len(rows) == 1:
-        return rows
-    pairs = list(zip(rows[: len(rows) // 2], rows[len(rows) // 2 :], strict=True))
-    upper = [torch.maximum(a, b) for a, b in pairs]
-    return _cleaned(upper) + _cleaned([torch.minimum(a, b) for a, b in pairs])
+    def _in_numpy(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same: NumPy sorts ten times as fast as torch on a CPU, and finds the ends of all bands at once."""
+        edges = [edge for first, end, _ in self.bands for edge in (first, end)][:-1]
+        ends = [reduce.reduceat(x, edges, axis=-1)[..., ::2] for reduce in (np.maximum, np.minimum)]
+        found = np.sqrt(np.stack(ends, axis=-1))
+        for place, (first, end, count) in enumerate(self.bands):
+            if count > 1:
+                band = np.sort(x[..., first:end])
+                found[..., place, 0] = np.sqrt(band[..., -count:]).mean(axis=-1)
+                found[..., place, 1] = np.sqrt(band[..., :count]).mean(axis=-1)
+        return np.asarray(found.reshape(*x.shape[:-1], -1), np.float32)

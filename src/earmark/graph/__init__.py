@@ -221,6 +221,8 @@ _OPERATIONS: dict[Any, Callable[..., Any]] = {
     operator.mul: _two("Mul"),
     operator.truediv: _two("Div"),
     torch.matmul: _two("MatMul"),
+    torch.addcmul: lambda g, x, a, b: g.node("Add", x, g.node("Mul", a, b)),
+    operator.neg: lambda g, x: g.node("Neg", x),
     "clamp": _clamp,
     "log": lambda g, x: g.node("Log", x),
     "exp": lambda g, x: g.node("Exp", x),
