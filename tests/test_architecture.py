@@ -19,7 +19,7 @@ LAYERS = (
     ("containers", "audio", "synth", "windows", "levels", "bundle", "annotations", "model"),
     (
         "manifest", "fingerprint", "cache", "selections", "layouts", "splits", "recipe", "recipes", "options", "inspection",
-        "scanner", "datasets", "frontend", "augment", "networks",
+        "scanner", "datasets", "filters", "frontend", "augment", "networks",
     ),
     ("classifier", "dataset"),
     ("graph", "export", "evaluation", "measuring", "training", "provenance"),

@@ -21,10 +21,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from earmark import filters
 from earmark.audio import resample
 from earmark.errors import SettingsError
 from earmark.files import atomic_file
-from earmark.frontend import filters
 from earmark.types import Waveform
 
 if TYPE_CHECKING:

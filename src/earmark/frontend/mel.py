@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from earmark.errors import SettingsError
-from earmark.frontend.filters import mel
+from earmark.filters import mel
 from earmark.frontend.pcen import Pcen
 from earmark.frontend.settings import FrontEndSettings
 

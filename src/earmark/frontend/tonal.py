@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark.errors import SettingsError
-from earmark.frontend.filters import chroma
+from earmark.filters import chroma
 from earmark.frontend.mel import DECIBELS, Banded
 from earmark.frontend.settings import FrontEndSettings
 

@@ -6,7 +6,7 @@ import librosa
 import numpy as np
 import pytest
 
-from earmark.frontend import filters
+from earmark import filters
 
 RATES = [(8_000, 256), (16_000, 512), (22_050, 1024), (44_100, 2048)]
 
