@@ -83,6 +83,7 @@ def test_a_hop_left_to_the_data_shares_a_factor_with_the_frame(tones: Path, sr: 
     spec = make_spec(layouts.find(tones), recipe.load("balanced", [f"sample_rate={sr}", "n_mels=32"]))
     assert round(spec.front_end["hop_seconds"] * sr, 6) == hop
     assert spec.plan.window % hop == spec.plan.stride % hop == 0
+    assert recipe.load("balanced", ["fft_seconds=0.01"]).hop_length(22_050, 1.0) == 220  # never longer than the frame
 
 
 @pytest.fixture

@@ -26,3 +26,8 @@ def test_parameters_and_width() -> None:
 def test_unknown_name_lists_the_known() -> None:
     with pytest.raises(SettingsError, match="unknown network 'vgg'; choose one of resnet, plain"):
         networks.build("vgg", channels=1, rows=64)
+
+
+def test_plain_needs_eight_rows() -> None:
+    with pytest.raises(SettingsError, match="takes 8 at least, not 7"):
+        networks.build("plain", channels=1, rows=7)

@@ -15,6 +15,8 @@ from safetensors.numpy import load_file
 import earmark
 from conftest import TINY
 from earmark import recipe, training
+from earmark.bundle import BundleSpec
+from earmark.classifier import Classifier
 from earmark.errors import SettingsError
 
 SOURCE = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
@@ -137,3 +139,17 @@ def test_device_and_precision() -> None:
     assert training.uses_bf16(recipe.Recipe(precision="bf16"), "cpu")
     assert not training.uses_bf16(recipe.Recipe(precision="float32"), "cpu")
     assert training.uses_bf16(recipe.Recipe(), "cpu") == bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
+def test_a_crop_is_of_the_window_and_of_a_picture_the_whole() -> None:
+    def classifier(**front_end: object) -> Classifier:
+        settings = {"fft_seconds": 0.032, "hop_seconds": 0.01, "n_mels": 32, "fmin": 50, "fmax": 4000, "floor": 1e-6}
+        return Classifier(
+            BundleSpec(("a", "b"), {"name": "resnet", "width": 0.5}, 8_000, 10.0, 5.0, {**settings, **front_end})
+        )
+
+    chosen = recipe.load("balanced")
+    assert training.crop_frames(classifier(), chosen, 997) == 1 + (40_000 - 256) // 80
+    assert training.crop_frames(classifier(image_height=64, image_width=64), chosen, 997) == 997
+    with pytest.raises(SettingsError, match=r"crop_seconds is 0\.01; .* it must be 0\.032 at least"):
+        training.crop_frames(classifier(), recipe.load("balanced", ["crop_seconds=0.01"]), 997)

@@ -1,8 +1,8 @@
 """Augmentation of the front end's rows: parameters are drawn from a NumPy generator, then applied purely.
 
-All take and return tensors of shape (batch, 1, row, frame); every clip of the batch gets its own draw. They run between
-the front end and the network, so that none of them is ever part of the exported model. ``log`` says of each row, shape (row, 1),
-whether it is the logarithm of a power: levels add there, and sounds add in power.
+All take and return tensors of shape (batch, 1, row, frame), `spec_augment` what the network sees; every clip of the batch gets its
+own draw. They run between the front end's steps or after them, in training alone, so that none is ever part of the exported model.
+``log`` says of each row, shape (row, 1), whether it is the logarithm of a power: levels add there, and sounds add in power.
 """
 
 from __future__ import annotations

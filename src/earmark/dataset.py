@@ -275,7 +275,8 @@ class Features:
         count = 0
         with torch.inference_mode():
             for first, end in zip(self._starts, self._ends, strict=True):
-                for a in range(first, end - frames + 1, frames):
+                starts = {*range(first, end - frames + 1, frames), end - frames}  # the last one ends with the clip
+                for a in sorted(starts):
                     rows = torch.from_numpy(np.array(self._frames[a : a + frames])).T[None, None]
                     stacked = front_end.stack(rows)[0].double()
                     total += torch.stack([stacked.sum(-1), stacked.square().sum(-1)])

@@ -310,14 +310,14 @@ def _finished(figure: Figure, dark: bool, titles: Mapping[Axes, str]) -> Figure:
 
 
 def _levels(sound: Waveform, n_mels: int) -> NDArray[np.float32]:
-    """Mel levels in dB, 60 dB under full scale at least, shape (n_mels, frame)."""
-    short = max(0, 1024 - len(sound.samples))
-    samples = np.pad(sound.samples, (0, short))
-    frames = np.lib.stride_tricks.sliding_window_view(samples, 1024)[::256] * np.hanning(1025)[:-1]
-    power = (
-        filters.mel(sound.sr, 1024, n_mels, 0, sound.sr / 2, scale="slaney") @ np.square(np.abs(np.fft.rfft(frames))).T
-    )
-    return np.asarray(10 * np.log10(np.maximum(power, 1e-10)), np.float32)
+    """Mel levels in dB of power, cut at -100, shape (n_mels, frame)."""
+    samples = np.pad(sound.samples, (0, max(0, 1024 - len(sound.samples))))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, 1024)[::256]
+    window = np.hanning(1025)[:-1].astype(np.float32)
+    matrix = filters.mel(sound.sr, 1024, n_mels, 0, sound.sr / 2, scale="slaney").T
+    parts = np.array_split(frames, -(-len(frames) // 4096))  # a long recording's frames would fill the memory
+    power = np.concatenate([np.square(np.abs(np.fft.rfft(part * window))) @ matrix for part in parts])
+    return np.asarray(10 * np.log10(np.maximum(power.T, 1e-10)), np.float32)
 
 
 def _show(axes: Axes, levels: NDArray[np.float32], sound: Waveform, **how: Any) -> Any:

@@ -49,7 +49,10 @@ class Recipe:
     # Front end
     fft_seconds: float = _setting(0.032, "length of the analysis frame in seconds", 0.002, 1)
     hop_seconds: float = _setting(
-        0.0, "advance of the analysis frame in seconds; 0: 0.01 for windows up to 2 s, else long_hop_seconds", 0, 1
+        0.0,
+        "advance of the analysis frame in seconds; 0: about 0.01 for windows up to 2 s, else long_hop_seconds",
+        0,
+        1,
     )
     long_hop_seconds: float = _setting(0.016, "the same for windows of more than 2 s", 0.001, 1)
     features: str = _setting(
@@ -126,7 +129,8 @@ class Recipe:
         if self.hop_seconds:
             return max(1, round(self.hop_seconds * sr))
         usual = _FINE_HOP if seconds <= _SHORT else self.long_hop_seconds
-        return _EVEN_HOP * max(1, round(usual * sr / _EVEN_HOP))
+        even = _EVEN_HOP * max(1, round(usual * sr / _EVEN_HOP))
+        return min(even, max(1, int(self.fft_seconds * sr)))
 
 
 def names() -> list[str]:

@@ -254,9 +254,8 @@ def _jobs(
     split(manifest)  # what is wrong with it is better said before everything is decoded
     spec = make_spec(manifest, chosen, channel=options.channel)
     training.resolve_device(options.device)
-    Classifier(spec).front_end.frames(
-        spec.plan.window
-    )  # settings that do not fit each other are refused before everything is decoded
+    fresh = Classifier(spec)  # settings that do not fit each other are refused before everything is decoded
+    training.crop_frames(fresh, chosen, fresh.front_end.frames(spec.plan.window))
     clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel, levels=spec.levels, strict=source.strict)
     _check_labels(clips.manifest)
     spec = dataclasses.replace(

@@ -168,3 +168,19 @@ def test_recordings_are_finite_and_alike_alone_and_together(excerpts: list[tuple
         for found, samples in zip(together, clips, strict=True):
             alone = features(module, samples[:least])
             assert np.abs(found - alone).max() <= 1e-6 * np.abs(alone).max()
+
+
+def test_gradients_reach_the_waveform() -> None:
+    module = front_end(16_000, features=ALL, fft_seconds=0.064)
+    x = torch.from_numpy(noise(32_000)).reshape(2, -1).requires_grad_()
+    module(x).square().mean().backward()
+    assert x.grad is not None and torch.isfinite(x.grad).all() and (x.grad != 0).any(dim=1).all()
+
+
+def test_small_powers_are_standardised_too() -> None:
+    module = front_end(16_000, scale="power", floor=1e-12)
+    x = torch.from_numpy(noise(16_000)) * 1e-3
+    stacked = module.stack(module.rows(x[None]).transpose(1, 2)[:, None])[0]
+    module.set_statistics(stacked.mean(-1), stacked.std(-1, correction=0))
+    spread = module(x[None])[0].std(-1, correction=0)
+    assert torch.allclose(spread, torch.ones_like(spread), atol=1e-3)

@@ -145,10 +145,12 @@ class FrontEnd(nn.Module):
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Set the statistics of the training part, each of shape (channels, height)."""
         self.mean.copy_(mean[..., None])
-        self.std.copy_(std[..., None].clamp(min=1e-3))
+        # What does not vary is not blown up; powers and magnitudes have no level that is small of itself.
+        least = 1e-8 * float(std.max()) + 1e-20 if self.settings.scale in ("power", "magnitude") else 1e-3
+        self.std.copy_(std[..., None].clamp(min=least))
 
-    def frames(self, time: int) -> int:
-        """Frames that a waveform of ``time`` samples gives.
+    def frames(self, time: int, *, setting: str = "window_seconds") -> int:
+        """Frames that a waveform of ``time`` samples gives; ``setting`` is where that number comes from.
 
         Raises
         ------
@@ -160,7 +162,7 @@ class FrontEnd(nn.Module):
         if count < least:
             seconds = (self.n_fft + (least - 1) * self.hop_length) / self.sr
             raise SettingsError(
-                f"setting window_seconds is {time / self.sr:g}; with this fft_seconds, hop_seconds and deltas it must be "
+                f"setting {setting} is {time / self.sr:g}; with this fft_seconds, hop_seconds and deltas it must be "
                 f"{seconds:g} at least"
             )
         return count

@@ -73,7 +73,7 @@ class Blockwise(nn.Module):
         frames = waveforms.unfold(-1, self.n_fft, self.hop_length)  # a view
         found = waveforms.new_empty(*frames.shape[:2], self.size)
         size = max(1, self.samples // self.n_fft)
-        for clip, places in zip(frames, found, strict=True):
-            for block, place in zip(torch.split(clip, size), torch.split(places, size), strict=True):
-                place.copy_(self.rows(block))
+        for clip in range(len(frames)):
+            for first in range(0, frames.shape[1], size):
+                found[clip, first : first + size] = self.rows(frames[clip, first : first + size])
         return found

@@ -61,7 +61,8 @@ class Contrast(nn.Module):
             raise SettingsError(
                 f"setting features names 'contrast'; a rate of {sr} Hz has no octave above 200 Hz for it"
             )
-        octaves = settings.contrast_bands or min(self.largest, fitting)
+        whole = 1 + int(np.log2(max(1.0, (sr / 2 - 2 * sr / n_fft) / self.lowest)))  # with two frequencies in the last
+        octaves = settings.contrast_bands or min(self.largest, fitting, whole)
         if not 1 <= octaves <= fitting:
             raise SettingsError(
                 f"setting contrast_bands is {octaves}; at a rate of {sr} Hz the allowed range is 1 to {fitting}"

@@ -148,6 +148,8 @@ def _clamp(g: _Graph, x: str, *, min: float) -> str:  # torch's word for it
 def _item(g: _Graph, x: str, which: Any) -> str:
     """Slices of a tensor."""
     which = which if isinstance(which, tuple) else (which,)
+    if not all(isinstance(cut, slice) or cut is Ellipsis for cut in which):
+        raise EarmarkError("ONNX export: of indices, slices alone are translated")
     axes = range(len(which)) if Ellipsis not in which else range(-len(which), 0)
     cuts = [(axis, c) for axis, c in zip(axes, which, strict=True) if isinstance(c, slice) and c != slice(None)]
     far = np.iinfo(np.int64).max

@@ -48,7 +48,7 @@ class ImageOptions:
     Attributes
     ----------
     recipe : str
-        Name of a recipe or path of a TOML file, whose front end is used.
+        Name of a recipe or path of a TOML file, whose front end is used; its levels are not.
     settings : iterable of str
         Changes to it as ``key=value``; the keys are those of `FrontEndSettings` but for its picture. Several features make one
         image with one scale, on which those of small values have little contrast.
@@ -117,7 +117,7 @@ def write(
     *,
     options: ImageOptions | None = None,
     overwrite: bool = False,
-    workers: int = 0,
+    workers: int = 1,
 ) -> Written:
     """Write a PNG of each recording below ``out``, in the folders that the recordings lie in.
 
@@ -135,7 +135,7 @@ def write(
         Make all images anew, and replace PNG files that Earmark did not make.
     workers : int
         Processes; 0: as many as there are cores, if there is enough to do. More than one are started afresh, so that a script
-        that asks for them needs ``if __name__ == "__main__":``.
+        that asks for them, or for 0, needs ``if __name__ == "__main__":``.
 
     Returns
     -------

@@ -21,6 +21,8 @@ def plan(paths: Sequence[Path]) -> list[tuple[Path, Path]]:
     DataError
         Where there are no recordings, or two of the same relative path from different folders.
     """
+    if not paths:
+        raise DataError("no paths were given; name recordings, or folders of them")
     places: dict[Path, Path] = {}  # of recordings, without repeats
     for path in paths:
         for recording in find_recordings([path]):

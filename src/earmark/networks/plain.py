@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from earmark.errors import SettingsError
+
 
 class Plain(nn.Module):
     """Three times convolution and pooling, then one dense layer; a baseline to compare with.
@@ -25,6 +27,10 @@ class Plain(nn.Module):
 
     def __init__(self, channels: int, rows: int, width: float = 1.0) -> None:
         super().__init__()
+        if rows < 8:
+            raise SettingsError(
+                f"setting network is 'plain', which halves the rows three times; it takes 8 at least, not {rows}"
+            )
         a, b, c, self.size = (max(8, round(x * width / 8) * 8) for x in (32, 64, 128, 128))
         self.first = nn.Conv2d(channels, a, 3, padding=1)
         self.second = nn.Conv2d(a, b, 3, padding=1)

@@ -137,11 +137,17 @@ def seconds(classifier: Classifier, recipe: Recipe, *, clips: int, window_frames
 
 
 def crop_frames(classifier: Classifier, recipe: Recipe, window_frames: int) -> int:
-    """Frames of the stretch that training sees."""
-    if recipe.crop_seconds == 0:
-        return window_frames
+    """Frames of the stretch that training sees; of a picture always the whole window, since it is resized as a whole.
+
+    Raises
+    ------
+    SettingsError
+        Where the stretch is too short for the front end.
+    """
     front_end = classifier.front_end
-    return max(1, min(window_frames, front_end.frames(round(recipe.crop_seconds * front_end.sr))))
+    if recipe.crop_seconds == 0 or front_end.settings.image_width:
+        return window_frames
+    return min(window_frames, front_end.frames(round(recipe.crop_seconds * front_end.sr), setting="crop_seconds"))
 
 
 def resolve_device(device: str) -> str:
@@ -257,8 +263,11 @@ class _Fitting(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         recipe = self._recipe
-        decayed = [p for p in self.parameters() if p.ndim > 1]
-        others = [p for p in self.parameters() if p.ndim <= 1]
+        heard = {
+            id(p) for p in self.classifier.front_end.parameters()
+        }  # a front end's parameters have a meaning of their own
+        decayed = [p for p in self.parameters() if p.ndim > 1 and id(p) not in heard]
+        others = [p for p in self.parameters() if p.ndim <= 1 or id(p) in heard]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=self._total, pct_start=0.15)
@@ -291,7 +300,10 @@ class _Fitting(lightning.LightningModule):
     def _finished(self, rows: Tensor) -> Tensor:
         """The front end's last steps."""
         front_end = self.classifier.front_end
-        return front_end.standardise(front_end.stack(rows))
+        with torch.autocast(
+            rows.device.type, enabled=False
+        ):  # cepstra and differences need all digits, as in the bundle
+            return front_end.standardise(front_end.stack(rows))
 
 
 def _agreement(logits: Tensor, targets: Tensor, *, several: bool) -> Tensor:
