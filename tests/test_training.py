@@ -65,7 +65,6 @@ def test_a_resumed_run_equals_an_unbroken_one(
     "settings",
     [
         ("features=mfcc,chroma,contrast", "deltas=2", "roll=0"),
-        ("scale=pcen-trained", "epochs=40"),
         ("features=stft", "scale=magnitude"),
         ("image_height=32", "image_width=48", "network=plain", "crop_seconds=0"),
     ],
@@ -75,6 +74,16 @@ def test_other_front_ends_learn_and_are_exported(tones: Path, tmp_path: Path, se
         tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=(*TINY, "epochs=12", *settings))
     )
     assert result.metrics["accuracy"] >= 2 / 3  # of six clips; the export compared torch with ONNX Runtime
+
+
+def test_a_trained_front_end_is_trained(tones: Path, tmp_path: Path) -> None:
+    settings = (*TINY, "epochs=12", "scale=pcen-trained")
+    result = earmark.train(tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    found = weights(result.path)
+    for name, begin in (("gain", 0.98), ("bias", 2.0), ("power", 0.5)):
+        values = np.exp(found[f"front_end.finishes.0.pcen.{name}"])
+        assert values.shape == (32, 1)
+        assert 1e-4 < np.abs(values - begin).max() < 0.2
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
