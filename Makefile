@@ -26,6 +26,8 @@ bench: .venv/installed  ## the figures of benchmarks/RESULTS.md; needs the recor
 	$(BIN)/python benchmarks/scan.py
 	$(BIN)/python benchmarks/million.py
 	$(BIN)/python benchmarks/fuzz.py
+	$(BIN)/python benchmarks/frontends.py
+	$(BIN)/python benchmarks/images.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -68,7 +68,8 @@ def row(what: str, cost: tuple[float, float], slow: tuple[float, float]) -> None
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of recordings")
+    recordings = Path(os.environ.get("EARMARK_DATA", "../shared/data")) / "esc50" / "audio"
+    parser.add_argument("--data", type=Path, default=recordings, help="folder of recordings")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--sample", type=int, default=60, help="recordings that the peer takes")
     parser.add_argument("--repeat", type=int, default=5, help="times that the folder is taken in the long run")
