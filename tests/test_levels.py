@@ -38,7 +38,7 @@ def sounds(draw: st.DrawFn) -> Samples:
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     time = np.arange(length)
     shape = draw(st.sampled_from(["noise", "tone", "burst", "steps"]))
-    sound = np.sin(time * rng.uniform(0.01, 3)) if shape == "tone" else rng.normal(size=length)
+    sound = np.sin((time + 1) * rng.uniform(0.01, 3)) if shape == "tone" else rng.normal(size=length)
     if shape == "burst":
         sound *= np.exp(-(((time - rng.uniform(0, length)) / rng.uniform(100, 4_000)) ** 2))
     if shape == "steps":
@@ -61,7 +61,8 @@ def test_normalised_to_the_peak_or_the_rms(samples: Samples) -> None:
     assert np.allclose(Levels(normalise="rms").apply(level), level, rtol=1e-6)
     for found in (peak, level):
         assert found.dtype == np.float32
-        assert np.array_equal(np.sign(found), np.sign(samples))
+        heard = np.abs(samples) > 1e-35  # below, a product may be too small for a float
+        assert np.array_equal(np.sign(found)[heard], np.sign(samples)[heard])
 
 
 @settings(deadline=None)

@@ -116,13 +116,16 @@ class Extremes(nn.Module):
         return torch.stack([part.sqrt().mean(dim=-1) for part in ends], dim=-1)
 
     def _in_numpy(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same: NumPy sorts ten times as fast as torch on a CPU, and finds the ends of all bands at once."""
-        edges = [edge for first, end, _ in self.bands for edge in (first, end)][:-1]
-        ends = [reduce.reduceat(x, edges, axis=-1)[..., ::2] for reduce in (np.maximum, np.minimum)]
-        found = np.sqrt(np.stack(ends, axis=-1))
-        for place, (first, end, count) in enumerate(self.bands):
-            if count > 1:
-                band = np.sort(x[..., first:end])
-                found[..., place, 0] = np.sqrt(band[..., -count:]).mean(axis=-1)
-                found[..., place, 1] = np.sqrt(band[..., :count]).mean(axis=-1)
-        return np.asarray(found.reshape(*x.shape[:-1], -1), np.float32)
+        """The same: NumPy sorts ten times as fast as torch on a CPU."""
+        leading = x.shape[:-1]
+        x = x.reshape(-1, x.shape[-1])
+        flipped = np.ascontiguousarray(x.T)  # so that minima and maxima run over all frames at once
+        found = np.empty((len(self.bands), 2, len(x)), np.float32)
+        for place, (first, end, count) in zip(found, self.bands, strict=True):
+            if count == 1:
+                np.sqrt([flipped[first:end].max(axis=0), flipped[first:end].min(axis=0)], out=place)
+            else:
+                band = np.sort(x[:, first:end])
+                for part, row in ((band[:, -count:], place[0]), (band[:, :count], place[1])):
+                    np.sqrt(part.T).mean(axis=0, out=row)
+        return np.ascontiguousarray(found.reshape(-1, len(x)).T).reshape(*leading, -1)
