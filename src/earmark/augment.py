@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from earmark.filters import DECIBELS
+
 
 def roll(x: Tensor, largest: float, rng: np.random.Generator) -> Tensor:
     """Shift each clip in time, round its end, by up to ``largest`` of its length either way."""
@@ -27,7 +29,7 @@ def roll(x: Tensor, largest: float, rng: np.random.Generator) -> Tensor:
 def gain(x: Tensor, largest_db: float, floor: float, rng: np.random.Generator, *, log: Tensor) -> Tensor:
     """Change each clip's level by up to ``largest_db`` either way; ``floor`` is the power at the bottom of the log rows."""
     db = (_uniform(x.shape[0], rng, x) * 2 - 1) * largest_db
-    louder = (x + (db * (math.log(10) / 10))[:, None, None, None]).clamp(min=math.log(floor))
+    louder = (x + (db / DECIBELS)[:, None, None, None]).clamp(min=math.log(floor))
     return torch.where(log, louder, x)
 
 

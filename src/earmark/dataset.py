@@ -252,15 +252,17 @@ class Features:
 
     def __init__(self, front_end: FrontEnd, clips: Clips, plan: WindowPlan, folder: Path) -> None:
         count = len(clips.manifest)
-        sizes = [front_end.frames(max(plan.window, len(clips.waveform(i)))) for i in range(count)]
-        self._ends = np.cumsum(np.array(sizes, np.int64))
-        self._starts = self._ends - sizes
-        shape = (int(self._ends[-1]), front_end.row_count)
-        self._frames = np.lib.format.open_memmap(folder / "features.npy", mode="w+", dtype=np.float32, shape=shape)
-        with torch.inference_mode():
+        sizes = []
+        path = folder / "features.f32"
+        with path.open("wb") as file, torch.inference_mode():
             for i in track(range(count), "spectrograms", count):
                 waveform = torch.from_numpy(np.array(plan.fit(clips.waveform(i))))
-                self._frames[self._starts[i] : self._ends[i]] = front_end.rows(waveform[None])[0].numpy()
+                rows = front_end.rows(waveform[None])[0].numpy()
+                sizes.append(len(rows))
+                rows.tofile(file)
+        self._ends = np.cumsum(np.array(sizes, np.int64))
+        self._starts = self._ends - sizes
+        self._frames = np.memmap(path, np.float32, "r", shape=(int(self._ends[-1]), front_end.row_count))
 
     def __len__(self) -> int:
         return len(self._starts)

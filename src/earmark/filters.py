@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+DECIBELS = float(10 / np.log(10))
+"""Of a natural logarithm of power."""
 _LINEAR = 200 / 3  # Hz a mel, up to 1000 Hz
 _LOGARITHMIC = np.log(6.4) / 27  # of the frequency, a mel, above
 

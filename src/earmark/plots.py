@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -152,8 +151,7 @@ def features(
     units = {"log": "dB", "db": "dB", "power": "power", "magnitude": "magnitude"}
     unit = units.get(settings.scale, "normalised energy")
     if settings.scale == "log" and {*settings.names} <= {"mel", "stft"}:
-        decibels = 10 / math.log(10)
-        values, span = values * decibels, None if span is None else span * decibels
+        values, span = values * filters.DECIBELS, None if span is None else span * filters.DECIBELS
     high = float(values.max())
     seconds = values.shape[1] * front_end.hop_length / front_end.sr
     image = axes.imshow(

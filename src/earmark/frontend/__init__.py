@@ -40,6 +40,8 @@ class FrontEnd(nn.Module):
         Of the output.
     row_count : int
         Of `rows`.
+    shortest : int
+        Samples that one output takes.
     log_rows : Tensor of bool, shape (row_count, 1)
         Which rows are the logarithm of a power, whose level can be changed by adding.
     one_axis : bool
@@ -68,6 +70,8 @@ class FrontEnd(nn.Module):
         self.win_length = round(settings.fft_seconds * sr)
         self.n_fft = 1 << (self.win_length - 1).bit_length()
         self.hop_length = hop_length(sr, settings.hop_seconds)
+        least = DELTA_WIDTH if settings.deltas and not settings.image_width else 1
+        self.shortest = self.n_fft + (least - 1) * self.hop_length
         self.floor = settings.floor
         analysis = [self._analysis(name) for name in settings.names]
         self.sizes = [int(part.size) for part in analysis]
@@ -155,17 +159,14 @@ class FrontEnd(nn.Module):
         Raises
         ------
         SettingsError
-            Where it is shorter than what one picture of the features takes.
+            Where it is shorter than `shortest`.
         """
-        count = 1 + (time - self.n_fft) // self.hop_length
-        least = DELTA_WIDTH if self.settings.deltas and not self.settings.image_width else 1
-        if count < least:
-            seconds = (self.n_fft + (least - 1) * self.hop_length) / self.sr
+        if time < self.shortest:
             raise SettingsError(
                 f"setting {setting} is {time / self.sr:g}; with this fft_seconds, hop_seconds and deltas it must be "
-                f"{seconds:g} at least"
+                f"{self.shortest / self.sr:g} at least"
             )
-        return count
+        return 1 + (time - self.n_fft) // self.hop_length
 
     def _analysis(self, name: str) -> LogPower | Chroma | Contrast:
         """What makes a feature's rows of the power spectrum."""

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from earmark.errors import SettingsError
-from earmark.filters import mel
+from earmark.filters import DECIBELS, mel
 from earmark.frontend.pcen import Pcen
 from earmark.frontend.settings import FrontEndSettings
-
-DECIBELS = 10 / math.log(10)
-"""Of a natural logarithm of power."""
 
 
 class LogPower(nn.Module):

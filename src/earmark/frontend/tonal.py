@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark.errors import SettingsError
-from earmark.filters import chroma
-from earmark.frontend.mel import DECIBELS, Banded
+from earmark.filters import DECIBELS, chroma
+from earmark.frontend.mel import Banded
 from earmark.frontend.settings import FrontEndSettings
 
 _SMALLEST = 1e-10  # librosa's amin

@@ -6,7 +6,6 @@ do ends at once.
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from earmark import recipe
 from earmark.audio import duration
 from earmark.errors import AudioError, DataError, MissingExtra, SettingsError
 from earmark.files import make_folder
+from earmark.filters import DECIBELS
 from earmark.images.names import plan
 from earmark.images.png import read
 from earmark.images.workers import Job, Task, make_all
@@ -36,7 +36,6 @@ _SURVEYED = 500  # recordings whose headers are read to choose rate and hop
 _HIGHEST_RATE = 32_000
 _LARGEST = 8192  # pixels
 _GRAYS = ("gray", "gray16")
-_DECIBELS = 10 / math.log(10)  # of a natural logarithm of power
 _UNITS = {"mfcc": "dB", "chroma": "share of the largest", "contrast": "dB"}
 _SCALE_UNITS = {"log": "ln(power)", "db": "dB", "power": "power", "magnitude": "magnitude"}
 
@@ -236,7 +235,7 @@ def _job(options: ImageOptions, found: recipe.Recipe, palette: bytes | None, rec
     }
     if about["range_db"] is None:
         return Job(about, palette, None)
-    return Job(about, palette, options.range_db / (_DECIBELS if found.scale == "log" else 1.0))
+    return Job(about, palette, options.range_db / (DECIBELS if found.scale == "log" else 1.0))
 
 
 def _survey(recordings: Sequence[Path]) -> tuple[int, float]:

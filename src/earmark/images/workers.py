@@ -218,8 +218,6 @@ def features(source: Path, front_end: FrontEnd, *, channel: int | None = None) -
     """
     import torch
 
-    from earmark.frontend.settings import DELTA_WIDTH
-
     time = 0
 
     def tensors() -> Iterator[torch.Tensor]:
@@ -230,10 +228,8 @@ def features(source: Path, front_end: FrontEnd, *, channel: int | None = None) -
 
     with torch.inference_mode():
         parts = list(front_end.rows_of(tensors()))
-        frames = sum(len(part) for part in parts)
-        least = DELTA_WIDTH if front_end.settings.deltas else 1
-        if frames < least:
-            seconds = (front_end.n_fft + (least - 1) * front_end.hop_length) / front_end.sr
+        if time < front_end.shortest:
+            seconds = front_end.shortest / front_end.sr
             detail = f"{time / front_end.sr:g} s are too short for an image; with these settings it takes {seconds:g} s"
             raise AudioError("range", str(source), detail, "leave it out, or take a shorter fft_seconds")
         stacked = front_end.stack(torch.cat(parts).T[None, None])[0]
