@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -76,7 +77,7 @@ def finished(figure: Figure, dark: bool, titles: Mapping[Axes, str]) -> Figure:
     return figure
 
 
-def mark_frequencies(axes: Axes, frequencies: NDArray[np.float64]) -> None:
+def mark_frequencies(axes: Axes, frequencies: NDArray[np.floating[Any]]) -> None:
     """Name six rows by their frequencies."""
     rows = np.linspace(0, len(frequencies) - 1, 6).round().astype(int)
     axes.set_yticks(rows + 0.5, [f"{frequencies[r]:.0f}" for r in rows])
