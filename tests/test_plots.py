@@ -52,6 +52,13 @@ def lightness(colour: object) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+def unusual() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Levels and their deviation, shape (8, 5), with a band that is too loud and one that is too quiet; frequencies in Hz."""
+    change = np.random.default_rng(0).normal(size=(8, 5))
+    change[6], change[1] = 9, -4
+    return -40 + 3 * change, change, np.geomspace(100, 3200, 8)
+
+
 def made(dark: bool) -> dict[str, Figure]:
     sounds = [Waveform(tone(frequency, 0.5, 16_000), 16_000) for frequency in (500, 2000)]
     settings = FrontEndSettings(
@@ -67,6 +74,8 @@ def made(dark: bool) -> dict[str, Figure]:
         "matrices": plots.front_end_matrices(front_end, dark=dark),
         "confusion": plots.confusion_matrix([[3, 1], [0, 4]], ["a", "b"], dark=dark),
         "curves": plots.learning_curves([{"epoch": 0, "train_loss": 1.0}, {"epoch": 1, "train_loss": 0.5}], dark=dark),
+        "deviation": plots.deviation(*unusual(), 2.0, title="a", dark=dark),
+        "scores": plots.unusual_scores(np.arange(9.0), np.full(9, 0.1), 1e-3, [(2, 3)], title="a", dark=dark),
     }
 
 
@@ -174,3 +183,84 @@ def test_features_name_their_rows(features: str, label: str, unit: str) -> None:
     if features == "stft":
         at = axes.get_yticks()[-1] - 0.5
         assert float(axes.get_yticklabels()[-1].get_text()) == pytest.approx(at * 16_000 / 1024, abs=0.5)
+
+
+def test_deviation_shows_what_it_was_given_on_fixed_limits() -> None:
+    levels, change, frequencies = unusual()
+    figure = plots.deviation(levels, change, frequencies, 2.5, title="fan $1")
+    sound, deviations, bands = figure.axes[:3]
+    assert np.asarray(sound.images[0].get_array()).tolist() == levels.tolist()
+    assert sound.images[0].get_clim() == (levels.min(), levels.max())
+    assert np.asarray(deviations.images[0].get_array()).tolist() == change.tolist()
+    assert deviations.images[0].get_clim() == (-6, 6)
+    assert deviations.images[0].get_extent() == sound.images[0].get_extent() == [0, 2.5, 0, 8]
+    less, more = (patch.get_data().values for patch in bands.patches)
+    assert less + more == pytest.approx(change.mean(axis=1))
+    assert (less <= 0).all() and (more >= 0).all() and more[6] == pytest.approx(9) and less[1] == pytest.approx(-4)
+    assert bands.lines[0].get_xdata() == [0, 0]
+    assert bands.get_ylim() == deviations.get_ylim() == (0, 8)
+    low, high = bands.get_xlim()
+    assert low == -high and high > 9
+    ticks = [(p, t.get_text()) for p, t in zip(deviations.get_yticks(), deviations.get_yticklabels(), strict=True)]
+    assert ticks[0] == (0.5, "100") and ticks[-1] == (7.5, "3200")
+    assert sound.get_title() == "fan $1" and deviations.get_xlabel() == "time (s)"
+    assert [axes.get_ylabel() for axes in figure.axes[3:]] == ["dB", "deviations from normal"]
+
+
+def test_deviation_of_a_normal_clip_is_calm_and_its_bands_can_be_given() -> None:
+    levels, change, frequencies = unusual()
+    given = np.linspace(-2, 3, 8)
+    figure = plots.deviation(levels, change / 100, frequencies, 1200.0, bands=given)
+    _, deviations, bands = figure.axes[:3]
+    assert deviations.images[0].get_clim() == bands.get_xlim() == (-6, 6)
+    assert sum(patch.get_data().values for patch in bands.patches) == pytest.approx(given)
+    assert deviations.get_xlabel() == "time (h:mm)"
+    assert [t.get_text() for t in deviations.get_xticklabels()] == ["0:00", "0:05", "0:10", "0:15", "0:20"]
+    wide = plots.deviation(levels, change, frequencies, 1.0, span=3.0)
+    assert wide.axes[1].images[0].get_clim() == (-3, 3)
+
+
+def test_spectrogram_of_a_deviation_keeps_80_db() -> None:
+    levels, change, frequencies = unusual()
+    levels[0, 0] = -200
+    image = plots.deviation(levels, change, frequencies, 1.0).axes[0].images[0]
+    assert image.get_clim() == (levels.max() - 80, levels.max())
+
+
+def test_unusual_scores_are_up_with_threshold_and_events() -> None:
+    times, scores = np.arange(40) * 0.5, np.full(40, 0.5)
+    scores[20] = 2e-4
+    axes = plots.unusual_scores(times, scores, 1 / 2880, [(10, 11.5), (15, 30)], title="a $b").axes[0]
+    line, threshold = axes.lines
+    assert line.get_xdata().tolist() == times.tolist() and line.get_ydata().tolist() == scores.tolist()
+    assert list(threshold.get_ydata()) == [1 / 2880] * 2 and threshold.get_linestyle() == "--"
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["event", "threshold: 1 in 2,880"]
+    assert [(span.get_x(), span.get_width()) for span in axes.patches] == [(10, 1.5), (15, 15)]
+    marks = dict(zip(axes.get_yticks(), [t.get_text() for t in axes.get_yticklabels()], strict=True))
+    assert marks == pytest.approx({1.0: "1 in 1", 0.1: "1 in 10", 0.01: "1 in 100", 0.001: "1 in 1,000"})
+    bottom, top = axes.get_ylim()
+    assert bottom == 1 and top < 2e-4 and axes.get_yscale() == "log"
+    assert axes.get_xlim() == (0, 30) and axes.get_xlabel() == "time (s)" and axes.get_title() == "a $b"
+
+
+def test_unusual_scores_of_hours_keep_their_extremes() -> None:
+    times = np.arange(0, 8 * 3600 + 1, 0.5)
+    scores = np.random.default_rng(0).uniform(0.01, 1, len(times))
+    scores[31_415] = 1e-30
+    axes = plots.unusual_scores(times, scores, 1e-5).axes[0]
+    found = axes.lines[0].get_ydata()
+    assert len(found) <= 4000 and found.min() == 1e-12 and found.max() == scores.max()
+    at = axes.lines[0].get_xdata()[int(found.argmin())]
+    assert 0 <= times[31_415] - at <= 15
+    assert [t.get_text() for t in axes.get_xticklabels()] == [f"{hour}:00" for hour in range(9)]
+    assert axes.get_xlabel() == "time (h:mm)"
+    assert [t.get_text() for t in axes.get_yticklabels()] == [
+        "1 in 1", "1 in 100", "1 in 10,000", "1 in 1,000,000", "1 in 10⁸", "1 in 10¹⁰", "1 in 10¹²",
+    ]  # fmt: skip
+    assert plots.unusual_scores(times[:1], scores[:1], 3e-8).axes[0].get_legend().get_texts()[0].get_text() == (
+        "threshold: 1 in 3·10⁷"
+    )
+
+
+def test_data_uri_of_a_name_in_any_script() -> None:
+    assert plots.data_uri(plots.waveform(Waveform(tone(500, 0.1), 8_000), title="機械")).startswith("data:image/png")

@@ -9,6 +9,7 @@ import jinja2
 
 from earmark import plots
 from earmark.bundle import BundleSpec
+from earmark.plots import Figure
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("earmark"), autoescape=jinja2.select_autoescape(["html"]), trim_blocks=True, lstrip_blocks=True,
@@ -25,6 +26,7 @@ def page(
     skipped: Sequence[str] = (),
     history: Sequence[Mapping[str, float]] = (),
     folds: Sequence[Mapping[str, Any]] = (),
+    pictures: Sequence[tuple[str, Figure]] = (),
 ) -> str:
     """One self-contained HTML page.
 
@@ -32,7 +34,8 @@ def page(
     ----------
     title : str
     metrics : mapping
-        As `earmark.evaluation.measure` gives them; empty where nothing was tested.
+        As `earmark.evaluation.measure` gives them; empty where nothing was tested. With ``auc`` and ``false_alarm_rate`` they are a
+        detector's; ``machines``, ``over_machines`` and ``watch`` add tables. What is absent or None is left out or a dash.
     facts : mapping
         Rows of the table on data and protocol.
     notes, skipped : sequence of str
@@ -41,6 +44,8 @@ def page(
         As `earmark.training.history` gives it.
     folds : sequence of mapping
         Name and metrics of each fold.
+    pictures : sequence of (str, Figure)
+        Caption and picture of what shows why recordings are unusual.
     """
     return _TEMPLATES.get_template("report.html").render(
         title=title,
@@ -49,14 +54,15 @@ def page(
         notes=notes,
         skipped=skipped,
         folds=folds,
+        pictures=[(caption, plots.data_uri(figure)) for caption, figure in pictures],
         confusion=_confusion(metrics),
         curves=plots.data_uri(plots.learning_curves(history)) if history else "",
     )
 
 
 def _confusion(metrics: Mapping[str, Any]) -> str:
-    """The picture; nothing where a clip may have several labels, so that none is mistaken for another."""
-    if not metrics or "map" in metrics:
+    """The picture; nothing without counts, or where a clip may have several labels, so that none is mistaken for another."""
+    if not {"confusion", "labels"} <= metrics.keys() or "map" in metrics:
         return ""
     return plots.data_uri(plots.confusion_matrix(metrics["confusion"], metrics["labels"]))
 

@@ -1,4 +1,4 @@
-"""Pictures: waveforms, spectrograms, front ends, confusion matrix, learning curves. No global state.
+"""Pictures: waveforms, spectrograms, front ends, confusion matrix, learning curves, what is unusual. No global state.
 
 Colours that colour-blind people can read: maps of even lightness, blue against orange, never red against green. Every function
 takes ``dark`` and paints its own ground, so that its text can be read wherever it is shown.
@@ -6,14 +6,9 @@ takes ``dark`` and paints its own ground, so that its text can be read wherever 
 
 from __future__ import annotations
 
-import base64
-import io
-import os
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,58 +18,56 @@ from numpy.typing import NDArray
 from earmark import filters
 from earmark.audio import resample
 from earmark.errors import SettingsError
-from earmark.files import atomic_file
+from earmark.plots.drawing import (
+    BLUE,
+    DIFFERENCE,
+    MAP,
+    ORANGE,
+    data_uri,
+    finished,
+    mark_frequencies,
+    palette,
+    save,
+    single,
+)  # fmt: skip
+from earmark.plots.unusual import deviation, unusual_scores
 from earmark.types import Waveform
 
 if TYPE_CHECKING:
     from earmark.frontend import FrontEnd
 
-_BLUE, _ORANGE = ("#0072b2", "#56b4e9"), ("#d55e00", "#e69f00")  # Okabe and Ito's palette, on light and on dark
-_GROUND, _INK = ("#ffffff", "#14161a"), ("#1a1a1a", "#e8e8e8")
-_MAP, _DIFFERENCE = "magma", "PuOr"
+__all__ = [
+    "Figure", "comparison", "confusion_matrix", "data_uri", "deviation", "features", "front_end_matrices", "gallery",
+    "learning_curves", "palette", "save", "spectrogram", "unusual_scores", "waveform",
+]  # fmt: skip
+
 _PITCHES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
-
-
-def palette(name: str) -> bytes:
-    """256 colours of one of matplotlib's colour maps: red, green and blue of each.
-
-    Raises
-    ------
-    SettingsError
-        For an unknown map.
-    """
-    if name not in matplotlib.colormaps:
-        raise SettingsError(
-            f"colors is {name!r}; choose magma, viridis, cividis, inferno, plasma, gray, gray16 or another map of matplotlib"
-        )
-    colours = matplotlib.colormaps[name](np.linspace(0, 1, 256), bytes=True)
-    return bytes(colours[:, :3].tobytes())
 
 
 def waveform(sound: Waveform, *, title: str = "", dark: bool = False) -> Figure:
     """Samples over time: the range of each of at most 2000 stretches, so that no peak is lost."""
-    figure, axes = _figure((8, 2.2))
+    figure, axes = single((8, 2.2))
     step = max(1, -(-len(sound.samples) // 2000))
     edges = np.arange(0, len(sound.samples), step)
     low, high = (part.reduceat(sound.samples, edges) for part in (np.minimum, np.maximum))
     if step == 1:
-        axes.plot(edges / sound.sr, sound.samples, color=_BLUE[dark], linewidth=0.8)
+        axes.plot(edges / sound.sr, sound.samples, color=BLUE[dark], linewidth=0.8)
     else:
-        axes.fill_between(edges / sound.sr, low, high, color=_BLUE[dark], linewidth=0.6, edgecolor=_BLUE[dark])
+        axes.fill_between(edges / sound.sr, low, high, color=BLUE[dark], linewidth=0.6, edgecolor=BLUE[dark])
     axes.set(xlabel="time (s)", ylabel="of full scale", xlim=(0, sound.duration))
     axes.grid(alpha=0.3)
-    return _finished(figure, dark, {axes: title})
+    return finished(figure, dark, {axes: title})
 
 
 def spectrogram(
     sound: Waveform, *, title: str = "", n_mels: int = 64, dynamic_range: float = 80.0, dark: bool = False
 ) -> Figure:
     """Log-mel spectrogram of a recording, in dB under its peak."""
-    figure, axes = _figure((8, 3))
+    figure, axes = single((8, 3))
     levels = _levels(sound, n_mels)
-    image = _show(axes, np.maximum(levels - levels.max(), -dynamic_range), sound, cmap=_MAP)
+    image = _show(axes, np.maximum(levels - levels.max(), -dynamic_range), sound, cmap=MAP)
     figure.colorbar(image, ax=axes, label="dB under the peak")
-    return _finished(figure, dark, {axes: title})
+    return finished(figure, dark, {axes: title})
 
 
 def comparison(
@@ -101,15 +94,15 @@ def comparison(
     figure = Figure(figsize=(8, 7), layout="constrained")
     panels = figure.subplots(3, 1, sharex=True)
     for axes, part, sound in zip(panels, shown, sounds, strict=False):
-        image = _show(axes, part, sound, cmap=_MAP, vmin=-dynamic_range, vmax=0)
+        image = _show(axes, part, sound, cmap=MAP, vmin=-dynamic_range, vmax=0)
         axes.set_xlabel("")
     figure.colorbar(image, ax=panels[:2], label="dB under the louder peak")
     shorter = min(sounds, key=lambda sound: sound.duration)
-    image = _show(panels[2], change, shorter, cmap=_DIFFERENCE, vmin=-largest, vmax=largest)
+    image = _show(panels[2], change, shorter, cmap=DIFFERENCE, vmin=-largest, vmax=largest)
     figure.colorbar(image, ax=panels[2], label="dB")
     panels[0].set_xlim(0, max(sound.duration for sound in sounds))
     names = (*titles, f"{titles[1]} less {titles[0]}")
-    return _finished(figure, dark, dict(zip(panels, names, strict=True)))
+    return finished(figure, dark, dict(zip(panels, names, strict=True)))
 
 
 def gallery(
@@ -124,13 +117,13 @@ def gallery(
             axes.set_visible(False)
         for axes, sound in zip(row, sounds, strict=False):
             levels = _levels(sound, n_mels)
-            image = _show(axes, levels - levels.max(), sound, cmap=_MAP, vmin=-dynamic_range, vmax=0)
+            image = _show(axes, levels - levels.max(), sound, cmap=MAP, vmin=-dynamic_range, vmax=0)
             axes.set(xlabel="", ylabel="", yticks=[], xticks=[0, round(sound.duration, 1)])
             axes.tick_params(labelsize=7)
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", parse_math=False)
     figure.colorbar(image, ax=panels, label="dB under the peak", shrink=0.8)
     figure.supxlabel("time (s)", fontsize=9)
-    return _finished(figure, dark, {})
+    return finished(figure, dark, {})
 
 
 def features(
@@ -138,7 +131,7 @@ def features(
     front_end: FrontEnd,
     *,
     title: str = "",
-    colors: str = _MAP,
+    colors: str = MAP,
     span: float | None = None,
     dark: bool = False,
 ) -> Figure:
@@ -146,7 +139,7 @@ def features(
 
     ``span`` is from the darkest to the brightest value, the brightest being the largest; all values by default.
     """
-    figure, axes = _figure((8, 3))
+    figure, axes = single((8, 3))
     settings = front_end.settings
     units = {"log": "dB", "db": "dB", "power": "power", "magnitude": "magnitude"}
     unit = units.get(settings.scale, "normalised energy")
@@ -179,9 +172,9 @@ def features(
         if settings.n_chroma == len(_PITCHES) and not settings.deltas:
             axes.set_yticks(np.arange(len(_PITCHES)) + 0.5, _PITCHES)
     elif name and not settings.deltas:
-        _mark_frequencies(axes, _frequencies(front_end, mel=name == "mel"))
+        mark_frequencies(axes, _frequencies(front_end, mel=name == "mel"))
     figure.colorbar(image, ax=axes, label=unit if name else "")
-    return _finished(figure, dark, {axes: title})
+    return finished(figure, dark, {axes: title})
 
 
 def front_end_matrices(front_end: FrontEnd, *, dark: bool = False) -> Figure:
@@ -218,7 +211,7 @@ def front_end_matrices(front_end: FrontEnd, *, dark: bool = False) -> Figure:
             matrix,
             origin="lower",
             aspect="auto",
-            cmap=_DIFFERENCE if signed else _MAP,
+            cmap=DIFFERENCE if signed else MAP,
             vmin=-reach if signed else 0,
             vmax=reach,
             extent=(0, end, 0, len(matrix)),
@@ -226,7 +219,7 @@ def front_end_matrices(front_end: FrontEnd, *, dark: bool = False) -> Figure:
         )
         axes.set(xlabel=across, ylabel=up)
         figure.colorbar(image, ax=axes, label="weight")
-    return _finished(figure, dark, dict(zip(panels, found, strict=True)))
+    return finished(figure, dark, dict(zip(panels, found, strict=True)))
 
 
 def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str], *, dark: bool = False) -> Figure:
@@ -234,7 +227,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str], *, 
     table = np.asarray(counts, float)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     size = float(np.clip(0.36 * len(labels) + 2.2, 4, 14))
-    figure, axes = _figure((size + 0.6, size))
+    figure, axes = single((size + 0.6, size))
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     font = 9 if len(labels) <= 20 else 6
     positions = range(len(labels))
@@ -245,14 +238,14 @@ def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str], *, 
         colour = "white" if share[row, column] > 0.55 else "black"
         axes.text(column, row, f"{table[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=font)
     figure.colorbar(image, ax=axes, label="share of the true label", shrink=0.8)
-    return _finished(figure, dark, {})
+    return finished(figure, dark, {})
 
 
 def learning_curves(history: Sequence[Mapping[str, float]], *, dark: bool = False) -> Figure:
     """Loss and accuracy over the epochs; the training part is solid, the validation part, if there is one, dashed."""
     figure = Figure(figsize=(8, 3), layout="constrained")
     for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for part, style, colour in (("train", "-", _BLUE[dark]), ("valid", "--", _ORANGE[dark])):
+        for part, style, colour in (("train", "-", BLUE[dark]), ("valid", "--", ORANGE[dark])):
             points = [(row["epoch"] + 1, row[f"{part}_{what}"]) for row in history if f"{part}_{what}" in row]
             if points:
                 name = "training (augmented)" if part == "train" else "validation"
@@ -261,50 +254,7 @@ def learning_curves(history: Sequence[Mapping[str, float]], *, dark: bool = Fals
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend()
-    return _finished(figure, dark, {})
-
-
-def save(figure: Figure, path: str | os.PathLike[str], *, about: Mapping[str, str] | None = None) -> None:
-    """Write a figure as the path's extension says, in one step; ``about`` goes into a PNG's text."""
-    with atomic_file(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # names of files in scripts that the font lacks
-        figure.savefig(temporary, dpi=120, metadata=None if about is None else dict(about))
-
-
-def data_uri(figure: Figure) -> str:
-    """A figure as a PNG inside a ``data:`` address, for a page without files beside it."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _figure(size: tuple[float, float]) -> tuple[Figure, Axes]:
-    """A figure of one panel, in inches."""
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots()
-
-
-def _finished(figure: Figure, dark: bool, titles: Mapping[Axes, str]) -> Figure:
-    """Title the panels, and paint ground and text; names of files are shown as they are, not as mathematics."""
-    ground, ink = _GROUND[dark], _INK[dark]
-    figure.set_facecolor(ground)
-    for axes, title in titles.items():
-        axes.set_title(title.encode("utf-8", "replace").decode(), parse_math=False, color=ink)
-    for axes in figure.axes:
-        axes.set_facecolor(ground)
-        axes.tick_params(which="both", colors=ink)
-        for text in (axes.xaxis.label, axes.yaxis.label):
-            text.set_color(ink)
-        for spine in axes.spines.values():
-            spine.set_edgecolor(ink)
-        legend = axes.get_legend()
-        if legend is not None:
-            legend.get_frame().set(facecolor=ground, edgecolor=ink)
-            for text in legend.get_texts():
-                text.set_color(ink)
-    for text in figure.texts:
-        text.set_color(ink)
-    return figure
+    return finished(figure, dark, {})
 
 
 def _levels(sound: Waveform, n_mels: int) -> NDArray[np.float32]:
@@ -323,15 +273,8 @@ def _show(axes: Axes, levels: NDArray[np.float32], sound: Waveform, **how: Any) 
     extent = (0, sound.duration, 0, len(levels))
     image = axes.imshow(levels, origin="lower", aspect="auto", extent=extent, interpolation="nearest", **how)
     axes.set_xlabel("time (s)")
-    _mark_frequencies(axes, filters.mel_frequencies(len(levels) + 2, 0, sound.sr / 2, scale="slaney")[1:-1])
+    mark_frequencies(axes, filters.mel_frequencies(len(levels) + 2, 0, sound.sr / 2, scale="slaney")[1:-1])
     return image
-
-
-def _mark_frequencies(axes: Axes, frequencies: NDArray[np.float64]) -> None:
-    """Name six rows by their frequencies."""
-    rows = np.linspace(0, len(frequencies) - 1, 6).round().astype(int)
-    axes.set_yticks(rows + 0.5, [f"{frequencies[r]:.0f}" for r in rows])
-    axes.set_ylabel("frequency (Hz)")
 
 
 def _frequencies(front_end: FrontEnd, *, mel: bool) -> NDArray[np.float64]:
