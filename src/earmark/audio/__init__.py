@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeAlias
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from earmark import containers
-from earmark.audio.decoders import REPLACE, ffmpeg_blocks, open_checked, reason, soundfile_blocks
+from earmark.audio.decoders import REPLACE, ffmpeg_blocks, open_checked, soundfile_blocks
+from earmark.audio.encoders import encode_blocks
 from earmark.errors import AudioError, DataError
-from earmark.files import atomic_file
 from earmark.types import Waveform
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | IO[bytes]
@@ -247,13 +246,8 @@ def encode(path: str | os.PathLike[str], samples: NDArray[np.float32], sr: int, 
     AudioError
         Where this libsndfile does not write the format.
     """
-    with atomic_file(path) as temporary:
-        try:
-            soundfile.write(temporary, samples, sr, subtype=subtype)
-        except (soundfile.LibsndfileError, TypeError, ValueError) as error:
-            raise AudioError(
-                "not-audio", str(path), f"cannot be written ({reason(error)})", "choose another format"
-            ) from error
+    channels = 1 if samples.ndim == 1 else samples.shape[1]
+    encode_blocks(path, [samples], sr, channels=channels, subtype=subtype)
 
 
 def duration(source: Source) -> tuple[float, int]:
