@@ -16,13 +16,13 @@ SOURCE = Path(earmark.__file__).parent
 # A module imports only from layers above it in this table, or from modules further left in its own.
 LAYERS = (
     ("errors", "types", "files", "progress"),
-    ("containers", "audio", "synth", "windows", "levels", "bundle", "annotations", "model"),
+    ("containers", "audio", "synth", "windows", "levels", "bundle", "annotations", "detector", "model"),
     (
-        "manifest", "fingerprint", "cache", "selections", "layouts", "splits", "recipe", "recipes", "options", "inspection",
-        "scanner", "datasets", "filters", "frontend", "augment", "networks",
+        "manifest", "conditions", "fingerprint", "cache", "selections", "layouts", "splits", "recipe", "recipes", "options",
+        "inspection", "scanner", "datasets", "filters", "frontend", "augment", "networks",
     ),
     ("classifier", "dataset"),
-    ("graph", "export", "evaluation", "measuring", "training", "provenance"),
+    ("graph", "export", "evaluation", "measuring", "anomaly", "training", "provenance"),
     ("plots", "images", "report", "workflow"),
     ("cli",),
 )  # fmt: skip
@@ -115,9 +115,9 @@ def test_prediction_imports_no_training_package(trained: earmark.Result, tones: 
 def test_public_surface() -> None:
     assert earmark.__all__ == sorted(earmark.__all__)
     assert set(earmark.__all__) == {
-        "AudioError", "BundleError", "DataError", "DataOptions", "EarmarkError", "Interrupted", "Manifest", "MissingExtra",
-        "Model", "OutputError", "Prediction", "Result", "Scan", "Score", "SettingsError", "TrainOptions", "Waveform", "Window",
-        "crossval", "evaluate", "load", "scan", "train",
+        "AudioError", "BundleError", "DataError", "DataOptions", "Deviation", "EarmarkError", "Event", "Interrupted",
+        "Manifest", "MissingExtra", "Model", "OutputError", "Prediction", "Result", "Scan", "Score", "SettingsError",
+        "TrainOptions", "Waveform", "Window", "adapt", "crossval", "evaluate", "load", "scan", "train",
     }  # fmt: skip
     for name in earmark.__all__:
         assert getattr(earmark, name).__doc__, name

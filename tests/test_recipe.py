@@ -11,7 +11,7 @@ from earmark.errors import SettingsError
 
 @pytest.mark.parametrize("name", recipe.names())
 def test_recipes_load(name: str) -> None:
-    assert recipe.load(name).network == ("plain" if name == "notebook" else "resnet")
+    assert recipe.load(name).network == {"notebook": "plain", "anomaly": "bands"}.get(name, "resnet")
 
 
 def test_changes_are_typed() -> None:
@@ -55,5 +55,5 @@ def test_own_recipe(tmp_path: Path) -> None:
         recipe.load(str(path))
     with pytest.raises(SettingsError, match="cannot be read"):
         recipe.load(str(tmp_path / "none.toml"))
-    with pytest.raises(SettingsError, match="unknown recipe 'other'; choose one of balanced"):
+    with pytest.raises(SettingsError, match="unknown recipe 'other'; choose one of anomaly, balanced"):
         recipe.load("other")

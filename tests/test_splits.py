@@ -98,8 +98,9 @@ def test_validation_part_tests_where_there_is_no_other() -> None:
 
 def test_one_label_is_not_enough_to_train_on() -> None:
     names = ["train" if i % 3 == 0 else "test" for i in range(80)]
+    m = manifest(80, 1, split=names)
     with pytest.raises(DataError, match="27 clips of 1 labels are left to train on"):
-        splits.holdout(manifest(80, 1, split=names))
+        splits.check_labels(m, splits.holdout(m))
 
 
 def test_protocol_says_where_no_groups_are_known() -> None:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from earmark.model import Model, load
     from earmark.options import DataOptions, TrainOptions
     from earmark.scanner import Scan, scan
-    from earmark.types import Prediction, Score, Waveform, Window
-    from earmark.workflow import Result, crossval, evaluate, train
+    from earmark.types import Deviation, Event, Prediction, Score, Waveform, Window
+    from earmark.workflow import Result, adapt, crossval, evaluate, train
 
 _HOMES = {
     "earmark.errors": (
@@ -35,10 +35,10 @@ _HOMES = {
     ),
     "earmark.manifest": ("Manifest",),
     "earmark.model": ("Model", "load"),
-    "earmark.types": ("Prediction", "Score", "Waveform", "Window"),
+    "earmark.types": ("Deviation", "Event", "Prediction", "Score", "Waveform", "Window"),
     "earmark.options": ("DataOptions", "TrainOptions"),
     "earmark.scanner": ("Scan", "scan"),
-    "earmark.workflow": ("Result", "crossval", "evaluate", "train"),
+    "earmark.workflow": ("Result", "adapt", "crossval", "evaluate", "train"),
 }  # fmt: skip
 
 __all__ = [
@@ -46,7 +46,9 @@ __all__ = [
     "BundleError",
     "DataError",
     "DataOptions",
+    "Deviation",
     "EarmarkError",
+    "Event",
     "Interrupted",
     "Manifest",
     "MissingExtra",
@@ -60,6 +62,7 @@ __all__ = [
     "TrainOptions",
     "Waveform",
     "Window",
+    "adapt",
     "crossval",
     "evaluate",
     "load",

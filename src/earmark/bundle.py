@@ -25,11 +25,13 @@ from earmark.levels import Levels
 from earmark.windows import MERGE_RULES, SHORT_CLIP_RULES, MergeRule, ShortClip, WindowPlan, sigmoid, softmax
 
 SCHEMA = 1
-CLASSIFICATION, MULTILABEL = "classification", "multilabel"
-TASKS = (CLASSIFICATION, MULTILABEL)
+CLASSIFICATION, MULTILABEL, ANOMALY = "classification", "multilabel", "anomaly"
+TASKS = (CLASSIFICATION, MULTILABEL, ANOMALY)
 DESCRIPTION = "earmark.json"
 ONNX = "model.onnx"
 WEIGHTS = "model.safetensors"
+DETECTOR = "detector.safetensors"
+_LISTS = ("labels", "thresholds", "per", "machines")
 _AGAIN = "copy the bundle again or train anew"
 
 
@@ -40,9 +42,15 @@ class BundleSpec:
     Attributes
     ----------
     task : str
-        ``classification`` (one label is right) or ``multilabel`` (each label by itself).
+        ``classification`` (one label is right), ``multilabel`` (each label by itself) or ``anomaly`` (how unusual it is).
     labels : tuple of str
         In the order of the logits.
+    per : tuple of str
+        Columns of the data whose values together name a machine.
+    machines : tuple of str
+        Anomaly: names of the machines that have a threshold each; empty where they are not told apart.
+    normal : str
+        Label of sound machines, where that matters.
     network : dict
         ``name`` and ``width``.
     sample_rate : int
@@ -63,6 +71,8 @@ class BundleSpec:
         Divides the logits before the softmax or sigmoid.
     thresholds : tuple of float
         Multi-label: score from which each label counts as heard.
+    detector : dict
+        Anomaly: the stated false-alarm rate and what follows from it, as `earmark.anomaly.describe` says.
     silence_dbfs : float
         A recording whose peak lies below is reported as ``silence``.
     clipped_share : float
@@ -84,6 +94,10 @@ class BundleSpec:
     task: str = CLASSIFICATION
     temperature: float = 1.0
     thresholds: tuple[float, ...] = ()
+    per: tuple[str, ...] = ()
+    machines: tuple[str, ...] = ()
+    normal: str = ""
+    detector: dict[str, Any] = field(default_factory=dict)
     silence_dbfs: float = -80.0
     clipped_share: float = 0.01
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -103,13 +117,28 @@ class BundleSpec:
         rule = softmax if self.task == CLASSIFICATION else sigmoid
         return rule(logits, self.temperature)
 
+    def machine_number(self, name: str | None) -> int | None:
+        """Position of a machine.
+
+        Raises
+        ------
+        SettingsError
+            For an unknown one.
+        """
+        if name is None:
+            return None
+        if name not in self.machines:
+            known = f"it knows {', '.join(self.machines)}" if self.machines else "it does not tell machines apart"
+            raise SettingsError(f"machine {name!r} is not one of the model's: {known}")
+        return self.machines.index(name)
+
     def heard(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Multi-label: which labels reach their threshold, shape (..., class)."""
         return scores >= np.array(self.thresholds or [0.5] * len(self.labels), np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form without the table of files."""
-        lists = {"labels": list(self.labels), "thresholds": list(self.thresholds)}
+        lists = {name: list(getattr(self, name)) for name in _LISTS}
         return {"schema": SCHEMA, **dataclasses.asdict(self), **lists}
 
     @classmethod
@@ -143,11 +172,14 @@ class BundleSpec:
                 f"{source}: levels is {data['levels']!r}, which this Earmark cannot use; {_AGAIN}"
             ) from error
         spec = cls(**{**{n: data[n] for n in fields if n in data}, "levels": levels})
-        if not isinstance(spec.labels, list | tuple):
-            raise BundleError(f"{source}: labels is {spec.labels!r}, which this Earmark cannot use; {_AGAIN}")
-        if not isinstance(spec.thresholds, list | tuple) or len(spec.thresholds) not in (0, len(spec.labels)):
-            raise BundleError(f"{source}: thresholds is {spec.thresholds!r}, which this Earmark cannot use; {_AGAIN}")
-        spec = dataclasses.replace(spec, labels=tuple(spec.labels), thresholds=tuple(spec.thresholds))
+        for name in _LISTS:
+            value = getattr(spec, name)
+            if not isinstance(value, list | tuple) or (
+                name == "thresholds" and len(value) not in (0, len(spec.labels))
+            ):
+                raise BundleError(f"{source}: {name} is {value!r}, which this Earmark cannot use; {_AGAIN}")
+        lists: dict[str, Any] = {name: tuple(getattr(spec, name)) for name in _LISTS}
+        spec = dataclasses.replace(spec, **lists)
         _validate(spec, source)
         return spec
 
@@ -168,12 +200,23 @@ def _validate(spec: BundleSpec, source: str) -> None:
         ("short_clip", spec.short_clip, spec.short_clip in SHORT_CLIP_RULES),
         ("merge", spec.merge, spec.merge in MERGE_RULES),
         ("thresholds", spec.thresholds, all(isinstance(t, int | float) for t in spec.thresholds)),
+        ("machines", spec.machines, all(isinstance(x, str) for x in spec.machines)),
+        (
+            "detector",
+            spec.detector,
+            isinstance(spec.detector, dict) and (spec.task != ANOMALY or _is_share(spec.detector)),
+        ),
         ("front_end", spec.front_end, isinstance(spec.front_end, dict)),
         ("network", spec.network, isinstance(spec.network, dict)),
     ]
     for key, value, good in checks:
         if not good:
             raise BundleError(f"{source}: {key} is {value!r}, which this Earmark cannot use; {_AGAIN}")
+
+
+def _is_share(detector: dict[str, Any]) -> bool:
+    rate = detector.get("rate")
+    return isinstance(rate, float) and 0 < rate < 1
 
 
 def _positive(value: object) -> bool:
@@ -227,7 +270,8 @@ def read(path: str | os.PathLike[str]) -> Bundle:
 
 def write_description(folder: Path, spec: BundleSpec) -> None:
     """Write ``earmark.json`` with the hashes of the model files that already lie in ``folder``; the last step of a bundle."""
-    hashes = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in (ONNX, WEIGHTS)}
+    names = [name for name in (ONNX, WEIGHTS, DETECTOR) if (folder / name).exists()]
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     text = json.dumps({**spec.to_dict(), "files": hashes}, indent=1, ensure_ascii=False, allow_nan=False)
     write_text(folder / DESCRIPTION, text + "\n")
 

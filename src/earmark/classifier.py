@@ -1,4 +1,4 @@
-"""The whole classifier: front end, backbone, head. What is exported is its `forward`."""
+"""The whole classifier: front end, backbone, head; and an anomaly detector's front half. Their `forward` is what is exported."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from earmark import networks
 from earmark.bundle import BundleSpec
+from earmark.errors import SettingsError
 from earmark.frontend import FrontEnd, FrontEndSettings
 
 
@@ -46,3 +47,40 @@ class Classifier(nn.Module):
         """Logits and embeddings of standardised features, shape (batch, channels, height, frame)."""
         embedding = self.backbone(features)
         return self.head(self.dropout(embedding)), embedding
+
+
+class Embedder(nn.Module):
+    """Waveforms to what an anomaly detector measures distances between.
+
+    Parameters
+    ----------
+    spec : BundleSpec
+        Network, rate and front-end settings.
+
+    Shape
+    -----
+    Input (batch, time), output embeddings (batch, size) and log power in bands (batch, band, frame), in nepers.
+
+    Raises
+    ------
+    SettingsError
+        For features whose rows are not the logarithm of power in bands.
+    """
+
+    def __init__(self, spec: BundleSpec) -> None:
+        super().__init__()
+        settings = FrontEndSettings(**spec.front_end)
+        self.front_end = FrontEnd(spec.sample_rate, settings)
+        if not self.front_end.one_axis or settings.scale != "log" or settings.image_height or settings.deltas:
+            raise SettingsError(
+                f"setting features is {settings.features!r} (scale {settings.scale!r}); an anomaly detector takes mel or stft "
+                "alone, as log, without deltas or picture"
+            )
+        self.backbone = networks.build(
+            spec.network["name"], channels=1, rows=self.front_end.height, width=spec.network["width"]
+        )
+
+    def forward(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings and bands."""
+        bands = self.front_end.rows(waveforms).transpose(1, 2)
+        return self.backbone(bands.unsqueeze(1)), bands

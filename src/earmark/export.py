@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from earmark.bundle import ONNX, WEIGHTS, BundleSpec
-from earmark.classifier import Classifier
+from earmark.classifier import Classifier, Embedder
 from earmark.errors import EarmarkError
 from earmark.graph import to_onnx
 from earmark.model import Model
@@ -21,6 +21,9 @@ from earmark.windows import merge
 
 TOLERANCE = 1e-4
 """Largest difference in probabilities between torch and ONNX Runtime that a bundle is published with."""
+
+EMBEDDING_TOLERANCE = 1e-3
+"""The same of a detector's embeddings, in nepers of power: 0.004 dB."""
 
 
 def write_model(classifier: Classifier, spec: BundleSpec, folder: Path) -> None:
@@ -31,6 +34,19 @@ def write_model(classifier: Classifier, spec: BundleSpec, folder: Path) -> None:
         classifier,
         inputs={"waveform": ("batch", "time")},
         outputs={"logits": ("batch", len(spec.labels)), "embedding": ("batch", classifier.head.in_features)},
+    )
+    onnx.save(proto, folder / ONNX)
+    describe(spec, folder)
+
+
+def write_embedder(embedder: Embedder, spec: BundleSpec, folder: Path) -> None:
+    """`write_model` for an anomaly detector."""
+    save_file({k: v.contiguous() for k, v in embedder.state_dict().items()}, folder / WEIGHTS)
+    size = embedder.front_end.height
+    proto = to_onnx(
+        embedder,
+        inputs={"waveform": ("batch", "time")},
+        outputs={"embedding": ("batch", size), "bands": ("batch", size, "frame")},
     )
     onnx.save(proto, folder / ONNX)
     describe(spec, folder)
@@ -80,3 +96,25 @@ def verify(classifier: Classifier, model: Model, waveforms: Sequence[NDArray[np.
             "please report this with the output of: earmark doctor"
         )
     return difference
+
+
+def verify_embeddings(embedder: Embedder, model: Model, waveforms: Sequence[NDArray[np.float32]]) -> float:
+    """Largest difference between a detector's embeddings in torch and in ONNX Runtime, refused above `EMBEDDING_TOLERANCE`.
+
+    Raises
+    ------
+    EarmarkError
+        With the difference.
+    """
+    worst = 0.0
+    for samples in waveforms:
+        windows = np.ascontiguousarray(model.spec.plan.cut(np.asarray(samples))[0])
+        with torch.inference_mode():
+            expected = embedder(torch.from_numpy(windows))[0].numpy()
+        worst = float(np.maximum(worst, np.abs(expected - model.embeddings(windows)[0]).max()))
+    if not worst <= EMBEDDING_TOLERANCE:
+        raise EarmarkError(
+            f"{ONNX}: its embeddings differ from torch's by {worst:.2g}, more than {EMBEDDING_TOLERANCE:g}; nothing was "
+            "published: please report this with the output of: earmark doctor"
+        )
+    return worst

@@ -133,6 +133,26 @@ class Manifest:
         """A column as an array of `str`."""
         return np.asarray(self.table[name], object)
 
+    def machines(self, per: Sequence[str]) -> list[str]:
+        """Name of each clip's machine: its values of these columns, as ``fan/id_00``; empty names where there are no columns.
+
+        Raises
+        ------
+        DataError
+            For an unknown column, or a clip without a value.
+        """
+        unknown = [c for c in per if c not in self.table.columns]
+        if unknown:
+            known = [c for c in self.table.columns if c not in ("path", "start", "end", "label")]
+            raise DataError(
+                f"{self.root}: has no column {unknown[0]!r} (--per); it has {', '.join(known)}: name one, or add it to a table"
+            )
+        for name in per:
+            empty = np.flatnonzero(self.table[name].astype(str).to_numpy() == "")
+            if len(empty):
+                raise DataError(f"{self.table['path'].iat[empty[0]]}: its {name} is empty (--per {name}); give one")
+        return ["/".join(map(str, values)) for values in self.table[list(per)].to_numpy()] if per else [""] * len(self)
+
     def targets(self, labels: Sequence[str]) -> NDArray[np.int64]:
         """Number of each clip's label in ``labels``, shape (clip,); -1 where it is none of them."""
         order = {label: i for i, label in enumerate(labels)}

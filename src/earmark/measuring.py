@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,33 +11,81 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from earmark import evaluation
-from earmark.bundle import MULTILABEL, BundleSpec
+from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
 from earmark.dataset import Clips
+from earmark.evaluation import detection
 from earmark.manifest import Manifest, split_labels
 from earmark.model import Model
 from earmark.progress import track
 
 
-def scores(model: Model, clips: Clips) -> NDArray[np.float32]:
-    """Probabilities of every clip by the exported model, shape (clip, class)."""
-    count = len(clips.manifest)
-    return np.stack([model.scores(clips.waveform(i)) for i in track(range(count), "testing", count)])
+@dataclass(frozen=True)
+class Tested:
+    """What a model says of clips.
+
+    Attributes
+    ----------
+    manifest : Manifest
+    scores : ndarray, shape (clip, class)
+        Probabilities; of an anomaly detector the tail probability of each clip, as its one column.
+    seconds : ndarray, shape (clip,)
+    """
+
+    manifest: Manifest
+    scores: NDArray[np.floating[Any]]
+    seconds: NDArray[np.float64]
+
+
+def test(model: Model, clips: Clips) -> Tested:
+    """Scores of every clip by the exported model, each held against its own machine where that is known."""
+    machines = machine_names(clips.manifest, model.spec)
+    scores, seconds = [], []
+    for row in track(range(len(clips.manifest)), "testing", len(clips.manifest)):
+        samples = clips.waveform(row)
+        seconds.append(len(samples) / clips.sr)
+        scores.append(
+            model.scores(samples) if model.spec.task != ANOMALY else np.array([model.tail(samples, machines[row])])
+        )
+    return Tested(clips.manifest, np.stack(scores), np.array(seconds))
+
+
+def machine_names(manifest: Manifest, spec: BundleSpec) -> list[str | None]:
+    """The model's machine of each clip; None where the data don't say, or name one that it does not know."""
+    if not spec.machines or not set(spec.per) <= set(manifest.table.columns):
+        return [None] * len(manifest)
+    return [name if name in spec.machines else None for name in manifest.machines(spec.per)]
 
 
 def measured(
-    scores: NDArray[np.float32],
-    manifest: Manifest,
-    spec: BundleSpec,
-    unknown: Sequence[str] = (),
-    *,
-    heard: NDArray[np.bool_] | None = None,
+    tested: Tested, spec: BundleSpec, unknown: Sequence[str] = (), *, heard: NDArray[np.bool_] | None = None
 ) -> dict[str, Any]:
     """Figures of the task; ``unknown`` are labels of the data that the model does not have."""
+    manifest, scores = tested.manifest, tested.scores
     if spec.task == MULTILABEL:
         there = spec.heard(scores) if heard is None else heard
         return evaluation.measure_several(scores, manifest.several(spec.labels), spec.labels, there)
+    machines = _machines(manifest, spec)
+    abnormal = manifest.column("label") != spec.normal
+    if spec.task == ANOMALY:
+        tails = scores[:, 0]
+        return detection.measure_detection(
+            -np.log10(tails), abnormal, tails <= spec.detector["rate"], machines, labels=(spec.normal, spec.labels[0]),
+            hours=float(tested.seconds[~abnormal].sum() / 3600), stated=spec.detector["rate"],
+        )  # fmt: skip
     labels = [*spec.labels, *unknown]
-    return evaluation.measure(scores, manifest.targets(labels), labels)
+    found = evaluation.measure(scores, manifest.targets(labels), labels)
+    if spec.per:
+        number = spec.labels.index(spec.normal)
+        flagged = scores.argmax(axis=1) != number
+        rows = detection.machine_table(machines, abnormal, flagged, 1 - scores[:, number].astype(np.float64))
+        found |= {"machines": rows, "over_machines": detection.over_machines(rows), "normal": spec.normal}
+    return found
+
+
+def _machines(manifest: Manifest, spec: BundleSpec) -> list[str]:
+    if not spec.per or not set(spec.per) <= set(manifest.table.columns):
+        return ["all"] * len(manifest)
+    return manifest.machines(spec.per)
 
 
 def copies_of(fresh: NDArray[np.bool_], pairs: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:

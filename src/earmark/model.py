@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
@@ -13,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import audio, bundle
-from earmark.bundle import MULTILABEL, Bundle, BundleSpec
-from earmark.errors import AudioError, BundleError
-from earmark.types import Prediction, Score, Window
-from earmark.windows import WindowCutter, merge
+from earmark.bundle import ANOMALY, DETECTOR, MULTILABEL, Bundle, BundleSpec
+from earmark.detector import Detector
+from earmark.errors import AudioError, BundleError, SettingsError
+from earmark.types import Deviation, Event, Prediction, Score, Window
+from earmark.windows import WindowCutter, merge, stretches
 
 _BATCH_SECONDS = 20.0  # audio a batch holds at most, so that memory does not grow with the recording
+_NEPER = 10 / np.log(10)  # decibels of power
 
 
 def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Model:
@@ -58,6 +61,7 @@ class Model:
         self.spec: BundleSpec = source.spec
         self.path: Path = source.path
         self._session = _session(source, threads)
+        self.detector: Detector | None = _detector(source) if self.spec.task == ANOMALY else None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -71,15 +75,27 @@ class Model:
 
     @overload
     def predict(
-        self, source: audio.Source | NDArray[Any], *, sr: int | None = None, windows: bool = False
+        self,
+        source: audio.Source | NDArray[Any],
+        *,
+        sr: int | None = None,
+        windows: bool = False,
+        machine: str | None = None,
     ) -> Prediction: ...
 
     @overload
     def predict(
-        self, source: list[Any] | tuple[Any, ...], *, sr: int | None = None, windows: bool = False
+        self,
+        source: list[Any] | tuple[Any, ...],
+        *,
+        sr: int | None = None,
+        windows: bool = False,
+        machine: str | None = None,
     ) -> list[Prediction]: ...
 
-    def predict(self, source: Any, *, sr: int | None = None, windows: bool = False) -> Prediction | list[Prediction]:
+    def predict(
+        self, source: Any, *, sr: int | None = None, windows: bool = False, machine: str | None = None
+    ) -> Prediction | list[Prediction]:
         """Classify a recording, or each of a list.
 
         Parameters
@@ -89,7 +105,9 @@ class Model:
         sr : int, optional
             Rate of arrays in Hz; required for them.
         windows : bool
-            Also give the scores of each window.
+            Also give the scores of each window; of an anomaly detector also when it was abnormal.
+        machine : str, optional
+            Models of several machines: which one it is; found by its sound otherwise.
 
         Returns
         -------
@@ -100,20 +118,23 @@ class Model:
         ------
         AudioError
             Where a single recording cannot be used.
+        SettingsError
+            For an unknown machine.
         ValueError
             For an array without its rate.
         """
         if isinstance(source, list | tuple):
-            return list(self.predict_each(source, sr=sr, windows=windows))
-        return self._predict(source, sr, windows)
+            return list(self.predict_each(source, sr=sr, windows=windows, machine=machine))
+        return self._predict(source, sr, windows, self.spec.machine_number(machine))
 
     def predict_each(
-        self, sources: Iterable[Any], *, sr: int | None = None, windows: bool = False
+        self, sources: Iterable[Any], *, sr: int | None = None, windows: bool = False, machine: str | None = None
     ) -> Iterator[Prediction]:
         """Classify recordings one by one; those that cannot be used give a prediction with ``error`` set."""
+        number = self.spec.machine_number(machine)
         for source in sources:
             try:
-                yield self._predict(source, sr, windows)
+                yield self._predict(source, sr, windows, number)
             except AudioError as error:
                 yield Prediction(_path_of(source), "error", (), error=str(error))
 
@@ -122,24 +143,84 @@ class Model:
         logits, embedding = self._session.run(["logits", "embedding"], {"waveform": waveforms})
         return logits, embedding
 
-    def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities of a waveform at the model's rate, its levels already applied, shape (time,) to (class,)."""
-        cutter = WindowCutter(self.spec.plan)
-        return merge(self._table(iter([*cutter.push(samples), *cutter.finish()]))[0], self.spec.merge)
+    def embeddings(self, waveforms: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Anomaly detectors: embeddings, shape (batch, size), and log-mel bands in nepers of power, shape (batch, band, frame)."""
+        embedding, bands = self._session.run(["embedding", "bands"], {"waveform": waveforms})
+        return embedding, bands
 
-    def _table(self, pieces: Iterator[tuple[NDArray[np.float32], int]]) -> tuple[NDArray[np.float32], list[int]]:
-        """Probabilities of windows, shape (window, class), in batches of bounded size, and the windows' first samples."""
+    def scores(self, samples: NDArray[np.float32], machine: str | None = None) -> NDArray[np.float32]:
+        """Probabilities of a waveform at the model's rate, its levels already applied, shape (time,) to (class,)."""
+        return merge(self._whole(samples, machine).scores, self.spec.merge)
+
+    def tail(self, samples: NDArray[np.float32], machine: str | None = None) -> float:
+        """Anomaly detectors: share of normal windows at least as unusual as the waveform's most unusual one."""
+        return float(self._whole(samples, machine).tails.min())
+
+    def deviation(self, source: Any, *, sr: int | None = None, machine: str | None = None) -> Deviation:
+        """Which frequencies and times of a recording differ from normal sound: an anomaly detector's why.
+
+        Parameters
+        ----------
+        source, sr, machine
+            As for `predict`; a recording of up to ten minutes.
+
+        Raises
+        ------
+        SettingsError
+            For a model that is no anomaly detector, a longer recording, or an unknown machine.
+        """
+        detector = self.detector
+        if detector is None:
+            raise SettingsError(f"{self.path}: is no anomaly detector; train one with --task anomaly")
+        samples = self.spec.levels.apply(np.concatenate([np.zeros(0, np.float32), *self._blocks(source, sr)]))
+        if len(samples) > 600 * self.sample_rate:
+            raise SettingsError(
+                f"{_path_of(source) or 'recording'}: lasts more than ten minutes; cut out what you mean"
+            )
+        number = self.spec.machine_number(machine)
+        judged = self._whole(samples, machine)
+        number = judged.machine if number is None else number
+        bands = self.embeddings(self.spec.plan.fit(samples)[None])[1][0].astype(np.float64)
+        change = bands - detector.band_mean[number][:, None]
+        mean = bands.mean(axis=1) - detector.band_mean[number]
+        return Deviation(
+            levels=_NEPER * bands,
+            change=change / detector.frame_std[number][:, None],
+            bands=mean / detector.band_std[number],
+            excess_db=_NEPER * mean,
+            frequencies=np.array(self.spec.detector["frequencies"], np.float64),
+            seconds=len(samples) / self.sample_rate,
+            machine=self.spec.machines[number] if self.spec.machines else None,
+        )
+
+    def _whole(self, samples: NDArray[np.float32], machine: str | None) -> _Judged:
+        cutter = WindowCutter(self.spec.plan)
+        return self._judged(iter([*cutter.push(samples), *cutter.finish()]), self.spec.machine_number(machine))
+
+    def _judged(self, pieces: Iterator[tuple[NDArray[np.float32], int]], machine: int | None) -> _Judged:
+        """Scores of windows, in batches of bounded size."""
         starts: list[int] = []
-        rows: list[NDArray[np.float32]] = []
+        rows: list[NDArray[np.floating[Any]]] = []
+        tails: list[NDArray[np.float64]] = []
+        votes = np.zeros(max(1, len(self.spec.machines)))
         size = max(1, int(_BATCH_SECONDS / self.spec.window_seconds))
         while batch := list(islice(pieces, size)):
             starts += [start for _, start in batch]
-            rows.append(self.spec.probabilities(self.logits(np.stack([p for p, _ in batch]))[0]))
-        return np.concatenate(rows), starts
+            waveforms = np.stack([p for p, _ in batch])
+            if self.detector is not None:
+                tail, found = self.detector.judge(self.embeddings(waveforms)[0], machine)
+                votes += np.bincount(found, minlength=len(votes))
+                tails.append(tail)
+                rows.append(1 - tail[:, None])
+                continue
+            logits = self.logits(waveforms)[0]
+            rows.append(self.spec.probabilities(logits))
+        number = int(votes.argmax()) if machine is None else machine
+        return _Judged(np.concatenate(rows), starts, number, np.concatenate(tails) if tails else np.zeros(0))
 
-    def _predict(self, source: Any, sr: int | None, windows: bool) -> Prediction:
+    def _predict(self, source: Any, sr: int | None, windows: bool, machine: int | None) -> Prediction:
         level = _Level(self.spec)
-        table, starts = self._table(self._windows(source, sr, level))
+        judged = self._judged(self._windows(source, sr, level), machine)
         found: tuple[Window, ...] = ()
         if windows:
             found = tuple(
@@ -147,16 +228,37 @@ class Model:
                     round(s / self.sample_rate, 6),
                     round(min(s / self.sample_rate + self.spec.window_seconds, level.end / self.sample_rate), 6),
                     self._ranked(row),
+                    tail=None if self.detector is None else float(judged.tails[i]),
                 )
-                for s, row in zip(starts, table, strict=True)
+                for i, (s, row) in enumerate(zip(judged.starts, judged.scores, strict=True))
             )
-        scores = merge(table, self.spec.merge)
+        name = self.spec.machines[judged.machine] if self.spec.machines else None
+        if self.detector is not None:
+            tail, rate = float(judged.tails.min()), float(self.spec.detector["rate"])
+            return Prediction(
+                _path_of(source), level.state, self._ranked(np.array([1 - tail])), found,
+                labels=self.labels if tail <= rate else (), machine=name, threshold=1 - rate, tail=tail,
+                events=self._events(found, judged.tails, rate) if windows else (),
+            )  # fmt: skip
+        scores = merge(judged.scores, self.spec.merge)
         heard = None
         if self.spec.task == MULTILABEL:
             heard = tuple(label for label, there in zip(self.labels, self.spec.heard(scores), strict=True) if there)
-        return Prediction(_path_of(source), level.state, self._ranked(scores), found, labels=heard)
+        return Prediction(_path_of(source), level.state, self._ranked(scores), found, labels=heard, machine=name)
 
-    def _ranked(self, scores: NDArray[np.float32]) -> tuple[Score, ...]:
+    def _events(self, windows: tuple[Window, ...], tails: NDArray[np.float64], rate: float) -> tuple[Event, ...]:
+        """When windows were abnormal: from the stated rate on, and around that while they are rarer than its square root."""
+        unusual = -np.log10(tails)
+        on = -np.log10(rate)
+        found = []
+        for first, raised, last in stretches(unusual, on, on / 2):
+            tail = float(tails[first : last + 1].min())
+            found.append(
+                Event(windows[first].start, windows[last].end, windows[raised].end, self.labels[0], 1 - tail, tail=tail)
+            )
+        return tuple(found)
+
+    def _ranked(self, scores: NDArray[np.floating[Any]]) -> tuple[Score, ...]:
         order = np.argsort(-scores, kind="stable")
         return tuple(Score(self.labels[i], float(scores[i])) for i in order)
 
@@ -183,6 +285,16 @@ class Model:
         else:
             for block in audio.blocks(source, sr=self.sample_rate, channel=self.spec.channel):
                 yield block.samples
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Scores of windows, shape (window, class), their first samples, the machine they were held against, and a detector's tails."""
+
+    scores: NDArray[np.floating[Any]]
+    starts: list[int]
+    machine: int
+    tails: NDArray[np.float64]
 
 
 class _Level:
@@ -240,3 +352,16 @@ def _session(source: Bundle, threads: int | None) -> Any:
                 "with; copy the bundle again or train anew"
             )
     return session
+
+
+def _detector(source: Bundle) -> Detector:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays = load(source.read(DETECTOR))
+    except SafetensorError as error:
+        raise BundleError(
+            f"{source.path}: {DETECTOR} cannot be read ({error}); copy the bundle again or train anew"
+        ) from error
+    return Detector.of(arrays, source=f"{source.path}: {DETECTOR}")

@@ -65,6 +65,12 @@ class TrainOptions:
         Go on from an interrupted run; replace what is at the output path.
     allow_leak : bool
         Train on a split that has groups on both sides; bundle, card and report say so.
+    task : {"auto", "anomaly"}
+        ``anomaly`` learns from normal clips alone; ``auto`` takes one label a clip or several, as the data have it.
+    per : sequence of str
+        Columns that together name a machine: figures, and a detector's thresholds, for each.
+    normal : str, optional
+        The label of sound machines; found by its name otherwise (normal, ok, good, healthy, intact).
     """
 
     recipe: str = recipe.AUTO
@@ -75,3 +81,6 @@ class TrainOptions:
     resume: bool = False
     overwrite: bool = False
     allow_leak: bool = False
+    task: str = "auto"
+    per: Sequence[str] = ()
+    normal: str | None = None

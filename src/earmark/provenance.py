@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from earmark import recipe
-from earmark.bundle import MULTILABEL, BundleSpec
+from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips
 from earmark.frontend import FrontEndSettings
 from earmark.manifest import COLUMNS, SEPARATOR, Manifest
+from earmark.measuring import Tested
 from earmark.options import TrainOptions
 from earmark.recipe import Recipe
 from earmark.splits import Split
 
+_TAIL = "tail"  # column of a detector's tail probabilities
 _PACKAGES = ("earmark", "torch", "lightning", "onnx", "onnxruntime", "soxr", "soundfile", "numpy")
 
 
@@ -50,13 +51,32 @@ def plan(job: Job, classifier: Classifier, epochs: int, seconds: float) -> list[
         f"recipe    {job.options.recipe}{': ' + reason if job.options.recipe == name else ''}",
         f"training  {epochs} epochs, about {max(0.1, seconds / 60):.1f} minutes",
     ]
-    lines += [f"note      {note}" for note in split.notes]
+    return lines + _remarks(job)
+
+
+def _remarks(job: Job) -> list[str]:
+    """Notes on the split, and what was left out."""
+    manifest = job.clips.manifest
+    lines = [f"note      {note}" for note in job.split.notes]
     if job.clips.skipped:
         lines.append(f"left out  {len(job.clips.skipped)} clips that cannot be used:")
         lines += [f"          {line}" for line in job.clips.reasons]
     if manifest.ignored:
         lines.append(f"ignored   {len(manifest.ignored)} recordings outside the layout, e.g. {manifest.ignored[0]}")
     return lines
+
+
+def detector_plan(job: Job) -> list[str]:
+    """`plan` for an anomaly detector."""
+    manifest, split, spec = job.clips.manifest, job.split, job.spec
+    machines = f"{len(spec.machines)} machines, each with its own threshold" if spec.machines else "one threshold"
+    lines = [
+        f"data      {manifest.root}: {_summary(manifest)}",
+        f"split     {split.name}: {len(split.train)} clips of label {spec.normal!r} to learn from, {len(split.test)} test",
+        f"input     {_input(spec)}, shorter clips are {'repeated' if spec.short_clip == 'repeat' else 'padded'}",
+        f"detector  nearest normal sounds, {machines}, set for {job.recipe.false_alarms} false alarms",
+    ]
+    return lines + _remarks(job)
 
 
 def record(job: Job, epochs: int) -> dict[str, Any]:
@@ -140,18 +160,33 @@ def _summary(manifest: Manifest) -> str:
     return f"layout {manifest.layout}, {len(manifest)} clips, {len(manifest.labels)} labels, {groups} groups"
 
 
-def predictions(manifest: Manifest, scores: NDArray[np.float32], spec: BundleSpec) -> pd.DataFrame:
+def predictions(tested: Tested, spec: BundleSpec) -> pd.DataFrame:
     """One row per clip: what it is, what was predicted, every score, and the manifest's further columns."""
-    table = manifest.table.reset_index(drop=True)
-    labels, best = spec.labels, scores.argmax(axis=1)
-    predicted = [labels[i] for i in best]
-    if spec.task == MULTILABEL:
-        predicted = [SEPARATOR.join(np.array(labels)[row]) for row in spec.heard(scores)]
-    found = pd.DataFrame({"predicted": predicted, "score": scores[np.arange(len(best)), best]})
-    found["correct"] = found["predicted"].to_numpy() == table["label"].to_numpy()
-    every = pd.DataFrame(scores, columns=[f"score_{x}" for x in labels])
+    table, scores, labels = tested.manifest.table.reset_index(drop=True), tested.scores, spec.labels
+    if spec.task == ANOMALY:
+        tails = scores[:, 0]
+        predicted = np.where(tails <= spec.detector["rate"], labels[0], spec.normal)
+        found = pd.DataFrame({"predicted": predicted, "score": 1 - tails})
+        found["correct"] = (predicted == labels[0]) == (table["label"].to_numpy() != spec.normal)
+        every = pd.DataFrame({_TAIL: tails})
+    else:
+        best = scores.argmax(axis=1)
+        predicted = np.array([labels[i] for i in best])
+        if spec.task == MULTILABEL:
+            predicted = np.array([SEPARATOR.join(np.array(labels)[row]) for row in spec.heard(scores)])
+        found = pd.DataFrame({"predicted": predicted, "score": scores[np.arange(len(best)), best]})
+        found["correct"] = predicted == table["label"].to_numpy()
+        every = pd.DataFrame(scores, columns=[f"score_{x}" for x in labels])
+    found["seconds"] = tested.seconds
     ours = {*COLUMNS, *found.columns, *every.columns}
     further = [c for c in table.columns if c not in ours]
     return pd.concat(
         [table[["path", "start", "end", "label"]], found, table[["group", "fold", "split", *further]], every], axis=1
     )
+
+
+def tested(table: pd.DataFrame, manifest: Manifest, spec: BundleSpec) -> Tested:
+    """What `predictions` was made from, back from its text."""
+    columns = [_TAIL] if spec.task == ANOMALY else [f"score_{label}" for label in spec.labels]
+    kind = np.float64 if spec.task == ANOMALY else np.float32
+    return Tested(manifest, table[columns].to_numpy(kind), table["seconds"].to_numpy(np.float64))

@@ -10,19 +10,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from earmark.conditions import are_conditions
 from earmark.errors import SettingsError
 
 AUTO = "auto"
 _GENERAL, _MACHINE = "balanced", "machine"
+DETECTOR = "anomaly"
+"""The recipe of anomaly detectors."""
 _SHORT, _FINE_HOP = 2.0, 0.010  # seconds: words need finer frames than scenes
 _EVEN_HOP = 16  # samples: the exported front end is several times as fast where hop and frame have a factor in common
-_CONDITIONS = frozenset(
-    [
-        "normal", "abnormal", "anomaly", "anomalous", "ok", "nok", "ng", "good", "bad", "healthy", "unhealthy", "intact",
-        "worn", "broken", "damaged", "defect", "defective", "fault", "faulty", "failure",
-    ]
-)  # fmt: skip
-"""Labels that tell in which condition a machine is."""
 
 
 def _setting(
@@ -78,6 +74,10 @@ class Recipe:
     )
     image_width: int = _setting(0, "its width", 0, 4096)
     image_range_db: float = _setting(80.0, "decibels under the window's peak that are black in the picture", 1, 200)
+    # Anomaly detectors
+    false_alarms: str = _setting(
+        "1/8h", "what the threshold is set for: a share of normal windows (5%), or a number an hour of them (1/8h)"
+    )
     # Network
     network: str = _setting("resnet", "name in earmark.networks")
     width: float = _setting(1.0, "factor on the number of channels", 0.125, 8)
@@ -142,8 +142,7 @@ def names() -> list[str]:
 
 def suited(labels: Iterable[str]) -> tuple[str, str]:
     """Name of the recipe that suits a data set of these labels, and why."""
-    plain = {label.casefold() for label in labels}
-    if plain <= _CONDITIONS:
+    if are_conditions(labels):
         return _MACHINE, f"the labels are conditions of machines ({', '.join(sorted(labels))})"
     return _GENERAL, "the general one"
 

@@ -179,6 +179,44 @@ def _parts(groups: NDArray[np.int64], labels: NDArray[np.int64], folds: int, see
         yield np.flatnonzero(np.isin(groups, test))
 
 
+def check_labels(manifest: Manifest, split: Split) -> None:
+    """Refuse a split that leaves nothing to tell apart.
+
+    Raises
+    ------
+    DataError
+        Where fewer than two labels are left to train on.
+    """
+    known = set(manifest.column("label")[split.train])
+    if len(known) < 2:
+        raise DataError(
+            f"{manifest.root}: {split.name}: {len(split.train)} clips of {len(known)} labels are left to train on; "
+            "choose another --test-fold"
+        )
+
+
+def normal_alone(manifest: Manifest, split: Split, normal: str, *, all_others: bool) -> Split:
+    """Take everything but normal clips out of training; with ``all_others`` it tests, unless a normal clip of its group trains.
+
+    Raises
+    ------
+    DataError
+        Where no normal clip is left to train on.
+    """
+    is_normal, groups = manifest.column("label") == normal, manifest.column("group")
+    train = split.train[is_normal[split.train]]
+    if not len(train):
+        raise DataError(
+            f"{manifest.root}: {split.name}: no clip of label {normal!r} is left to train on; choose another"
+        )
+    others = np.setdiff1d(np.flatnonzero(~is_normal & ~np.isin(groups, groups[train])), split.test)
+    test = np.union1d(split.test, others) if all_others and len(split.test) else split.test
+    unknown = "labels without a training clip"
+    notes = tuple(note for note in split.notes if not note.startswith(unknown))
+    protocol = f"{split.protocol}; {len(train)} clips of label {normal!r} alone train"
+    return Split(train, split.valid[is_normal[split.valid]], test, split.name, protocol, notes)
+
+
 def with_validation(manifest: Manifest, split: Split, *, share: float, seed: int = 0) -> Split:
     """Take a validation part, by whole groups, out of the training part; a published ``valid`` split is used as it is."""
     if len(split.valid):
@@ -230,11 +268,6 @@ def _checked(
     if published:
         train &= split != "test"  # also where another part tests
     every, known = ({x for value in set(part) for x in split_labels(value)} for part in (labels, labels[train]))
-    if len(set(labels[train])) < 2:
-        raise DataError(
-            f"{manifest.root}: {name}: {int(train.sum())} clips of {len(set(labels[train]))} labels are left to train on; "
-            "choose another --test-fold"
-        )
     lost = sorted(every - known)
     if lost:
         notes.append(f"labels without a training clip here, so that they cannot be recognised: {', '.join(lost)}")

@@ -45,15 +45,55 @@ class Score:
 
 @dataclass(frozen=True)
 class Window:
-    """Scores of one stretch of a recording, in seconds from its start."""
+    """Scores of one stretch of a recording, in seconds from its start.
+
+    Attributes
+    ----------
+    start, end : float
+    scores : tuple of Score
+    tail : float or None
+        Anomaly detectors: share of normal windows that are at least as unusual.
+    """
 
     start: float
     end: float
     scores: tuple[Score, ...]
+    tail: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
-        return {"start": self.start, "end": self.end, "predictions": [s.to_dict() for s in self.scores]}
+        out = {"start": self.start, "end": self.end, "predictions": [s.to_dict() for s in self.scores]}
+        return out if self.tail is None else {**out, "tail": self.tail}
+
+
+@dataclass(frozen=True)
+class Event:
+    """A stretch of a recording in which a label stays above its threshold.
+
+    Attributes
+    ----------
+    start, end : float
+        Seconds from the recording's start.
+    raised : float
+        When the first window that reached the threshold had been heard: no alarm can be raised earlier.
+    label : str
+    score : float
+        The highest of its windows.
+    tail : float or None
+        As `Window.tail`, the lowest of its windows.
+    """
+
+    start: float
+    end: float
+    raised: float
+    label: str
+    score: float
+    tail: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        out = {"start": self.start, "end": self.end, "raised": self.raised, "label": self.label, "score": self.score}
+        return out if self.tail is None else {**out, "tail": self.tail}
 
 
 @dataclass(frozen=True)
@@ -73,7 +113,15 @@ class Prediction:
     error : str or None
         Why the recording could not be used.
     labels : tuple of str or None
-        Multi-label models: the labels that reach their threshold, none to all; None for other models.
+        Multi-label models and anomaly detectors: the labels that reach their threshold, none to all; None for other models.
+    machine : str or None
+        Models of several machines: the one that it was held against.
+    threshold : float or None
+        Anomaly detectors: the score from which a recording counts as abnormal.
+    tail : float or None
+        Anomaly detectors: as `Window.tail`, of its most unusual window.
+    events : tuple of Event
+        Anomaly detectors: when it was abnormal, if windows were asked for.
     """
 
     path: str | None
@@ -82,6 +130,10 @@ class Prediction:
     windows: tuple[Window, ...] = field(default=())
     error: str | None = None
     labels: tuple[str, ...] | None = None
+    machine: str | None = None
+    threshold: float | None = None
+    tail: float | None = None
+    events: tuple[Event, ...] = field(default=())
 
     @property
     def label(self) -> str:
@@ -102,8 +154,51 @@ class Prediction:
         }
         if self.labels is not None:
             out["labels"] = list(self.labels)
+        out |= {name: value for name in ("machine", "threshold", "tail") if (value := getattr(self, name)) is not None}
         if self.windows:
             out["windows"] = [w.to_dict() for w in self.windows]
+            if self.threshold is not None:
+                out["events"] = [e.to_dict() for e in self.events]
         if self.error is not None:
             out["error"] = self.error
         return out
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Which frequencies and times of a recording differ from its machine's normal sound.
+
+    Attributes
+    ----------
+    levels : ndarray, shape (band, frame)
+        Log-mel spectrogram in dB.
+    change : ndarray, shape (band, frame)
+        Levels less the normal mean, over the deviation of normal frames.
+    bands : ndarray, shape (band,)
+        The mean level of each band less the normal one, over the deviation of that mean between normal windows.
+    excess_db : ndarray, shape (band,)
+        The same in dB.
+    frequencies : ndarray, shape (band,)
+        Centre of each band in Hz.
+    seconds : float
+        How long the recording is.
+    machine : str or None
+        The machine that it was held against.
+    """
+
+    levels: NDArray[np.float64]
+    change: NDArray[np.float64]
+    bands: NDArray[np.float64]
+    excess_db: NDArray[np.float64]
+    frequencies: NDArray[np.float64]
+    seconds: float
+    machine: str | None = None
+
+    def __str__(self) -> str:
+        """The band that differs most, in words."""
+        worst = int(abs(self.bands).argmax())
+        side = "above" if self.bands[worst] > 0 else "below"
+        return (
+            f"most unusual around {self.frequencies[worst]:.0f} Hz: {abs(self.excess_db[worst]):.1f} dB {side} normal, "
+            f"{abs(self.bands[worst]):.1f} deviations"
+        )

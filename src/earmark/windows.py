@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,3 +98,30 @@ def sigmoid(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np
 def merge(probabilities: NDArray[np.float32], rule: MergeRule = "mean") -> NDArray[np.float32]:
     """Scores of a recording from those of its windows, their mean or maximum, shape (window, class) to (class,)."""
     return np.asarray(probabilities.mean(axis=0) if rule == "mean" else probabilities.max(axis=0), np.float32)
+
+
+def stretches(scores: NDArray[np.floating[Any]], on: float, off: float) -> list[tuple[int, int, int]]:
+    """Runs of windows above a threshold, with hysteresis.
+
+    A run begins where the score reaches ``on`` and lasts, forwards and backwards, while it does not fall under ``off``, so that one
+    alarm does not become many.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (window,)
+    on, off : float
+        With ``off <= on``.
+
+    Returns
+    -------
+    list of (int, int, int)
+        First window, the one that first reached ``on``, last window.
+    """
+    above = np.concatenate([[False], scores >= off, [False]])
+    edges = np.flatnonzero(np.diff(above.astype(np.int8)))
+    found = []
+    for first, end in edges.reshape(-1, 2):
+        reached = np.flatnonzero(scores[first:end] >= on)
+        if len(reached):
+            found.append((int(first), int(first + reached[0]), int(end - 1)))
+    return found

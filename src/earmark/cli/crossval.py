@@ -38,6 +38,9 @@ def crossval(
     strict: o.Strict = False,
     allow_leak: o.AllowLeak = False,
     channel: o.Channel = None,
+    task: o.Task = "auto",
+    per: o.Per = "",
+    normal: o.Normal = None,
     seed: o.Seed = 0,
     device: o.Device = "auto",
     resume: o.Resume = False,
@@ -56,7 +59,7 @@ def crossval(
         source=earmark.DataOptions(
             layout=layout,
             pattern=pattern,
-            include=o.labels_of(include),
+            include=o.listed(include),
             group=group,
             group_pattern=group_pattern,
             selections=o.selections(label_column, min_seconds, overlaps, background),
@@ -71,6 +74,9 @@ def crossval(
             resume=resume,
             overwrite=overwrite,
             allow_leak=allow_leak,
+            task=task,
+            per=o.listed(per),
+            normal=normal,
         ),
     )
     if json:

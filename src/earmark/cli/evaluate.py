@@ -17,8 +17,10 @@ def evaluate(
     split: Annotated[
         str, typer.Option(help="test: leave out clips that the model was trained on; all: take them too.")
     ] = "test",
+    per: o.Per = "",
+    normal: o.Normal = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder that takes metrics, predictions and report.", show_default=False)
+        Path | None, typer.Option(help="Folder that takes metrics, predictions, tables and report.", show_default=False)
     ] = None,
     include: o.Include = "",
     group: o.Group = None,
@@ -43,10 +45,12 @@ def evaluate(
         model,
         data,
         split=split,
+        per=o.listed(per),
+        normal=normal,
         source=earmark.DataOptions(
             layout=layout,
             pattern=pattern,
-            include=o.labels_of(include),
+            include=o.listed(include),
             group=group,
             group_pattern=group_pattern,
             selections=o.selections(label_column, min_seconds, overlaps, background),

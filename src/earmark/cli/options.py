@@ -45,6 +45,29 @@ Background = Annotated[
         help="Raven and Audacity labels: make what lies between them clips of this label.", show_default=False
     ),
 ]
+Per = Annotated[
+    str,
+    typer.Option(
+        help="Columns that together name a machine, as machine,id: figures for each of them.", show_default=False
+    ),
+]
+Normal = Annotated[
+    str | None,
+    typer.Option(
+        help="Label of sound machines; found by its name (normal, ok, intact ...) otherwise.", show_default=False
+    ),
+]
+Machine = Annotated[
+    str | None,
+    typer.Option(help="Which of the model's machines it is; found by its sound otherwise.", show_default=False),
+]
+Task = Annotated[
+    str,
+    typer.Option(
+        help="auto: a classifier; anomaly: a detector that learns from normal clips alone, its threshold set for "
+        "--set false_alarms=1/8h (or 5% of the windows)."
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at recordings that cannot be used.")]
 AllowLeak = Annotated[
     bool, typer.Option("--allow-leak", help="Take a split with groups on both sides; everything made says so.")
@@ -74,9 +97,9 @@ def talk() -> None:
     logger.setLevel(logging.INFO)
 
 
-def labels_of(include: str) -> tuple[str, ...]:
-    """What ``--include`` lists."""
-    return tuple(x.strip() for x in include.split(",") if x.strip())
+def listed(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(x.strip() for x in text.split(",") if x.strip())
 
 
 def selections(label_column: str | None, min_seconds: float, overlaps: str, background: str | None) -> Any:
@@ -97,16 +120,78 @@ def show_json(document: Any) -> None:
 
 def show_metrics(metrics: dict[str, Any]) -> None:
     """Print the main figures as a person reads them."""
-    low, high = metrics["accuracy_interval"]
-    if "map" in metrics:
+    if "false_alarm_rate" in metrics:
+        _show_detection(metrics)
+    else:
+        low, high = metrics["accuracy_interval"]
+        if "map" in metrics:
+            print(
+                f"map       {metrics['map']:.3f}  (mean average precision; accuracy counts clips with exactly the right labels)"
+            )
         print(
-            f"map       {metrics['map']:.3f}  (mean average precision; accuracy counts clips with exactly the right labels)"
+            f"accuracy  {100 * metrics['accuracy']:.1f} %  (95 % interval {100 * low:.1f} to {100 * high:.1f}, "
+            f"{metrics['n']} clips)"
         )
-    print(
-        f"accuracy  {100 * metrics['accuracy']:.1f} %  (95 % interval {100 * low:.1f} to {100 * high:.1f}, {metrics['n']} clips)"
-    )
-    for name in ("precision", "recall", "f1", "loss"):
-        print(f"{name:9s} {metrics[name]:.3f}{'' if name == 'loss' else '  (macro)'}")
+        for name in ("precision", "recall", "f1", "loss"):
+            print(f"{name:9s} {metrics[name]:.3f}{'' if name == 'loss' else '  (macro)'}")
+    if "machines" in metrics:
+        _show_machines(metrics)
+
+
+def _show_detection(metrics: dict[str, Any]) -> None:
+    """Figures of an anomaly detector."""
+    for name in ("auc", "pauc"):
+        text = (
+            "not to be told: one of the two conditions is missing" if metrics[name] is None else f"{metrics[name]:.3f}"
+        )
+        if name == "auc" and metrics["auc_interval"]:
+            text += "  (95 % interval {:.3f} to {:.3f})".format(*metrics["auc_interval"])
+        print(f"{name:9s} {text}")
+    print(f"at the threshold, {metrics['n']} clips:")
+    for name in ("precision", "recall", "f1"):
+        print(f"{name:9s} {metrics[name]:.3f}")
+    rate = metrics["false_alarm_rate"]
+    if rate["seen"] is not None:
+        low, high = rate["interval"]
+        hourly = metrics["false_alarms_per_hour"]
+        print(
+            f"false alarms: {100 * rate['seen']:.2g} % of {rate['n']} normal clips (95 % interval {100 * low:.2g} to "
+            f"{100 * high:.2g}), stated {100 * rate['stated']:.2g} % of the windows"
+            + ("" if hourly is None else f"; {hourly:.2g} an hour")
+        )
+    watch = metrics.get("watch")
+    if watch:
+        delay = "" if watch["delay"] is None else f", after {watch['delay']:.1f} s in the median"
+        print(
+            f"long recordings: {watch['found']} of {watch['faults']} faults found{delay}; {watch['false_alarms']} false alarms in "
+            f"{watch['normal_hours']:.2f} h"
+        )
+
+
+def _show_machines(metrics: dict[str, Any]) -> None:
+    """A row per machine."""
+    rows = metrics["machines"]
+    width = max(7, *(len(row["machine"]) for row in rows))
+    print(f"\n{'machine':{width}}  precision  recall  accuracy    AUC      n")
+    for row in [*rows, {"machine": "mean", "n": "", "note": "", **metrics["over_machines"]["mean"]}]:
+        shown = [
+            f"{'-':>{size}}"
+            if row[name] is None
+            else f"{100 * row[name]:{size - 2}.1f} %"
+            if percent
+            else f"{row[name]:{size}.3f}"
+            for name, size, percent in (
+                ("precision", 9, True),
+                ("recall", 6, True),
+                ("accuracy", 8, True),
+                ("auc", 5, False),
+            )
+        ]
+        note = f"  {row['note']}" if row["note"] else ""
+        print(f"{row['machine']:{width}}  {'  '.join(shown)}  {row['n']:>5}{note}")
+    harmonic = metrics["over_machines"]["harmonic_mean"]
+    if harmonic["auc"] is not None:
+        print(f"harmonic mean over machines: AUC {harmonic['auc']:.3f}, pAUC {harmonic['pauc']:.3f}")
 
 
 def show_classes(metrics: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ def scan(
     source = earmark.DataOptions(
         layout=layout,
         pattern=pattern,
-        include=o.labels_of(include),
+        include=o.listed(include),
         group=group,
         group_pattern=group_pattern,
         selections=o.selections(label_column, min_seconds, overlaps, background),

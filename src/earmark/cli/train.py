@@ -36,13 +36,16 @@ def train(
     strict: o.Strict = False,
     allow_leak: o.AllowLeak = False,
     channel: o.Channel = None,
+    task: o.Task = "auto",
+    per: o.Per = "",
+    normal: o.Normal = None,
     seed: o.Seed = 0,
     device: o.Device = "auto",
     resume: o.Resume = False,
     overwrite: o.Overwrite = False,
     json: o.Json = False,
 ) -> None:
-    """Train a classifier on DATA, test it on clips that it has not seen, write it as a bundle."""
+    """Train a classifier, or an anomaly detector, on DATA, test it on clips that it has not seen, write it as a bundle."""
     import earmark
 
     o.talk()
@@ -54,7 +57,7 @@ def train(
         source=earmark.DataOptions(
             layout=layout,
             pattern=pattern,
-            include=o.labels_of(include),
+            include=o.listed(include),
             group=group,
             group_pattern=group_pattern,
             selections=o.selections(label_column, min_seconds, overlaps, background),
@@ -69,6 +72,9 @@ def train(
             resume=resume,
             overwrite=overwrite,
             allow_leak=allow_leak,
+            task=task,
+            per=o.listed(per),
+            normal=normal,
         ),
     )
     if json:

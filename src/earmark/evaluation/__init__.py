@@ -144,7 +144,8 @@ def thresholds(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -
 
 def over_folds(folds: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float], dict[str, float]]:
     """Mean and standard deviation (n - 1) over folds of each figure."""
-    keys = [k for k in ("accuracy", "map", "precision", "recall", "f1", "loss") if k in folds[0]]
+    known = ("accuracy", "map", "auc", "pauc", "precision", "recall", "f1", "loss")
+    keys = [k for k in known if all(fold.get(k) is not None for fold in folds)]
     table = np.array([[fold[k] for k in keys] for fold in folds])
     deviation = table.std(axis=0, ddof=1) if len(folds) > 1 else np.zeros(len(keys))
     return dict(zip(keys, map(float, table.mean(axis=0)), strict=True)), dict(

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from earmark.errors import SettingsError
+from earmark.filters import mel_frequencies
 from earmark.frontend.mel import LogPower, Mfcc, Scale
 from earmark.frontend.settings import DELTA_WIDTH, FEATURES, MEL_SCALES, SCALES, FrontEndSettings
 from earmark.frontend.stages import Deltas, Picture
@@ -167,6 +170,13 @@ class FrontEnd(nn.Module):
                 f"{self.shortest / self.sr:g} at least"
             )
         return 1 + (time - self.n_fft) // self.hop_length
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Centre of each row in Hz, where the rows are `one_axis`."""
+        settings = self.settings
+        if settings.names[0] == "stft":
+            return np.asarray(np.fft.rfftfreq(self.n_fft, 1 / self.sr), np.float64)
+        return mel_frequencies(settings.n_mels + 2, settings.fmin, settings.fmax, scale=settings.mel_scale)[1:-1]
 
     def _analysis(self, name: str) -> LogPower | Chroma | Contrast:
         """What makes a feature's rows of the power spectrum."""

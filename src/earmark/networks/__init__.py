@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from earmark.errors import SettingsError
+from earmark.networks.bands import Bands
 from earmark.networks.plain import Plain
 from earmark.networks.resnet import ResNet
 
@@ -26,6 +27,7 @@ class Backbone(Protocol):
 NETWORKS: Mapping[str, Callable[[int, int, float], nn.Module]] = {
     "resnet": lambda channels, _, width: ResNet(channels, width),  # any number of rows will do
     "plain": Plain,
+    "bands": Bands,
 }
 """Name to a maker that takes the number of channels, that of rows, and the width."""
 

@@ -1,0 +1,261 @@
+"""Normal windows to a `Detector`: its distances, what is usual for each machine, and the tail of what was left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf
+
+from earmark.detector import Detector, Floats, Tail, log_distance, own_density
+from earmark.errors import DataError, SettingsError
+
+_PARTS = 10  # of the normal groups, each left out once
+_DRAWS = 200  # of groups, for the uncertainty of the threshold
+_FEWEST = 5  # normal windows to make a detector of
+
+
+@dataclass(frozen=True)
+class FalseAlarms:
+    """How often normal sound may raise an alarm.
+
+    Attributes
+    ----------
+    stated : str
+        ``5%`` of the windows, or ``1/8h``: one in eight hours.
+    rate : float
+        Share of the windows.
+    """
+
+    stated: str
+    rate: float
+
+    @classmethod
+    def of(cls, stated: str, stride_seconds: float) -> FalseAlarms:
+        """Read what the user states.
+
+        Raises
+        ------
+        SettingsError
+            For anything but a share or a number per hours.
+        """
+        share = re.fullmatch(r"\s*([\d.]+)\s*(%?)\s*", stated)
+        every = re.fullmatch(r"\s*([\d.]+)\s*/\s*([\d.]*)\s*h\s*", stated)
+        try:
+            if share:
+                rate = float(share[1]) / (100 if share[2] else 1)
+            elif every:
+                rate = float(every[1]) * stride_seconds / (float(every[2] or 1) * 3600)
+            else:
+                raise ValueError
+            if not 0 < rate <= 0.5:
+                raise ValueError
+        except (ValueError, ZeroDivisionError) as error:
+            raise SettingsError(
+                f"setting false_alarms is {stated!r}; give a share of the windows, at most half (5%), or a number an hour (1/8h)"
+            ) from error
+        return cls(stated.strip(), rate)
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normal windows to learn from.
+
+    Attributes
+    ----------
+    embeddings, spread : ndarray of float32, shape (window, size)
+        Mean and deviation of each band over the frames, in nepers of power.
+    machine, domain, group : ndarray of int64, shape (window,)
+        Number of the machine, of the conditions (background, load) and of the group, which is left out as a whole.
+    """
+
+    embeddings: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    machine: NDArray[np.int64]
+    domain: NDArray[np.int64]
+    group: NDArray[np.int64]
+
+    @classmethod
+    def known_to(cls, detector: Detector) -> Normal:
+        """What a detector was made from."""
+        return cls(**{name: getattr(detector, name) for name in cls.__dataclass_fields__})
+
+    def __add__(self, other: Normal) -> Normal:
+        """With windows of later conditions; the groups of the two have nothing in common."""
+        later = {"domain": int(self.domain.max()) + 1, "group": int(self.group.max()) + 1}
+        return Normal(
+            **{
+                name: np.concatenate([getattr(self, name), getattr(other, name) + later.get(name, 0)])
+                for name in self.__dataclass_fields__
+            }
+        )
+
+    @property
+    def cells(self) -> NDArray[np.int64]:
+        """Number of each window's machine and conditions together, rising with the conditions of a machine."""
+        return np.asarray(np.unique(np.stack([self.machine, self.domain]), axis=1, return_inverse=True)[1].reshape(-1))
+
+
+def fit(normal: Normal, *, machines: int) -> Detector:
+    """Learn what is normal.
+
+    Parameters
+    ----------
+    normal : Normal
+    machines : int
+        How many there are.
+
+    Raises
+    ------
+    DataError
+        Where there is too little to set a threshold with.
+    """
+    embeddings, cells, group = normal.embeddings, normal.cells, normal.group
+    if len(embeddings) < _FEWEST or len(np.unique(group)) < 2:
+        raise DataError(
+            f"{len(embeddings)} normal windows in {len(np.unique(group))} groups are too few to tell what is normal; "
+            f"give {_FEWEST} at least, in two groups or more"
+        )
+    distance = _left_out(embeddings, cells, group)
+    counted = np.isfinite(distance)
+    if counted.sum() < _FEWEST:
+        raise DataError(
+            "no machine has two groups of normal clips, so that none can be left out to set a threshold with; give more normal "
+            "clips, or groups with --group or --group-pattern"
+        )
+    usual = _usual(distance[counted], cells[counted], group[counted], int(cells.max()) + 1)
+    latest = np.full(machines, float(usual.mean()))
+    latest[normal.machine[np.argsort(cells, kind="stable")]] = usual[np.sort(cells)]  # a machine's last conditions stay
+    mean, std, frame = _bands(normal, machines)
+    transform = half_whitening(embeddings, cells)
+    return Detector(
+        **{name: getattr(normal, name) for name in Normal.__dataclass_fields__},
+        transform=transform,
+        density=own_density(embeddings @ transform),
+        usual=latest,
+        excess=np.sort((distance - usual[cells])[counted]),
+        band_mean=mean,
+        band_std=std,
+        frame_std=frame,
+    )
+
+
+def _left_out(embeddings: NDArray[np.float32], cells: NDArray[np.int64], group: NDArray[np.int64]) -> Floats:
+    """Log distance of each window where its group was left out; NaN where nothing else is known of its machine and conditions."""
+    distance = np.full(len(embeddings), np.nan)
+    part = _parts(cells, group)
+    for number in np.unique(part):
+        known, left_out = part != number, part == number
+        # Everything is learnt anew without them, so that their distance is that of sound never heard.
+        inner = half_whitening(embeddings[known], cells[known])
+        density = own_density(embeddings[known] @ inner)
+        distance[left_out] = log_distance(embeddings[left_out], embeddings[known], inner, density)[0]
+        distance[left_out & ~np.isin(cells, cells[known])] = np.nan
+    return distance
+
+
+def _parts(cells: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Deal the groups of each machine out to parts of which each is left out once."""
+    part: dict[int, int] = {}
+    for number in np.unique(cells):
+        for g in np.unique(group[cells == number]):
+            part.setdefault(int(g), len(part) % _PARTS)
+    return np.array([part[int(g)] for g in group], np.int64)
+
+
+def half_whitening(embeddings: NDArray[np.float32], cells: NDArray[np.int64]) -> Floats:
+    """Scale each coordinate by its deviation within machines and conditions, then take half of their correlation out.
+
+    Full whitening (the Mahalanobis distance) blows up directions in which normal sound hardly varies, which is where small samples
+    deceive; none at all counts neighbouring bands many times over. The covariance is shrunk by Ledoit and Wolf's rule (2004).
+    Measured in benchmarks/anomaly.py.
+    """
+    within = np.asarray(embeddings, np.float64).copy()
+    for number in np.unique(cells):
+        within[cells == number] -= within[cells == number].mean(axis=0)
+    deviation = within.std(axis=0)
+    deviation = np.maximum(deviation, 1e-3 * deviation.max() + 1e-6)
+    values, vectors = np.linalg.eigh(ledoit_wolf(within / deviation, assume_centered=True)[0])
+    root = (vectors * np.maximum(values, 1e-9) ** -0.25) @ vectors.T
+    return np.asarray(root / deviation[:, None])
+
+
+def describe(
+    detector: Detector, allowed: FalseAlarms, machines: Sequence[str], stride_seconds: float
+) -> dict[str, Any]:
+    """What a bundle's description says of its detector.
+
+    Returns
+    -------
+    dict
+        ``false_alarms`` as stated, ``rate`` a window, ``rate_interval`` (95 %: what the rate at the threshold may really be, by
+        drawing the normal groups anew), ``thresholds`` (logarithm of the distance, for each machine), ``normal_windows``,
+        ``normal_hours``, ``extrapolated`` and ``notes``.
+    """
+    tail = Tail.of(detector.excess)
+    cut = tail.quantile(allowed.rate)
+    windows = len(detector.excess)
+    extrapolated = allowed.rate * windows < 1
+    notes = []
+    hours = windows * stride_seconds / 3600
+    if extrapolated:
+        notes.append(
+            f"the threshold is extrapolated: one false alarm in {1 / allowed.rate:.0f} windows is stated, and the {windows} normal "
+            f"windows at hand ({hours:.2g} h) can only count to one in {windows}"
+        )
+    names = list(machines) or ["all"]
+    return {
+        "false_alarms": allowed.stated,
+        "rate": allowed.rate,
+        "rate_interval": _interval(detector, cut),
+        "thresholds": {name: float(cut + usual) for name, usual in zip(names, detector.usual, strict=True)},
+        "normal_windows": windows,
+        "normal_hours": hours,
+        "extrapolated": extrapolated,
+        "notes": notes,
+    }
+
+
+def _interval(detector: Detector, cut: float) -> list[float]:
+    """95 % interval of the share of normal windows beyond a threshold."""
+    rng = np.random.default_rng(0)
+    n = len(detector.excess)
+    # They are kept in rising order, without their groups: as many windows as there are groups stand for what is independent.
+    size = max(2, len(np.unique(detector.group)))
+    drawn = [Tail.of(np.sort(rng.choice(detector.excess, min(n, size)))) for _ in range(_DRAWS)]
+    found = [float(tail.probability(np.array([cut]))[0]) for tail in drawn]
+    low, high = np.quantile(found, [0.025, 0.975])
+    return [float(low), float(high)]
+
+
+def _usual(distance: Floats, cells: NDArray[np.int64], group: NDArray[np.int64], count: int) -> Floats:
+    """Usual log distance of each cell: its mean, drawn to that of all the more, the less is known of it (empirical Bayes)."""
+    mean = float(distance.mean())
+    own, variance = np.full(count, mean), np.full(count, np.inf)
+    for number in np.unique(cells):
+        inside = cells == number
+        of_groups = [distance[inside & (group == g)].mean() for g in np.unique(group[inside])]
+        own[number] = np.mean(of_groups)
+        if len(of_groups) > 1:
+            variance[number] = np.var(of_groups, ddof=1) / len(of_groups)
+    known = np.isfinite(variance)
+    between = max(0.0, float(np.var(own[known], ddof=1) - variance[known].mean())) if known.sum() > 1 else 0.0
+    return mean + (own - mean) * between / (between + variance + 1e-12)
+
+
+def _bands(normal: Normal, machines: int) -> tuple[Floats, Floats, Floats]:
+    """Mean and deviation of each band over windows, and its deviation over frames, for each machine; of all where few are known."""
+    found = np.empty((3, machines, normal.embeddings.shape[1]))
+    for number in range(machines):
+        own = normal.machine == number
+        if own.sum() < 2:
+            own = np.ones(len(own), bool)
+        level, spread = normal.embeddings[own].astype(np.float64), normal.spread[own].astype(np.float64)
+        variance = level.var(axis=0, ddof=1)
+        found[:, number] = level.mean(axis=0), np.sqrt(variance), np.sqrt(np.square(spread).mean(axis=0) + variance)
+    found[1:] = np.maximum(found[1:], 0.05)  # a fifth of a decibel is no fault
+    return found[0], found[1], found[2]

@@ -1,0 +1,8 @@
+"""From data to bundle, metrics and report: what the command line and ``earmark.train`` call."""
+
+from earmark.workflow.adaptation import adapt
+from earmark.workflow.crossvalidation import crossval
+from earmark.workflow.evaluating import evaluate
+from earmark.workflow.training import Result, train
+
+__all__ = ["Result", "adapt", "crossval", "evaluate", "train"]

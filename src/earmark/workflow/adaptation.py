@@ -1,0 +1,129 @@
+"""A detector taught new conditions with a few normal clips; nothing is trained, and torch is not needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from earmark import anomaly, bundle, conditions, report
+from earmark.anomaly import FalseAlarms, Normal
+from earmark.bundle import BundleSpec
+from earmark.dataset import ingest
+from earmark.errors import BundleError, DataError
+from earmark.files import atomic_folder, claim_output, write_text
+from earmark.manifest import Manifest
+from earmark.model import load
+from earmark.options import DataOptions
+from earmark.workflow.detecting import gather, normal_clips, publish
+from earmark.workflow.training import Result
+
+log = logging.getLogger("earmark")
+
+
+def adapt(
+    model: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    machine: str | None = None,
+    normal: str | None = None,
+    false_alarms: str | None = None,
+    source: DataOptions | None = None,
+    overwrite: bool = False,
+) -> Result:
+    """Add normal clips of new conditions (another background, load or machine) to an anomaly detector.
+
+    What it knew stays normal; each machine's threshold is set anew, by the new clips where there are any of it.
+
+    Parameters
+    ----------
+    model : path
+        An anomaly detector's bundle.
+    data : path
+        Data set whose normal clips are added: five or so will do.
+    out : path
+        The new bundle's folder.
+    machine : str, optional
+        Which machine they are of; by default what the columns of the data say that the detector was trained with. A new name adds a
+        machine.
+    normal : str, optional
+        The label of normal clips; found by its name otherwise.
+    false_alarms : str, optional
+        As the setting; that of the bundle by default.
+    source : DataOptions, optional
+    overwrite : bool
+
+    Returns
+    -------
+    Result
+        Without metrics: measure it with `evaluate`.
+
+    Raises
+    ------
+    EarmarkError
+        Of the kind that says what is wrong; nothing is at ``out`` then.
+    """
+    source = source or DataOptions()
+    target = claim_output(out, overwrite=overwrite)
+    opened, loaded = bundle.read(model), load(model)
+    detector, spec = loaded.detector, loaded.spec
+    if detector is None:
+        raise BundleError(f"{model}: is no anomaly detector, which alone can be adapted; train one with --task anomaly")
+    allowed = FalseAlarms.of(false_alarms or spec.detector["false_alarms"], spec.stride_seconds)
+    manifest = source.read(data)
+    label = conditions.chosen_normal(manifest.labels, normal, where=manifest.root)
+    found = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=source.strict)
+    clips = normal_clips(found, label)
+    known = set(spec.provenance.get("trained_on", ()))
+    fresh = np.flatnonzero([h not in known for h in clips.hashes])
+    if not len(fresh):
+        raise DataError(f"{manifest.root}: the detector knows all of its {len(clips.manifest)} normal clips already")
+    clips = clips.take(fresh)
+    names = _names(spec, clips.manifest, machine)
+    machines = (*spec.machines, *sorted(set(names) - set(spec.machines) - {""}))
+    spec = dataclasses.replace(spec, machines=machines, metrics={}, provenance=_record(spec, clips.hashes))
+    added = gather(loaded.embeddings, clips, spec, [machines.index(n) if n else 0 for n in names])
+    fitted = anomaly.fit(Normal.known_to(detector) + added, machines=max(1, len(machines)))
+    log.info("added     %d normal clips to %d windows known before", len(clips.manifest), len(detector.embeddings))
+    notes = ["adapted to new conditions after training; nothing was tested since"]
+    with atomic_folder(target) as folder:
+        for name in (bundle.ONNX, bundle.WEIGHTS):
+            (folder / name).write_bytes(opened.read(name))
+        spec = publish(fitted, allowed, spec, folder)
+        write_text(folder / "README.md", report.model_card(spec, notes))
+        facts = {"model": model, "data": manifest.root, "clips": len(clips.manifest)}
+        write_text(folder / "report.html", report.page("Earmark adaptation", {}, facts=facts, notes=notes))
+        bundle.write_description(folder, spec)
+    return Result(target, {}, found.skipped, tuple(notes))
+
+
+def _names(spec: BundleSpec, manifest: Manifest, machine: str | None) -> list[str]:
+    """The machine of each clip; empty where the detector does not tell machines apart."""
+    if not spec.machines:
+        if machine is not None:
+            raise DataError(
+                f"--machine {machine}: the detector does not tell machines apart; leave it out, or train with --per"
+            )
+        return [""] * len(manifest)
+    if machine is not None:
+        return [machine] * len(manifest)
+    if set(spec.per) <= set(manifest.table.columns):
+        return manifest.machines(spec.per)
+    if len(spec.machines) == 1:
+        return list(spec.machines) * len(manifest)
+    raise DataError(
+        f"{manifest.root}: has no columns {', '.join(spec.per)} that say which machine its clips are of; pass --machine NAME, one "
+        f"of {', '.join(spec.machines)}, or a new one"
+    )
+
+
+def _record(spec: BundleSpec, hashes: Sequence[str]) -> dict[str, Any]:
+    """What the bundle was made of, with the added clips."""
+    made = spec.provenance
+    adapted = [*made.get("adapted", ()), {"clips": len(hashes), "measured_before": spec.metrics}]
+    return {**made, "trained_on": sorted({*made.get("trained_on", ()), *hashes}), "adapted": adapted}

@@ -1,0 +1,113 @@
+"""A model for each fold."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from earmark import bundle, evaluation, measuring, provenance, report, splits
+from earmark.files import claim_output, make_folder, partial, publish_folder, work_folder, write_text
+from earmark.manifest import Manifest, write_csv
+from earmark.options import DataOptions, TrainOptions
+from earmark.provenance import Job
+from earmark.splits import Split
+from earmark.workflow.preparation import prepare
+from earmark.workflow.training import PREDICTIONS, REPORT, train_split, write_machines
+
+log = logging.getLogger("earmark")
+
+CROSSVAL = "crossval.json"
+
+
+def crossval(
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    folds: int | None = None,
+    show_leak: bool = False,
+    source: DataOptions | None = None,
+    options: TrainOptions | None = None,
+) -> dict[str, Any]:
+    """Train a model per fold and pool what each says of the clips it has not seen.
+
+    Parameters
+    ----------
+    data, source, options
+        As for `train`.
+    out : path
+        Takes a bundle per fold, ``crossval.json``, ``predictions.csv`` and ``report.html``.
+    folds : int, optional
+        Number of grouped folds; the official ones by default, or 5.
+    show_leak : bool
+        Also train on as many folds made at random, whatever the groups, to show what those would claim.
+
+    Returns
+    -------
+    dict
+        Pooled metrics, with ``folds`` and their ``mean`` and ``std``, and ``skipped``; with ``show_leak`` the same of the
+        random folds under ``random``.
+    """
+    options = options or TrainOptions()
+
+    def split(manifest: Manifest) -> list[Split]:
+        made = splits.crossval_folds(manifest, folds=folds, seed=options.seed, allow_leak=options.allow_leak)
+        return made + (splits.random_folds(manifest, folds=len(made), seed=options.seed) if show_leak else [])
+
+    target = claim_output(out, overwrite=options.overwrite)
+    jobs = prepare(data, source, options, split)
+    work = work_folder(target, provenance.identity(jobs), resume=options.resume, overwrite=options.overwrite)
+    places = [work / job.split.name.split(" of ")[0].replace(" ", "-") for job in jobs]
+    try:
+        for number, (job, place) in enumerate(zip(jobs, places, strict=True), start=1):
+            log.info("— %s (%d of %d)", job.split.name, number, len(jobs))
+            if not (options.resume and place.exists()):
+                again = dataclasses.replace(options, resume=options.resume and partial(place).exists())
+                train_split(dataclasses.replace(job, options=again), place)
+    except BaseException:
+        if not any(place.exists() or partial(place).exists() for place in places):
+            shutil.rmtree(work)
+        raise
+    count = len(jobs) // 2 if show_leak else len(jobs)
+    summary = _pooled(jobs[:count], places[:count], work)
+    if show_leak:
+        summary["random"] = _pooled(jobs[count:], places[count:], make_folder(work / "random"))
+        write_text(work / CROSSVAL, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    (work / "run.json").unlink()
+    publish_folder(work, target)
+    return summary
+
+
+def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]:
+    """What all folds say together, from their bundles; written into ``folder``."""
+    clips, spec, options = jobs[0].clips, jobs[0].spec, jobs[0].options
+    keys = ("n", "accuracy", "map", "auc", "pauc", "precision", "recall", "f1", "loss")
+    measured = [bundle.read(place).spec.metrics for place in places]
+    found = [{"name": j.split.name, **{k: m[k] for k in keys if k in m}} for j, m in zip(jobs, measured, strict=True)]
+    pooled = pd.concat(
+        [pd.read_csv(p / PREDICTIONS, dtype=str, keep_default_na=False) for p in places], ignore_index=True
+    )
+    tested = provenance.tested(pooled, Manifest.of(pooled, clips.manifest.root), spec)
+    mean, deviation = evaluation.over_folds(found)
+    notes = sorted({note for job in jobs for note in job.split.notes})
+    summary = {
+        **measuring.measured(tested, spec, heard=measuring.heard(pooled, spec)),
+        "folds": found, "mean": mean, "std": deviation,
+        "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped], "notes": notes,
+    }  # fmt: skip
+    protocol = f"{len(jobs)} folds, each tested by a model that did not train on it, as {jobs[0].split.protocol}"
+    facts = {**provenance.facts(clips.manifest, spec, options), "protocol": protocol}
+    page = report.page(
+        "Earmark cross-validation", summary, facts=facts, notes=notes, skipped=clips.reasons, folds=found
+    )
+    write_csv(pooled, folder / PREDICTIONS)
+    write_machines(summary, folder)
+    write_text(folder / CROSSVAL, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / REPORT, page)
+    return summary

@@ -1,0 +1,147 @@
+"""A bundle measured on a data set."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from earmark import conditions, measuring, provenance, report
+from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
+from earmark.dataset import Clips, ingest
+from earmark.errors import DataError
+from earmark.evaluation import detection
+from earmark.files import atomic_folder, claim_output, write_text
+from earmark.manifest import Manifest, write_csv
+from earmark.model import Model, load
+from earmark.options import DataOptions
+from earmark.workflow.detecting import why
+from earmark.workflow.training import PREDICTIONS, REPORT, write_machines
+
+
+def evaluate(
+    model: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    *,
+    split: str = "test",
+    per: Sequence[str] = (),
+    normal: str | None = None,
+    source: DataOptions | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Measure a bundle on a data set.
+
+    Parameters
+    ----------
+    model, data : path
+    split : {"test", "all"}
+        ``test`` leaves out the clips whose recordings the bundle was trained on, found by their content.
+    per : sequence of str
+        Columns that name a machine, to list figures by; those that the bundle was trained with by default.
+    normal : str, optional
+        The label of sound machines among those of a classifier or of the data; found by its name otherwise.
+    source : DataOptions, optional
+    out : path, optional
+        Folder that takes ``metrics.json``, ``predictions.csv`` and ``report.html``, and with machines ``machines.csv`` and
+        ``machines.md``.
+    overwrite : bool
+
+    Returns
+    -------
+    dict
+        Metrics, ``skipped``, ``notes``, and ``trained_on``: how many of the clips the bundle was trained on.
+    """
+    source = source or DataOptions()
+    target = None if out is None else claim_output(out, overwrite=overwrite)
+    if split not in ("test", "all"):
+        raise DataError(f"--split is {split!r}; choose test or all")
+    loaded = load(model)
+    manifest = source.read(data)
+    known = _with_machines(loaded, manifest, per, normal)
+    if manifest.task == MULTILABEL != loaded.spec.task:
+        raise DataError(
+            f"{manifest.root}: its clips have several labels or none, the model tells one each; choose other data"
+        )
+    clips = ingest(manifest, sr=known.sample_rate, channel=known.channel, levels=known.levels, strict=source.strict)
+    seen = set(loaded.spec.provenance.get("trained_on", ()))
+    fresh = np.array([h not in seen for h in clips.hashes])
+    copied = measuring.copies_of(fresh, clips.copies())
+    fresh &= ~copied
+    groups = clips.manifest.column("group")
+    both = set(groups[fresh]) & set(groups[~fresh])
+    notes = [n for n in loaded.spec.provenance.get("split", {}).get("notes", ()) if n.startswith("LEAK")]
+    if copied.any():
+        notes.append(f"{int(copied.sum())} clips hold the same sound as clips that were trained on, and count as those")
+    if both:
+        notes.append(f"{len(both)} groups have clips that were trained on and clips tested here, e.g. {min(both)}")
+    if split == "test" and not fresh.all():
+        if not fresh.any():
+            raise DataError(
+                f"{manifest.root}: the model was trained on all of its {len(fresh)} clips; pass --split all to take them"
+            )
+        clips = clips.take(np.flatnonzero(fresh))
+    elif not fresh.all():
+        notes.append(f"{int((~fresh).sum())} of the clips were trained on, so the figures are too high (--split all)")
+    unknown = sorted(set(clips.manifest.labels) - set(loaded.labels)) if known.task != ANOMALY else []
+    if unknown:
+        what = "left aside" if loaded.spec.task == MULTILABEL else "counted as wrong"
+        notes.append(f"labels that the model does not know, {what}: {', '.join(unknown)}")
+    tested = measuring.test(loaded, clips)
+    metrics = measuring.measured(tested, known, unknown)
+    if known.task == ANOMALY:
+        notes += known.detector.get("notes", ())
+        watched = _watched(loaded, clips)
+        if watched:
+            metrics["watch"] = detection.watches(watched)
+    metrics["skipped"] = [{"path": e.source, "error": str(e)} for e in clips.skipped]
+    metrics["trained_on"] = int((~fresh).sum())
+    metrics["notes"] = notes
+    if target is not None:
+        facts = {"model": model, "data": manifest.root, "layout": manifest.layout, "clips": len(manifest)}
+        page = report.page(
+            "Earmark evaluation", metrics, facts=facts, notes=notes, skipped=clips.reasons,
+            pictures=why(loaded, clips, tested),
+        )  # fmt: skip
+        with atomic_folder(target) as folder:
+            write_csv(provenance.predictions(tested, known), folder / PREDICTIONS)
+            write_machines(metrics, folder)
+            write_text(folder / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
+            write_text(folder / REPORT, page)
+    return metrics
+
+
+def _with_machines(model: Model, manifest: Manifest, per: Sequence[str], normal: str | None) -> BundleSpec:
+    """The model's description with the machines and the normal label that figures are wanted for."""
+    spec = model.spec
+    if spec.task == MULTILABEL and per:
+        raise DataError(f"{model.path}: tells several labels a clip, which have no normal one; leave out --per")
+    if spec.task == ANOMALY:
+        found = normal or (spec.normal if spec.normal in manifest.labels else conditions.normal_label(manifest.labels))
+        return replace(spec, per=tuple(per) or spec.per, normal=found or spec.normal)
+    if not per:
+        return spec
+    manifest.machines(per)
+    return replace(spec, per=tuple(per), normal=conditions.chosen_normal(spec.labels, normal, where=model.path))
+
+
+def _watched(model: Model, clips: Clips) -> list[dict[str, Any]]:
+    """Alarms over whole recordings of which stretches are labelled; what is not labelled counts as normal."""
+    table = clips.manifest.table
+    machines = measuring.machine_names(clips.manifest, model.spec)
+    found = []
+    for path, rows in table.assign(machine_=machines).groupby("path", sort=True):
+        faults = [(r.start, r.end) for r in rows.itertuples() if r.label != model.spec.normal]
+        if rows["end"].isna().any() or not faults:
+            continue
+        row = int(np.flatnonzero(table["path"] == path)[0])
+        seconds = len(clips.decoded[row].samples()) / clips.sr
+        prediction = model.predict(clips.manifest.root / str(path), windows=True, machine=rows["machine_"].iat[0])
+        # An alarm counts from when it could be raised; a window that reaches over a fault's edge is not a false one.
+        alarms = [(event.raised, max(event.end, event.raised)) for event in prediction.events]
+        found.append(detection.watch(alarms, faults, seconds, tolerance=model.spec.window_seconds))
+    return found

@@ -1,0 +1,214 @@
+"""One split to one bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from earmark import bundle, evaluation, export, measuring, provenance, report, splits, training
+from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
+from earmark.classifier import Classifier
+from earmark.dataset import Features
+from earmark.errors import AudioError, Interrupted
+from earmark.evaluation import detection
+from earmark.files import atomic_file, claim_output, make_folder, publish_folder, work_folder, write_text
+from earmark.manifest import Manifest, write_csv
+from earmark.model import load
+from earmark.options import DataOptions, TrainOptions
+from earmark.plots import Figure
+from earmark.provenance import Job
+from earmark.splits import Split
+from earmark.workflow.detecting import why, write_detector
+from earmark.workflow.preparation import prepare
+from earmark.workflow.probes import probes
+
+log = logging.getLogger("earmark")
+
+PREDICTIONS = "predictions.csv"
+REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training run gave.
+
+    Attributes
+    ----------
+    path : Path
+        The bundle.
+    metrics : dict
+        As `earmark.evaluation.measure`; empty where nothing was tested.
+    skipped : tuple of AudioError
+        Why clips were left out, one each.
+    notes : tuple of str
+        What a reader of the figures must know.
+    """
+
+    path: Path
+    metrics: dict[str, Any]
+    skipped: tuple[AudioError, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
+
+
+def train(
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    test_fold: str | None = None,
+    folds: int = 5,
+    source: DataOptions | None = None,
+    options: TrainOptions | None = None,
+) -> Result:
+    """Train, evaluate, export and check a classifier.
+
+    Parameters
+    ----------
+    data : path
+        Data set: a folder or a table.
+    out : path
+        The bundle's folder. While it is being made, its state lies beside it in ``OUT.partial``.
+    test_fold : str, optional
+        Fold or split that tests; ``none`` to train on everything.
+    folds : int
+        Without official folds, one of this many grouped ones is held out.
+    source : DataOptions, optional
+    options : TrainOptions, optional
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    EarmarkError
+        Of the kind that says what is wrong; nothing is at ``out`` then.
+    """
+    options = options or TrainOptions()
+
+    def split(manifest: Manifest) -> list[Split]:
+        return [
+            splits.holdout(manifest, test_fold=test_fold, folds=folds, seed=options.seed, allow_leak=options.allow_leak)
+        ]
+
+    target = claim_output(out, overwrite=options.overwrite)
+    (job,) = prepare(data, source, options, split)
+    return train_split(job, target)
+
+
+def train_split(job: Job, target: Path) -> Result:
+    """Train on one split and publish the bundle."""
+    torch.manual_seed(job.options.seed)
+    work = work_folder(target, provenance.identity([job]), resume=job.options.resume, overwrite=job.options.overwrite)
+    try:
+        finished = make_folder(work / "bundle")
+        spec = write_detector(job, finished) if job.spec.task == ANOMALY else _classifier(job, work, finished)
+        history = [] if job.spec.task == ANOMALY else training.history(work)
+        metrics = _measure(job, spec, finished, history)
+    except BaseException:
+        if not (work / training.CHECKPOINT).exists():
+            shutil.rmtree(work)
+        raise
+    publish_folder(finished, target)
+    shutil.rmtree(work)
+    return Result(target, metrics, job.clips.skipped, job.split.notes)
+
+
+def _classifier(job: Job, work: Path, folder: Path) -> BundleSpec:
+    """Train a classifier, export it into ``folder`` and compare it with torch; its description."""
+    classifier = Classifier(job.spec, dropout=job.recipe.dropout)
+    epochs = _fit(job, classifier, work)
+    log.info("exporting to ONNX and comparing with torch")
+    spec = dataclasses.replace(job.spec, provenance=provenance.record(job, epochs))
+    export.write_model(classifier, spec, folder)
+    bundle.write_description(folder, spec)
+    model = load(folder)
+    if spec.task == MULTILABEL:
+        valid = job.clips.take(job.split.valid)
+        chosen = evaluation.thresholds(measuring.test(model, valid).scores, valid.manifest.several(spec.labels))
+        spec = dataclasses.replace(spec, thresholds=chosen)
+        export.describe(spec, folder)
+        bundle.write_description(folder, spec)
+    difference = export.verify(classifier, model, probes(job))
+    log.info("largest difference in probabilities: %.1g", difference)
+    shutil.copytree(work / "logs", folder / "logs", dirs_exist_ok=True)
+    return spec
+
+
+def _fit(job: Job, classifier: Classifier, work: Path) -> int:
+    """Spectrograms, statistics, plan, training; the number of epochs trained."""
+    front_end = classifier.front_end
+    manifest, labels = job.clips.manifest, job.spec.labels
+    targets = manifest.several(labels) if job.spec.task == MULTILABEL else manifest.targets(labels)
+    parts: dict[str, tuple[Features, NDArray[np.int64]]] = {}
+    resume = job.options.resume and (work / training.CHECKPOINT).exists()
+    try:
+        for name, rows in (("train", job.split.train), ("valid", job.split.valid)):
+            if len(rows):
+                folder = make_folder(work / f"features-{name}")
+                parts[name] = Features(front_end, job.clips.take(rows), job.spec.plan, folder), targets[rows]
+        frames = front_end.frames(job.spec.plan.window)
+        front_end.set_statistics(*parts["train"][0].statistics(front_end, frames))
+        count = len(job.split.train)
+        seconds = training.seconds(classifier, job.recipe, clips=count, window_frames=frames, device=job.options.device)
+        for line in provenance.plan(job, classifier, training.epochs(job.recipe, count), seconds):
+            log.info("%s", line)
+        return training.fit(
+            classifier, parts["train"], parts.get("valid"), job.recipe, window_frames=frames, folder=work,
+            seed=job.options.seed, device=job.options.device, resume=resume,
+        )  # fmt: skip
+    except Interrupted as error:
+        if (work / training.CHECKPOINT).exists():
+            kept = f"{work} holds the last checkpoint: run the same command with --resume to go on"
+        else:
+            kept = "nothing was saved yet, so that nothing is kept"
+        raise Interrupted(f"interrupted; {kept}") from error
+    finally:
+        for name, (features, _) in parts.items():
+            features.close()
+            shutil.rmtree(work / f"features-{name}")
+
+
+def _measure(job: Job, spec: BundleSpec, folder: Path, history: list[dict[str, float]]) -> dict[str, Any]:
+    """Test the model in ``folder``, add card and report to it, and its description last; the metrics."""
+    metrics: dict[str, Any] = {}
+    pictures: list[tuple[str, Figure]] = []
+    if len(job.split.test):
+        model, clips = load(folder), job.clips.take(job.split.test)
+        tested = measuring.test(model, clips)
+        metrics = measuring.measured(tested, spec)
+        write_csv(provenance.predictions(tested, spec), folder / PREDICTIONS)
+        write_machines(metrics, folder)
+        pictures = why(model, clips, tested)
+    spec = dataclasses.replace(spec, metrics=metrics)
+    notes = [*job.split.notes, *spec.detector.get("notes", ())]
+    write_text(folder / "README.md", report.model_card(spec, job.split.notes))
+    facts = {**provenance.facts(job.clips.manifest, spec, job.options), "protocol": job.split.protocol}
+    page = report.page(
+        "Earmark training report", metrics, facts=facts, notes=notes, skipped=job.clips.reasons, history=history,
+        pictures=pictures,
+    )  # fmt: skip
+    write_text(folder / REPORT, page)
+    bundle.write_description(folder, spec)
+    return metrics
+
+
+def write_machines(metrics: Mapping[str, Any], folder: Path) -> None:
+    """The table of machines as ``machines.csv`` and ``machines.md``, where there is one."""
+    if "machines" in metrics:
+        rows = metrics["machines"]
+        with atomic_file(folder / "machines.csv") as temporary:
+            pd.DataFrame(detection.csv_rows(rows)).to_csv(
+                temporary, index=False, float_format="%.6g", lineterminator="\n"
+            )
+        write_text(folder / "machines.md", detection.markdown(rows))
