@@ -127,7 +127,7 @@ def fit(normal: Normal, *, machines: int) -> Detector:
             "no machine has two groups of normal clips, so that none can be left out to set a threshold with; give more normal "
             "clips, or groups with --group or --group-pattern"
         )
-    usual = _usual(distance[counted], cells[counted], group[counted], int(cells.max()) + 1)
+    usual = _usual(distance, cells, normal.domain, group)
     latest = np.full(machines, float(usual.mean()))
     latest[normal.machine[np.argsort(cells, kind="stable")]] = usual[np.sort(cells)]  # a machine's last conditions stay
     mean, std, frame = _bands(normal, machines)
@@ -207,12 +207,13 @@ def describe(
             f"the threshold is extrapolated: one false alarm in {1 / allowed.rate:.0f} windows is stated, and the {windows} normal "
             f"windows at hand ({hours:.2g} h) can only count to one in {windows}"
         )
-    names = list(machines) or ["all"]
     return {
         "false_alarms": allowed.stated,
         "rate": allowed.rate,
         "rate_interval": _interval(detector, cut),
-        "thresholds": {name: float(cut + usual) for name, usual in zip(names, detector.usual, strict=True)},
+        "thresholds": {
+            name: float(cut + usual) for name, usual in zip(machines or ["all"], detector.usual, strict=True)
+        },
         "normal_windows": windows,
         "normal_hours": hours,
         "extrapolated": extrapolated,
@@ -232,19 +233,26 @@ def _interval(detector: Detector, cut: float) -> list[float]:
     return [float(low), float(high)]
 
 
-def _usual(distance: Floats, cells: NDArray[np.int64], group: NDArray[np.int64], count: int) -> Floats:
-    """Usual log distance of each cell: its mean, drawn to that of all the more, the less is known of it (empirical Bayes)."""
-    mean = float(distance.mean())
-    own, variance = np.full(count, mean), np.full(count, np.inf)
-    for number in np.unique(cells):
+def _usual(distance: Floats, cells: NDArray[np.int64], domain: NDArray[np.int64], group: NDArray[np.int64]) -> Floats:
+    """Usual log distance of each cell, which is a machine in its conditions.
+
+    The mean of its groups, drawn to that of all machines in these conditions the more, the less is known of it (empirical Bayes).
+    """
+    count = int(cells.max()) + 1
+    centre, own, variance = np.zeros(count), np.zeros(count), np.full(count, np.inf)
+    for number in range(count):
         inside = cells == number
-        of_groups = [distance[inside & (group == g)].mean() for g in np.unique(group[inside])]
-        own[number] = np.mean(of_groups)
+        same = domain == domain[inside][0]
+        counted = inside & np.isfinite(distance)
+        centre[number] = own[number] = np.mean(
+            distance[same & np.isfinite(distance)] if counted.any() else np.nanmean(distance)
+        )
+        of_groups = [distance[counted & (group == g)].mean() for g in np.unique(group[counted])]
         if len(of_groups) > 1:
-            variance[number] = np.var(of_groups, ddof=1) / len(of_groups)
+            own[number], variance[number] = np.mean(of_groups), np.var(of_groups, ddof=1) / len(of_groups)
     known = np.isfinite(variance)
-    between = max(0.0, float(np.var(own[known], ddof=1) - variance[known].mean())) if known.sum() > 1 else 0.0
-    return mean + (own - mean) * between / (between + variance + 1e-12)
+    between = max(0.0, float(np.mean(np.square(own - centre)[known] - variance[known])))
+    return centre + (own - centre) * between / (between + variance + 1e-12)
 
 
 def _bands(normal: Normal, machines: int) -> tuple[Floats, Floats, Floats]:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from earmark.errors import DataError
 
-ABNORMAL = "abnormal"
-"""The one label of an anomaly detector."""
+NORMAL, ABNORMAL = "normal", "abnormal"
+"""What recordings without a label are taken for, and the one label of an anomaly detector."""
 
-_NORMAL = frozenset(["normal", "ok", "good", "healthy", "intact"])
+_NORMAL = frozenset([NORMAL, "ok", "good", "healthy", "intact"])
 _FAULTY = frozenset(
     [
         ABNORMAL, "anomaly", "anomalous", "nok", "ng", "bad", "unhealthy", "worn", "broken", "damaged", "defect", "defective",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from earmark.errors import BundleError
 
 NEIGHBOURS = 3
-_OWN = 4  # neighbours of a reference that tell how dense it lies there
+_OWN = 2  # neighbours of a reference that tell how dense it lies there
 _TAIL = 0.2  # share of the left-out windows that the tail is fitted to
 _FEWEST = 10  # of them, at least
 _ROWS = 512  # distances at a time: rows of the table held in memory
@@ -171,7 +171,7 @@ def log_distance(
 
 
 def own_density(places: Floats) -> Floats:
-    """Mean distance of each point to its nearest others, shape (point, size) to (point,)."""
+    """Mean distance of each point to its nearest others, within bounds, shape (point, size) to (point,)."""
     count = min(_OWN, len(places) - 1)
     if count == 0:
         return np.ones(1)
@@ -180,8 +180,9 @@ def own_density(places: Floats) -> Floats:
         table = distances(places[first : first + _ROWS], places)
         table[np.arange(len(table)), first + np.arange(len(table))] = np.inf
         found[first : first + _ROWS] = np.partition(table, count - 1, axis=1)[:, :count].mean(axis=1)
-    # Copies of one sound would have no distance at all.
-    return np.maximum(found, 0.1 * float(np.median(found)) + 1e-9)
+    # Copies of one sound would have no distance at all, and the few first clips of new conditions no neighbours among themselves.
+    usual = float(np.median(found))
+    return np.clip(found, 0.1 * usual + 1e-9, 1.5 * usual + 1e-9)
 
 
 def distances(a: Floats, b: Floats) -> Floats:

@@ -226,6 +226,7 @@ def find(
     layout: str | None = None,
     pattern: str | None = None,
     selections: SelectionOptions | None = None,
+    alone: str | None = None,
 ) -> Manifest:
     """Read a data set.
 
@@ -240,6 +241,8 @@ def find(
         ``fold``, ``split`` and any further columns.
     selections : SelectionOptions, optional
         How label files beside the recordings become clips.
+    alone : str, optional
+        Label of all recordings of a folder that no layout fits.
 
     Returns
     -------
@@ -269,6 +272,8 @@ def find(
     for known in LAYOUTS:
         if known.pattern and sum(map(bool, map(re.compile(known.pattern).fullmatch, files))) >= _FITS * len(files):
             return _by_pattern(known, root, files)
+    if alone is not None:
+        return Manifest.of(pd.DataFrame({"path": files, "label": alone}), root, layout="recordings")
     raise DataError(
         f"{root}: no known layout fits, e.g. {files[0]}; put each class into a folder of its own, add a metadata.csv, "
         "or pass --pattern"

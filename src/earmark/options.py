@@ -37,9 +37,9 @@ class DataOptions:
     selections: SelectionOptions = field(default_factory=SelectionOptions)
     strict: bool = False
 
-    def read(self, data: str | os.PathLike[str]) -> Manifest:
-        """The manifest."""
-        manifest = layouts.find(data, layout=self.layout, pattern=self.pattern, selections=self.selections)
+    def read(self, data: str | os.PathLike[str], *, alone: str | None = None) -> Manifest:
+        """The manifest; ``alone`` as for `earmark.layouts.find`."""
+        manifest = layouts.find(data, layout=self.layout, pattern=self.pattern, selections=self.selections, alone=alone)
         if self.include:
             manifest = manifest.include(self.include)
         if self.group or self.group_pattern:

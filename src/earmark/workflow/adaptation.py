@@ -75,7 +75,7 @@ def adapt(
     if detector is None:
         raise BundleError(f"{model}: is no anomaly detector, which alone can be adapted; train one with --task anomaly")
     allowed = FalseAlarms.of(false_alarms or spec.detector["false_alarms"], spec.stride_seconds)
-    manifest = source.read(data)
+    manifest = source.read(data, alone=spec.normal)
     label = conditions.chosen_normal(manifest.labels, normal, where=manifest.root)
     found = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=source.strict)
     clips = normal_clips(found, label)

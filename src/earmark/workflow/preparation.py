@@ -33,7 +33,8 @@ def prepare(
     if options.task not in (recipe.AUTO, ANOMALY):
         raise SettingsError(f"--task is {options.task!r}; choose {recipe.AUTO} or {ANOMALY}")
     chosen = recipe.load(options.recipe, options.settings)  # faults in it are told before the data are read
-    manifest = source.read(data)
+    # Where there are no labels at all, a plant's recordings are taken to be what plants have: normal sound.
+    manifest = source.read(data, alone=(options.normal or conditions.NORMAL) if options.task == ANOMALY else None)
     check = _check_labels if options.task != ANOMALY else _check_single
     check(manifest)
     if options.recipe == recipe.AUTO:
@@ -42,12 +43,12 @@ def prepare(
         chosen = recipe.load(options.recipe, options.settings)
     made(manifest, split, options)  # what is wrong with it is better said before everything is decoded
     spec = make_spec(manifest, chosen, channel=options.channel)
-    spec = _of_task(spec, manifest, options)
+    spec = _of_task(spec, manifest, options, chosen)
     training.resolve_device(options.device)
     _check_network(spec, chosen)
     clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel, levels=spec.levels, strict=source.strict)
     check(clips.manifest)
-    spec = _of_task(spec, clips.manifest, options)
+    spec = _of_task(spec, clips.manifest, options, chosen)
     clips = clips.with_copies_grouped()
     parts = made(clips.manifest, split, options)
     if chosen.patience or spec.task == MULTILABEL:
@@ -79,7 +80,7 @@ def _by_machine(manifest: Manifest, options: TrainOptions) -> Manifest:
     return dataclasses.replace(manifest, table=manifest.table.assign(label=both))
 
 
-def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions) -> BundleSpec:
+def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, chosen: Recipe) -> BundleSpec:
     """What task, labels and machines of the data settle."""
     names = manifest.machines(options.per)
     normal = ""
@@ -90,10 +91,11 @@ def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions) -> Bun
             spec, labels=tuple(manifest.labels), task=manifest.task, merge=merge_rule(manifest), per=tuple(options.per),
             normal=normal,
         )  # fmt: skip
+    rate = anomaly.FalseAlarms.of(chosen.false_alarms, spec.stride_seconds).rate
     known = sorted({n for n, label in zip(names, manifest.table["label"], strict=True) if label == normal})
     return dataclasses.replace(
         spec, labels=(conditions.ABNORMAL,), task=ANOMALY, merge="max", per=tuple(options.per), normal=normal,
-        machines=tuple(known) if options.per else (),
+        machines=tuple(known) if options.per else (), detector={"rate": rate},
     )  # fmt: skip
 
 
@@ -105,7 +107,6 @@ def _check_network(spec: BundleSpec, chosen: Recipe) -> None:
                 f"setting network is {chosen.network!r}; an anomaly detector takes bands: leave --recipe out, or pass --recipe "
                 f"{recipe.DETECTOR}"
             )
-        anomaly.FalseAlarms.of(chosen.false_alarms, spec.stride_seconds)
         embedder = Embedder(spec)
         embedder.front_end.frames(spec.plan.window)
         return

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from earmark import anomaly
+from earmark.anomaly import FalseAlarms, Normal
+from earmark.detector import Tail
+from earmark.errors import DataError, SettingsError
+from test_detector import normal
+
+
+@pytest.mark.parametrize(
+    ("stated", "rate"),
+    [
+        ("5%", 0.05),
+        ("0.05", 0.05),
+        (" 0.5 % ", 0.005),
+        ("1/8h", 5 / 28_800),
+        ("2/h", 10 / 3600),
+        ("1 / 24 h", 5 / 86_400),
+    ],
+)
+def test_false_alarms_are_read(stated: str, rate: float) -> None:
+    assert FalseAlarms.of(stated, 5.0).rate == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("stated", ["", "often", "0", "60%", "1/8", "-1%", "1/0h", "1.2.3%"])
+def test_false_alarms_that_cannot_be_read(stated: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"setting false_alarms is .*; give a share of the windows, at most half \(5%\)"
+    ):
+        FalseAlarms.of(stated, 5.0)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.05])
+def test_the_stated_rate_is_the_one_seen(rate: float) -> None:
+    """Over many draws of normal sound; what was learnt from is not what is judged."""
+    seen = []
+    for seed in range(12):
+        known = normal(150, seed=seed)
+        made = anomaly.fit(known, machines=2)
+        fresh = normal(600, seed=1000 + seed)
+        tails = np.concatenate([made.judge(fresh.embeddings[fresh.machine == m], m)[0] for m in range(2)])
+        seen.append((tails <= rate).mean())
+    assert np.mean(seen) == pytest.approx(rate, abs=0.02)
+
+
+def test_half_whitening_takes_half_of_the_correlation() -> None:
+    rng = np.random.default_rng(0)
+    mixed = rng.normal(size=(4000, 3)) @ np.array([[2.0, 1.0, 0.0], [0.0, 1.0, 0.5], [0.0, 0.0, 0.3]])
+    cells = np.zeros(4000, np.int64)
+    after = np.cov((mixed - mixed.mean(0)) @ anomaly.half_whitening(mixed.astype(np.float32), cells), rowvar=False)
+    before = np.corrcoef(mixed, rowvar=False)
+    values, vectors = np.linalg.eigh(before)
+    assert after == pytest.approx((vectors * np.sqrt(values)) @ vectors.T, abs=0.03)  # its square root
+
+
+def test_differences_between_machines_do_not_count_as_spread() -> None:
+    near, far = normal(apart=0.0), normal(apart=50.0)
+    same = [anomaly.half_whitening(x.embeddings, x.cells) for x in (near, far)]
+    assert same[0] == pytest.approx(same[1], rel=1e-3, abs=1e-4)
+
+
+def test_a_noisier_machine_has_a_higher_threshold() -> None:
+    known = normal(240)
+    noisy = known.embeddings.copy()
+    noisy[known.machine == 1] = 5 + 4 * (noisy[known.machine == 1] - 5)
+    made = anomaly.fit(dataclasses.replace(known, embeddings=noisy), machines=2)
+    found = anomaly.describe(made, FalseAlarms.of("5%", 5.0), ["a", "b"], 5.0)
+    # Each distance is over its neighbours' own, so that what is left of the difference is small, and the order may be either.
+    assert set(found["thresholds"]) == {"a", "b"}
+    fresh = normal(600, seed=9)
+    spread = np.where(fresh.machine[:, None] == 1, 5 + 4 * (fresh.embeddings - 5), fresh.embeddings).astype(np.float32)
+    for m in range(2):
+        assert (made.judge(spread[fresh.machine == m], m)[0] <= 0.05).mean() == pytest.approx(0.05, abs=0.05)
+
+
+def test_description_says_what_is_extrapolated() -> None:
+    plain = anomaly.describe(anomaly.fit(normal(machines=1), machines=1), FalseAlarms.of("5%", 5.0), [], 5.0)
+    assert (plain["extrapolated"], plain["notes"], plain["normal_windows"]) == (False, [], 60)
+    assert plain["thresholds"].keys() == {"all"}
+    made = anomaly.fit(normal(), machines=2)
+    rare = anomaly.describe(made, FalseAlarms.of("1/8h", 5.0), ["a", "b"], 5.0)
+    assert rare["extrapolated"]
+    assert "one false alarm in 5760 windows is stated, and the 60 normal windows at hand (0.083 h)" in rare["notes"][0]
+    common = anomaly.describe(made, FalseAlarms.of("5%", 5.0), ["a", "b"], 5.0)
+    assert all(rare["thresholds"][name] > common["thresholds"][name] for name in "ab")
+    for found in (plain, rare):
+        low, high = found["rate_interval"]
+        assert low <= found["rate"] <= high
+
+
+def test_too_little_to_learn_from() -> None:
+    with pytest.raises(DataError, match="4 normal windows in 2 groups are too few"):
+        anomaly.fit(normal(4), machines=2)
+    lonely = normal(20)
+    lonely = dataclasses.replace(lonely, group=lonely.machine.copy())
+    with pytest.raises(DataError, match="no machine has two groups of normal clips"):
+        anomaly.fit(lonely, machines=2)
+
+
+def test_a_machine_of_one_group_takes_the_threshold_of_the_others() -> None:
+    known = normal(60, machines=3)
+    group = np.where(known.machine == 2, 10_000, known.group)
+    made = anomaly.fit(dataclasses.replace(known, group=group), machines=3)
+    assert len(made.excess) == 40
+    assert made.usual[2] == pytest.approx(made.usual[:2].mean(), abs=0.2)
+
+
+def test_later_conditions_set_the_threshold_and_the_first_stay_known() -> None:
+    first = normal(60)
+    shifted = normal(12, seed=3)
+    shifted = dataclasses.replace(shifted, embeddings=shifted.embeddings + np.float32(20))
+    before, after = anomaly.fit(first, machines=2), anomaly.fit(first + shifted, machines=2)
+    fresh = normal(60, seed=7).embeddings + np.float32(20)
+    assert (before.judge(fresh)[0] <= 0.05).all()
+    assert (after.judge(fresh)[0] <= 0.05).mean() < 0.25
+    assert (after.judge(first.embeddings)[0] > 0.05).all()
+    assert after.domain.tolist() == [0] * 60 + [1] * 12
+    assert not set(after.group[:60]) & set(after.group[60:])
+
+
+def test_every_group_is_left_out_whole() -> None:
+    known = normal(90)
+    part = anomaly._parts(known.cells, known.group)
+    for g in np.unique(known.group):
+        assert len(set(part[known.group == g])) == 1
+    for m in range(2):
+        assert len(set(part[known.machine == m])) > 1
+
+
+def test_bands_are_those_of_the_machine() -> None:
+    known = normal(400)
+    made = anomaly.fit(known, machines=2)
+    own = known.embeddings[known.machine == 1]
+    assert made.band_mean[1] == pytest.approx(own.mean(axis=0), abs=1e-5)
+    assert made.band_std[1] == pytest.approx(own.std(axis=0, ddof=1), rel=1e-5)
+    assert made.frame_std[1] == pytest.approx(np.sqrt(1 + own.var(axis=0, ddof=1)), rel=1e-5)
+
+
+def test_known_windows_come_back_from_a_detector() -> None:
+    known = normal()
+    again = Normal.known_to(anomaly.fit(known, machines=2))
+    assert (again.embeddings == known.embeddings).all()
+    assert Tail.of(anomaly.fit(again, machines=2).excess) is not None

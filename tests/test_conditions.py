@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from earmark import conditions
+from earmark.errors import DataError
+
+
+def test_conditions_are_told_from_other_labels() -> None:
+    assert conditions.are_conditions(["Normal", "ABNORMAL"])
+    assert conditions.are_conditions(["worn", "intact", "broken"])
+    assert not conditions.are_conditions(["normal", "dog"])
+
+
+def test_the_normal_label_is_found_by_its_name() -> None:
+    assert conditions.normal_label(["abnormal", "Normal"]) == "Normal"
+    assert conditions.normal_label(["cat", "dog"]) is None
+    assert conditions.normal_label(["ok", "good"]) is None  # which of the two?
+
+
+def test_choosing_the_normal_label() -> None:
+    assert conditions.chosen_normal(["fan_b", "fan_a"], "fan_a", where="data") == "fan_a"
+    assert conditions.chosen_normal(["idle"], None, where="data") == "idle"
+    with pytest.raises(
+        DataError, match=r"^data: which of its labels is normal\? It has a, b; name it with --normal LABEL"
+    ):
+        conditions.chosen_normal(["b", "a"], None, where="data")
+    with pytest.raises(DataError, match=r"^data: has no label 'c' \(--normal\); it has a, b"):
+        conditions.chosen_normal(["b", "a"], "c", where="data")
