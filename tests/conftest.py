@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 import earmark
+from earmark import cli
 
 TINY = ("epochs=6", "min_steps=0", "width=0.5", "batch_size=8", "n_mels=32", "mixup=0", "dropout=0")
 """A recipe that learns to tell tones apart within seconds."""
@@ -98,3 +100,24 @@ def trained(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> earmark.Re
 def make_tones(tmp_path: Path) -> Callable[..., Path]:
     """Write a data set like `tones` that the test may damage."""
     return lambda **settings: write_tones(tmp_path / "tones", **settings)
+
+
+class Run:
+    """What a call printed and returned."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
+    """Call the command line."""
+
+    def call(*arguments: object) -> Run:
+        monkeypatch.setattr(sys, "argv", ["earmark", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return Run(int(stop.value.code or 0), captured.out, captured.err)
+
+    return call

@@ -12,27 +12,8 @@ from pathlib import Path
 import pytest
 
 import earmark
-from conftest import TINY
-from earmark import cache, cli
-
-
-class Run:
-    """What a call printed and returned."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
-    def call(*arguments: object) -> Run:
-        monkeypatch.setattr(sys, "argv", ["earmark", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return Run(int(stop.value.code or 0), captured.out, captured.err)
-
-    return call
+from conftest import TINY, Run
+from earmark import cache
 
 
 def settings(*changes: str) -> list[str]:
@@ -49,6 +30,7 @@ def test_help_names_every_verb(run: Callable[..., Run]) -> None:
         "crossval",
         "evaluate",
         "predict",
+        "adapt",
         "spectrogram",
         "doctor",
         "datasets",

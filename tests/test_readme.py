@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY, write_tones
-from earmark import recipe
+from earmark import recipe, synth
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,8 +21,12 @@ def test_python_examples_run(
     load = recipe.load
     write_tones(tmp_path / "recordings")
     shutil.copy(tmp_path / "recordings" / "low" / "g0_0.wav", tmp_path / "new_recording.wav")
+    synth.write_mimii(
+        tmp_path / "machines", machines=["fan"], units=(0,), normal=10, abnormal=2, seconds=2.0, snr_db=6.0
+    )
+    synth.write_watch(tmp_path / "shift.wav", "fan", unit=0, seconds=20.0, snr_db=6.0)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(recipe, "load", lambda name, _: load(name, TINY))
+    monkeypatch.setattr(recipe, "load", lambda name, changes: load(name, changes if name == recipe.DETECTOR else TINY))
     examples = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert examples
     for code in examples:

@@ -83,12 +83,15 @@ def crossval(
         o.show_json(summary)
     else:
         for fold in summary["folds"]:
-            print(
-                f"{fold['name']:14s} accuracy {100 * fold['accuracy']:.1f} %  f1 {fold['f1']:.3f}  ({fold['n']} clips)"
+            first = (
+                f"AUC {fold['auc']:.3f}" if fold.get("auc") is not None else f"accuracy {100 * fold['accuracy']:.1f} %"
             )
-        print(
-            f"mean of folds  accuracy {100 * summary['mean']['accuracy']:.1f} % ± {100 * summary['std']['accuracy']:.1f}"
-        )
+            print(f"{fold['name']:14s} {first}  f1 {fold['f1']:.3f}  ({fold['n']} clips)")
+        mean, deviation = summary["mean"], summary["std"]
+        if "auc" in mean:
+            print(f"mean of folds  AUC {mean['auc']:.3f} ± {deviation['auc']:.3f}")
+        else:
+            print(f"mean of folds  accuracy {100 * mean['accuracy']:.1f} % ± {100 * deviation['accuracy']:.1f}")
         o.show_metrics(summary)
         if show_leak:
             _show_leak(summary, seed)

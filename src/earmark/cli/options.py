@@ -32,7 +32,10 @@ GroupPattern = Annotated[
     str | None, typer.Option(help="Regular expression that finds the group in a path.", show_default=False)
 ]
 RecipeName = Annotated[
-    str, typer.Option(help="auto (by the labels), fast, balanced, best, machine, or the path of a .toml file.")
+    str,
+    typer.Option(
+        help="auto (by task and labels), fast, balanced, best, machine, notebook, anomaly, or the path of a .toml file."
+    ),
 ]
 LabelColumn = Annotated[
     str | None, typer.Option(help="Raven tables: the column that holds the label.", show_default=False)
