@@ -139,7 +139,8 @@ def test_stretches_of_a_recording_give_delay_and_false_alarms(detected: earmark.
     rows = [("watch.wav", 0, 30, "normal"), ("watch.wav", 30, 50, "abnormal"), ("watch.wav", 50, 90, "normal")]
     table = pd.DataFrame(rows, columns=["path", "start", "end", "label"]).assign(machine="fan", id="id_00")
     table.to_csv(tmp_path / "table.csv", index=False)
-    watch = earmark.evaluate(detected.path, tmp_path / "table.csv")["watch"]
+    watch = earmark.evaluate(detected.path, tmp_path / "table.csv", out=tmp_path / "out")["watch"]
+    assert "watch.wav: how unusual it is over time" in (tmp_path / "out" / "report.html").read_text()
     assert (watch["faults"], watch["found"]) == (1, 1)
     assert 0 <= watch["delay"] <= 6
     assert watch["normal_hours"] == pytest.approx(70 / 3600)

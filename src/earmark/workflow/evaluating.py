@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from earmark import conditions, measuring, provenance, report
+from earmark import conditions, measuring, plots, provenance, report
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
 from earmark.dataset import Clips, ingest
 from earmark.errors import DataError
@@ -19,8 +19,11 @@ from earmark.files import atomic_folder, claim_output, write_text
 from earmark.manifest import Manifest, write_csv
 from earmark.model import Model, load
 from earmark.options import DataOptions
+from earmark.plots import Figure
 from earmark.workflow.detecting import why
 from earmark.workflow.training import PREDICTIONS, REPORT, write_machines
+
+_SHOWN = 6  # pictures of long recordings
 
 
 def evaluate(
@@ -92,10 +95,11 @@ def evaluate(
         what = "left aside" if loaded.spec.task == MULTILABEL else "counted as wrong"
         notes.append(f"labels that the model does not know, {what}: {', '.join(unknown)}")
     tested = measuring.test(loaded, clips)
+    pictures: list[tuple[str, Figure]] = []
     metrics = measuring.measured(tested, known, unknown)
     if known.task == ANOMALY:
         notes += known.detector.get("notes", ())
-        watched = _watched(loaded, clips)
+        watched, pictures = _watched(loaded, clips)
         if watched:
             metrics["watch"] = detection.watches(watched)
     metrics["skipped"] = [{"path": e.source, "error": str(e)} for e in clips.skipped]
@@ -105,7 +109,7 @@ def evaluate(
         facts = {"model": model, "data": manifest.root, "layout": manifest.layout, "clips": len(manifest)}
         page = report.page(
             "Earmark evaluation", metrics, facts=facts, notes=notes, skipped=clips.reasons,
-            pictures=why(loaded, clips, tested),
+            pictures=[*pictures, *why(loaded, clips, tested)],
         )  # fmt: skip
         with atomic_folder(target) as folder:
             write_csv(provenance.predictions(tested, known), folder / PREDICTIONS)
@@ -129,11 +133,11 @@ def _with_machines(model: Model, manifest: Manifest, per: Sequence[str], normal:
     return replace(spec, per=tuple(per), normal=conditions.chosen_normal(spec.labels, normal, where=model.path))
 
 
-def _watched(model: Model, clips: Clips) -> list[dict[str, Any]]:
-    """Alarms over whole recordings of which stretches are labelled; what is not labelled counts as normal."""
+def _watched(model: Model, clips: Clips) -> tuple[list[dict[str, Any]], list[tuple[str, Figure]]]:
+    """Alarms over whole recordings of which stretches are labelled, with a picture of each; what has no label counts as normal."""
     table = clips.manifest.table
     machines = measuring.machine_names(clips.manifest, model.spec)
-    found = []
+    found, shown = [], []
     for path, rows in table.assign(machine_=machines).groupby("path", sort=True):
         faults = [(r.start, r.end) for r in rows.itertuples() if r.label != model.spec.normal]
         if rows["end"].isna().any() or not faults:
@@ -144,4 +148,9 @@ def _watched(model: Model, clips: Clips) -> list[dict[str, Any]]:
         # An alarm counts from when it could be raised; a window that reaches over a fault's edge is not a false one.
         alarms = [(event.raised, max(event.end, event.raised)) for event in prediction.events]
         found.append(detection.watch(alarms, faults, seconds, tolerance=model.spec.window_seconds))
-    return found
+        tails = [(w.start, w.tail) for w in prediction.windows if w.tail is not None]
+        events = [(event.start, event.end) for event in prediction.events]
+        times, unusual = np.array(tails).T
+        picture = plots.unusual_scores(times, unusual, model.spec.detector["rate"], events, title=str(path))
+        shown.append((f"{path}: how unusual it is over time, with the threshold and the alarms", picture))
+    return found, shown[:_SHOWN]

@@ -19,6 +19,7 @@ from earmark.provenance import Job
 from earmark.recipe import Recipe
 from earmark.splits import Split
 
+_TOO_FEW = 20  # clips to test on: with all of them right, one in six might still be wrong
 _FEWEST = 5  # clips of a label of a machine, to spread them over the parts of a split
 
 
@@ -63,11 +64,20 @@ def made(manifest: Manifest, split: Callable[[Manifest], list[Split]], options: 
     for one in parts:
         if options.task != ANOMALY:
             splits.check_labels(manifest, one)
-    if options.task != ANOMALY:
-        return parts
-    normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root)
-    # With one part to test, all that is not normal can be tested; over folds each clip has its turn.
-    return [splits.normal_alone(manifest, one, normal, all_others=len(parts) == 1) for one in parts]
+    if options.task == ANOMALY:
+        normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root)
+        # With one part to test, all that is not normal can be tested; over folds each clip has its turn.
+        parts = [splits.normal_alone(manifest, one, normal, all_others=len(parts) == 1) for one in parts]
+    return [_with_caution(parts[0])] if len(parts) == 1 else parts
+
+
+def _with_caution(split: Split) -> Split:
+    """A note where so few clips test that their figures mean nothing."""
+    count = len(split.test)
+    if not 0 < count < _TOO_FEW:
+        return split
+    note = f"only {count} clips test: figures of so few prove nothing, see their intervals"
+    return dataclasses.replace(split, notes=(*split.notes, note))
 
 
 def _by_machine(manifest: Manifest, options: TrainOptions) -> Manifest:
