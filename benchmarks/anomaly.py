@@ -113,7 +113,7 @@ def earmark_bands(data: Data, known: NDArray[np.int64], judged: NDArray[np.int64
     spread = np.stack([b.std(0) for b in data.bands])
     zero = np.zeros(len(known), np.int64)
     normal = anomaly.Normal(level[known], spread[known], data.machine[known], zero, data.group[known])
-    detector = anomaly.fit(normal, machines=int(data.machine.max()) + 1)
+    detector = anomaly.fit(normal)
     tails = [detector.judge(level[i : i + 1], int(data.machine[i]))[0][0] for i in judged]
     return -np.log10(np.array(tails))
 
@@ -188,7 +188,6 @@ _KINDS = 5
 
 def _embeddings(data: Data, known: tuple[int, ...], rows: NDArray[np.int64]) -> Floats:
     if known not in _TRAINED:
-        _TRAINED.clear()
         _TRAINED[known] = _trained(data, known)
     classifier = _TRAINED[known]
     with torch.inference_mode():
@@ -200,7 +199,7 @@ def _trained(data: Data, known: tuple[int, ...]) -> Classifier:
     import tempfile
 
     rng = np.random.default_rng(0)
-    settings = recipe.load("machine", ["min_steps=1200", "epochs=1"])
+    settings = recipe.load("machine", ["min_steps=600", "epochs=1"])
     manifest = data.clips.manifest
     spec = make_spec(manifest, settings)
     machines = int(data.machine.max()) + 1

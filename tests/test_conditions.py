@@ -27,3 +27,9 @@ def test_choosing_the_normal_label() -> None:
         conditions.chosen_normal(["b", "a"], None, where="data")
     with pytest.raises(DataError, match=r"^data: has no label 'c' \(--normal\); it has a, b"):
         conditions.chosen_normal(["b", "a"], "c", where="data")
+
+
+def test_names_that_speak_of_faults_are_refused() -> None:
+    conditions.refuse_faulty_names(["hall_1.wav", "unbroken/2.wav"], where="data")
+    with pytest.raises(DataError, match=r"^data: x/pump_abnormal-3\.wav sounds like a fault by its name"):
+        conditions.refuse_faulty_names(["hall_1.wav", "x/pump_abnormal-3.wav"], where="data")

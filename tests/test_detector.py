@@ -42,14 +42,17 @@ def test_distance_and_density_equal_scikit_learn() -> None:
     own = NearestNeighbors(n_neighbors=3).fit(known).kneighbors(known)[0][:, 1:].mean(axis=1)
     density = detector.own_density(known)
     assert density == pytest.approx(np.clip(own, 0.1 * np.median(own), 1.5 * np.median(own)), rel=1e-6)
-    found, nearest = detector.log_distance(judged.astype(np.float32), known.astype(np.float32), np.eye(4), density)
+    found, nearest = detector.log_distance(judged, known, density)
     ratio = np.sort(np.linalg.norm(judged[:, None] - known[None], axis=2) / density, axis=1)
     assert found == pytest.approx(np.log(ratio[:, :3].mean(axis=1)), abs=1e-5)
-    assert len(nearest) == 600
+    ratios = np.linalg.norm(judged[:, None] - known[None], axis=2) / density
+    assert (nearest == ratios.argmin(axis=1)).all()
+    own = np.arange(700) < 30
+    assert (detector.log_distance(judged, known, density, own)[1] == ratios[:, :30].argmin(axis=1)).all()
 
 
 def test_a_sound_far_from_all_is_unusual_and_a_known_one_is_not() -> None:
-    made = anomaly.fit(normal(), machines=2)
+    made = anomaly.fit(normal())
     far = np.full((1, 6), 30, np.float32)
     tail, _ = made.judge(np.concatenate([made.embeddings[:4], far]))
     assert (tail[:4] > 0.5).all()
@@ -57,14 +60,14 @@ def test_a_sound_far_from_all_is_unusual_and_a_known_one_is_not() -> None:
 
 
 def test_the_machine_is_that_of_the_nearest_sound_unless_given() -> None:
-    made = anomaly.fit(normal(), machines=2)
+    made = anomaly.fit(normal())
     _, found = made.judge(made.embeddings)
     assert (found == made.machine).all()
     assert (made.judge(made.embeddings, 1)[1] == 1).all()
 
 
 def test_moving_away_makes_a_sound_ever_more_unusual() -> None:
-    made = anomaly.fit(normal(), machines=2)
+    made = anomaly.fit(normal())
     way = np.linspace(0, 50, 40)[:, None] * np.ones(6)
     tail, _ = made.judge((made.embeddings[0] - way).astype(np.float32), 0)
     assert (np.diff(tail) <= 1e-12).all()
@@ -95,18 +98,18 @@ def test_tail_of_what_does_not_vary() -> None:
 
 
 def test_arrays_come_back() -> None:
-    made = anomaly.fit(normal(), machines=2)
+    made = anomaly.fit(normal())
     again = Detector.of(made.to_arrays(), source="here")
     assert (again.judge(made.embeddings)[0] == made.judge(made.embeddings)[0]).all()
 
 
 def test_arrays_that_do_not_fit_are_refused() -> None:
-    arrays = anomaly.fit(normal(), machines=2).to_arrays()
+    arrays = anomaly.fit(normal()).to_arrays()
     with pytest.raises(BundleError, match="here: lacks density"):
         Detector.of({k: v for k, v in arrays.items() if k != "density"}, source="here")
     with pytest.raises(BundleError, match="here: its arrays do not fit each other"):
         Detector.of({**arrays, "machine": arrays["machine"] + 2}, source="here")
-    for name in ("spread", "transform", "usual", "domain"):
+    for name in ("spread", "transform", "usual", "domain", "band_mean"):
         with pytest.raises(BundleError, match="do not fit"):
             Detector.of({**arrays, name: arrays[name][:1]}, source="here")
 
@@ -114,6 +117,6 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
 def test_scaling_and_shifting_all_sound_changes_nothing() -> None:
     one = normal()
     other = dataclasses.replace(one, embeddings=one.embeddings * np.float32(3) + np.float32(7))
-    a, b = (anomaly.fit(x, machines=2) for x in (one, other))
+    a, b = (anomaly.fit(x) for x in (one, other))
     probe = np.random.default_rng(5).normal(size=(20, 6)).astype(np.float32)
     assert a.judge(probe)[0] == pytest.approx(b.judge(probe * np.float32(3) + np.float32(7))[0], rel=1e-3)

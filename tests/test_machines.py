@@ -98,7 +98,9 @@ def test_prediction_of_a_detector(detected: earmark.Result, machines: Path) -> N
     sound = model.predict(clip(machines, "normal", "pump"))
     assert (sound.labels, sound.machine) == ((), "pump/id_00")
     assert set(sound.to_dict()) == {"path", "state", "predictions", "labels", "machine", "threshold", "tail"}
-    with pytest.raises(earmark.SettingsError, match="machine 'press' is not one of the model's: it knows fan/id_00"):
+    with pytest.raises(
+        earmark.SettingsError, match="machine 'press' \\(--machine\\) is not one of the model's; give one of fan/id_00"
+    ):
         model.predict(clip(machines, "normal"), machine="press")
 
 
@@ -175,7 +177,7 @@ def test_folds_of_a_detector_test_every_clip_once(machines: Path, tmp_path: Path
     assert "Machines" in (tmp_path / "cv" / "report.html").read_text()
 
 
-def test_adapting_to_a_new_background(detected: earmark.Result, tmp_path: Path) -> None:
+def test_adapting_to_a_new_background(detected: earmark.Result, machines: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
 
     def hissing(folder: str, count: int, wear: float) -> Path:
@@ -191,18 +193,27 @@ def test_adapting_to_a_new_background(detected: earmark.Result, tmp_path: Path) 
     before, after = earmark.load(detected.path), earmark.load(result.path)
 
     def flagged(model: earmark.Model, folder: Path) -> float:
-        found = [model.predict(p, machine="fan/id_00") for p in sorted(folder.iterdir())]
+        found = [model.predict(p, machine="fan/id_00") for p in sorted(folder.glob("*.wav"))]
         return float(np.mean([bool(p.labels) for p in found]))
 
     assert flagged(before, fresh) == 1.0
     assert flagged(after, fresh) <= 0.2
     assert flagged(after, worn) >= 0.9
+    quiet = clip(machines, "normal").parent
+    assert flagged(after, quiet) == pytest.approx(flagged(before, quiet), abs=0.1)  # what it knew stays normal
     assert after.spec.metrics == {} and after.spec.provenance["adapted"][0]["clips"] == 6
     assert len(after.spec.provenance["trained_on"]) == len(before.spec.provenance["trained_on"]) + 6
     with pytest.raises(earmark.DataError, match="knows all of its 6 normal clips already"):
         earmark.adapt(result.path, few, tmp_path / "again", machine="fan/id_00")
     with pytest.raises(earmark.DataError, match="has no columns machine, id that say which machine its clips are"):
         earmark.adapt(detected.path, few, tmp_path / "other")
+    alone = hissing("alone", 1, 0.0)
+    with pytest.raises(earmark.DataError, match="holds one normal clip of press, copies not counted; give 2 at least"):
+        earmark.adapt(detected.path, alone, tmp_path / "other", machine="press")
+    for i in range(3):
+        (alone / f"copy_{i}.wav").write_bytes((alone / "0.wav").read_bytes())
+    with pytest.raises(earmark.DataError, match="holds one normal clip of fan/id_00, copies not counted"):
+        earmark.adapt(detected.path, alone, tmp_path / "other", machine="fan/id_00")
     wider = earmark.adapt(detected.path, few, tmp_path / "wider", machine="press", false_alarms="1/8h")
     assert earmark.load(wider.path).spec.machines == (*UNITS, "press")
     assert earmark.load(wider.path).spec.detector["extrapolated"]
@@ -217,6 +228,66 @@ def test_recordings_without_labels_are_normal(machines: Path, tmp_path: Path) ->
     assert (found["auc"], found["machines"][0]["machine"]) == (None, "all")
     assert "no abnormal clip" in found["machines"][0]["note"]
     assert any("extrapolated" in note for note in earmark.load(result.path).spec.detector["notes"])
+
+
+def test_names_that_speak_of_faults_are_not_taken_for_normal(machines: Path, tmp_path: Path) -> None:
+    (tmp_path / "plant").mkdir()
+    for label in ("normal", "abnormal"):
+        for number in range(4):
+            path = clip(machines, label, number=number)
+            (tmp_path / "plant" / f"{label}_{number}.wav").write_bytes(path.read_bytes())
+    with pytest.raises(earmark.DataError, match="abnormal_0.wav sounds like a fault by its name"):
+        earmark.train(tmp_path / "plant", tmp_path / "model", options=earmark.TrainOptions(task="anomaly"))
+
+
+def test_one_long_recording_is_enough_to_learn_from(tmp_path: Path) -> None:
+    for day in range(2):
+        synth.write_watch(tmp_path / "plant" / f"{day}.wav", "pump", unit=0, seconds=60.0, snr_db=6.0, seed=day)
+    options = earmark.TrainOptions(task="anomaly", settings=["window_seconds=2", "false_alarms=5%"])
+    result = earmark.train(tmp_path / "plant", tmp_path / "model", test_fold="none", options=options)
+    model = earmark.load(result.path)
+    assert model.detector is not None
+    assert len(np.unique(model.detector.group)) == 16 and model.spec.detector["normal_windows"] == 60
+    worn = synth.write_watch(
+        tmp_path / "worn.wav", "pump", unit=0, faults=[(20, 40, 1.0)], seconds=60.0, snr_db=6.0, seed=7
+    )
+    events = model.predict(worn, windows=True).events
+    assert any(event.start < 40 and event.end > 20 for event in events)
+
+
+def test_why_of_a_long_clip_is_its_most_unusual_window(detected: earmark.Result, tmp_path: Path) -> None:
+    synth.write_watch(tmp_path / "watch" / "normal" / "a.wav", "fan", unit=0, seconds=700.0, snr_db=6.0, seed=3)
+    found = earmark.evaluate(detected.path, tmp_path / "watch", out=tmp_path / "out")
+    assert found["n"] == 1
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "normal/a.wav (normal) from " in page
+    assert any("the data have no columns machine, id" in note for note in found["notes"])
+
+
+def test_machines_and_labels_of_the_data_are_checked(detected: earmark.Result, machines: Path, tmp_path: Path) -> None:
+    with pytest.raises(earmark.DataError, match="has no column 'nonsense'"):
+        earmark.evaluate(detected.path, machines, per=("nonsense",))
+    with pytest.raises(earmark.DataError, match="has no label 'fine'"):
+        earmark.evaluate(detected.path, machines, normal="fine")
+    strange = tmp_path / "6_dB_fan" / "fan" / "id_07"
+    for label in ("normal", "abnormal"):
+        (strange / label).mkdir(parents=True)
+        (strange / label / "00000000.wav").write_bytes(clip(machines, label, number=1).read_bytes())
+    found = earmark.evaluate(detected.path, tmp_path, split="all")
+    note = "machines that the detector does not know, held to the one that they sound most like: fan/id_07"
+    assert note in found["notes"]
+    assert [row["machine"] for row in found["machines"]] == ["fan/id_07"]
+
+
+def test_machines_without_a_normal_clip_to_learn_from_have_no_threshold(machines: Path, tmp_path: Path) -> None:
+    table = earmark.DataOptions().read(machines).table
+    test = (table["machine"] == "pump") & (table["id"] == "id_02")
+    table["split"] = np.where(test | (table["label"] == "abnormal"), "test", "train")
+    table["path"] = [str(machines / path) for path in table["path"]]
+    table.to_csv(tmp_path / "table.csv", index=False)
+    result = earmark.train(tmp_path / "table.csv", tmp_path / "model", options=DETECTOR)
+    assert earmark.load(result.path).spec.machines == tuple(UNITS[:3])
+    assert [row["machine"] for row in result.metrics["machines"]] == UNITS
 
 
 def test_table_of_a_classifier(machines: Path, tmp_path: Path) -> None:
@@ -241,6 +312,7 @@ def test_what_cannot_be_done(machines: Path, tmp_path: Path, trained: earmark.Re
     refused("has no column 'serial' \\(--per\\); it has .*machine, id", per=("serial",))
     refused("--task is 'clustering'; choose auto or anomaly", task="clustering")
     refused("setting false_alarms is 'often'", task="anomaly", settings=["false_alarms=often"])
+    refused("recipe anomaly makes anomaly detectors; pass --task anomaly", recipe="anomaly")
     refused("setting network is 'resnet'; an anomaly detector takes bands", task="anomaly", recipe="fast")
     refused("setting features is 'chroma'", task="anomaly", settings=["features=chroma"])
     refused("which of its labels is normal", tones, task="anomaly")
@@ -250,7 +322,7 @@ def test_what_cannot_be_done(machines: Path, tmp_path: Path, trained: earmark.Re
         earmark.adapt(trained.path, machines, tmp_path / "model")
     with pytest.raises(earmark.SettingsError, match="is no anomaly detector; train one with --task anomaly"):
         earmark.load(trained.path).deviation(clip(machines, "normal"))
-    with pytest.raises(earmark.SettingsError, match="it does not tell machines apart"):
+    with pytest.raises(earmark.SettingsError, match="it tells none apart: leave it out"):
         earmark.load(trained.path).predict(clip(machines, "normal"), machine="fan")
 
 

@@ -78,7 +78,7 @@ def test_page_of_a_detector_leads_with_what_counts() -> None:
     shown = text(DETECTOR)
     for part in (
         "0.912 AUC (95 %: 0.880 to 0.940)", "0.750 pAUC", "0.800 recall", "0.960 precision", "0.873 F1", "400 clips tested",
-        "0.667 % false alarms, of 300 normal clips (stated 1 %; 95 %: 0.18 % to 2.4 %)", "2.4 false alarms an hour",
+        "0.667 % false alarms, of 300 normal clips (stated 1 % of the windows; 95 %: 0.18 % to 2.4 %)", "2.4 false alarms an hour",
     ):  # fmt: skip
         assert part in shown
     for part in ("accuracy", "macro", "loss", "Confusion", "Labels"):
@@ -88,7 +88,7 @@ def test_page_of_a_detector_leads_with_what_counts() -> None:
 
 def test_page_of_a_detector_without_figures_shows_dashes() -> None:
     shown = text(NOTHING)
-    for part in ("- AUC - pAUC - recall - precision - F1", "- false alarms, of normal clips (stated -)"):
+    for part in ("- AUC - pAUC - recall - precision - F1", "- false alarms, of normal clips (stated - of the windows)"):
         assert part in shown
     assert "an hour" not in shown and "None" not in shown and "clips tested" not in shown
     folds = [{"name": "fold 1", "n": 10, "auc": 0.5, "recall": None}]
@@ -138,7 +138,7 @@ def test_page_shows_pictures_under_why() -> None:
 
 
 def test_card_of_a_detector() -> None:
-    detector = {"false_alarms": "1/8h", "windows": 1 / 28_800, "extrapolated": True, "notes": ["few normal clips"]}
+    detector = {"false_alarms": "1/8h", "rate": 1 / 28_800, "extrapolated": True, "notes": ["few normal clips"]}
     card = report.model_card(spec(machines=("fan", "pump"), detector=detector, metrics=DETECTOR), ["LEAK"])
     assert card.splitlines()[0] == "# Anomalous sound detector: fan, pump"
     for part in (
@@ -146,7 +146,7 @@ def test_card_of_a_detector() -> None:
         "The threshold is set for a false-alarm rate of 1/8h: one window in 28,800 of normal sound, which is rarer than the "
         "normal clips could show and therefore extrapolated.\n\n**Note:** few normal clips.\n",
         "\n| figure | value |\n|---|---|\n| AUC | 0.912 |\n| pAUC | 0.750 |\n| recall at the threshold | 0.800 |\n"
-        "| false-alarm rate at the threshold | 0.667 % of normal clips (95 % interval 0.18 to 2.4), stated 1 % |\n"
+        "| false-alarm rate at the threshold | 0.667 % of normal clips (95 % interval 0.18 to 2.4), stated 1 % of the windows |\n"
         "| clips tested | 400 |\n",
         "A sound that was never normal in training counts as abnormal, harmless ones too: new backgrounds need `earmark adapt`.",
         "**Note:** LEAK.",

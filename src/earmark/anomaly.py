@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 
-from earmark.detector import Detector, Floats, Tail, log_distance, own_density
+from earmark.detector import Detector, Floats, Tail, cells_of, log_distance, own_density
 from earmark.errors import DataError, SettingsError
 
 _PARTS = 10  # of the normal groups, each left out once
@@ -96,18 +96,19 @@ class Normal:
 
     @property
     def cells(self) -> NDArray[np.int64]:
-        """Number of each window's machine and conditions together, rising with the conditions of a machine."""
-        return np.asarray(np.unique(np.stack([self.machine, self.domain]), axis=1, return_inverse=True)[1].reshape(-1))
+        """As `earmark.detector.cells_of`."""
+        return cells_of(self.machine, self.domain)
 
 
-def fit(normal: Normal, *, machines: int) -> Detector:
+def fit(normal: Normal, *, where: object = "data") -> Detector:
     """Learn what is normal.
 
     Parameters
     ----------
     normal : Normal
-    machines : int
-        How many there are.
+        Of machines 0 to the highest number, all of which occur.
+    where : object
+        What errors name.
 
     Raises
     ------
@@ -117,26 +118,24 @@ def fit(normal: Normal, *, machines: int) -> Detector:
     embeddings, cells, group = normal.embeddings, normal.cells, normal.group
     if len(embeddings) < _FEWEST or len(np.unique(group)) < 2:
         raise DataError(
-            f"{len(embeddings)} normal windows in {len(np.unique(group))} groups are too few to tell what is normal; "
+            f"{where}: {len(embeddings)} normal windows in {len(np.unique(group))} groups are too few to tell what is normal; "
             f"give {_FEWEST} at least, in two groups or more"
         )
     distance = _left_out(embeddings, cells, group)
     counted = np.isfinite(distance)
     if counted.sum() < _FEWEST:
         raise DataError(
-            "no machine has two groups of normal clips, so that none can be left out to set a threshold with; give more normal "
-            "clips, or groups with --group or --group-pattern"
+            f"{where}: only {int(counted.sum())} normal windows have another group of their machine beside them, too few to leave "
+            "out and set a threshold with; give more normal clips, or groups with --group or --group-pattern"
         )
     usual = _usual(distance, cells, normal.domain, group)
-    latest = np.full(machines, float(usual.mean()))
-    latest[normal.machine[np.argsort(cells, kind="stable")]] = usual[np.sort(cells)]  # a machine's last conditions stay
-    mean, std, frame = _bands(normal, machines)
+    mean, std, frame = _bands(normal)
     transform = half_whitening(embeddings, cells)
     return Detector(
         **{name: getattr(normal, name) for name in Normal.__dataclass_fields__},
         transform=transform,
         density=own_density(embeddings @ transform),
-        usual=latest,
+        usual=usual,
         excess=np.sort((distance - usual[cells])[counted]),
         band_mean=mean,
         band_std=std,
@@ -152,8 +151,8 @@ def _left_out(embeddings: NDArray[np.float32], cells: NDArray[np.int64], group: 
         known, left_out = part != number, part == number
         # Everything is learnt anew without them, so that their distance is that of sound never heard.
         inner = half_whitening(embeddings[known], cells[known])
-        density = own_density(embeddings[known] @ inner)
-        distance[left_out] = log_distance(embeddings[left_out], embeddings[known], inner, density)[0]
+        places = embeddings[known] @ inner
+        distance[left_out] = log_distance(embeddings[left_out] @ inner, places, own_density(places))[0]
         distance[left_out & ~np.isin(cells, cells[known])] = np.nan
     return distance
 
@@ -185,7 +184,7 @@ def half_whitening(embeddings: NDArray[np.float32], cells: NDArray[np.int64]) ->
 
 
 def describe(
-    detector: Detector, allowed: FalseAlarms, machines: Sequence[str], stride_seconds: float
+    detector: Detector, allowed: FalseAlarms, machines: Sequence[str], window_seconds: float
 ) -> dict[str, Any]:
     """What a bundle's description says of its detector.
 
@@ -193,27 +192,26 @@ def describe(
     -------
     dict
         ``false_alarms`` as stated, ``rate`` a window, ``rate_interval`` (95 %: what the rate at the threshold may really be, by
-        drawing the normal groups anew), ``thresholds`` (logarithm of the distance, for each machine), ``normal_windows``,
-        ``normal_hours``, ``extrapolated`` and ``notes``.
+        drawing as many normal windows anew as there are groups), ``thresholds`` (logarithm of the distance, for each machine; what
+        decides is the tail probability), ``normal_windows`` (left out in turn), ``normal_hours``, ``extrapolated`` and ``notes``.
     """
-    tail = Tail.of(detector.excess)
-    cut = tail.quantile(allowed.rate)
+    cut = detector.tail.quantile(allowed.rate)
     windows = len(detector.excess)
     extrapolated = allowed.rate * windows < 1
     notes = []
-    hours = windows * stride_seconds / 3600
+    hours = windows * window_seconds / 3600
     if extrapolated:
         notes.append(
             f"the threshold is extrapolated: one false alarm in {1 / allowed.rate:.0f} windows is stated, and the {windows} normal "
             f"windows at hand ({hours:.2g} h) can only count to one in {windows}"
         )
+    # A machine's latest conditions are told; they have the highest number among its cells.
+    latest = {int(m): float(detector.usual[c]) for c, m in sorted(zip(detector.cells, detector.machine, strict=True))}
     return {
         "false_alarms": allowed.stated,
         "rate": allowed.rate,
         "rate_interval": _interval(detector, cut),
-        "thresholds": {
-            name: float(cut + usual) for name, usual in zip(machines or ["all"], detector.usual, strict=True)
-        },
+        "thresholds": {name: cut + latest[number] for number, name in enumerate(machines or ["all"])},
         "normal_windows": windows,
         "normal_hours": hours,
         "extrapolated": extrapolated,
@@ -241,12 +239,10 @@ def _usual(distance: Floats, cells: NDArray[np.int64], domain: NDArray[np.int64]
     count = int(cells.max()) + 1
     centre, own, variance = np.zeros(count), np.zeros(count), np.full(count, np.inf)
     for number in range(count):
-        inside = cells == number
-        same = domain == domain[inside][0]
-        counted = inside & np.isfinite(distance)
-        centre[number] = own[number] = np.mean(
-            distance[same & np.isfinite(distance)] if counted.any() else np.nanmean(distance)
-        )
+        inside, counted = cells == number, np.isfinite(distance)
+        same = (domain == domain[inside][0]) & counted
+        centre[number] = own[number] = distance[same if same.any() else counted].mean()
+        counted &= inside
         of_groups = [distance[counted & (group == g)].mean() for g in np.unique(group[counted])]
         if len(of_groups) > 1:
             own[number], variance[number] = np.mean(of_groups), np.var(of_groups, ddof=1) / len(of_groups)
@@ -255,8 +251,9 @@ def _usual(distance: Floats, cells: NDArray[np.int64], domain: NDArray[np.int64]
     return centre + (own - centre) * between / (between + variance + 1e-12)
 
 
-def _bands(normal: Normal, machines: int) -> tuple[Floats, Floats, Floats]:
+def _bands(normal: Normal) -> tuple[Floats, Floats, Floats]:
     """Mean and deviation of each band over windows, and its deviation over frames, for each machine; of all where few are known."""
+    machines = int(normal.machine.max()) + 1
     found = np.empty((3, machines, normal.embeddings.shape[1]))
     for number in range(machines):
         own = normal.machine == number

@@ -128,8 +128,8 @@ class BundleSpec:
         if name is None:
             return None
         if name not in self.machines:
-            known = f"it knows {', '.join(self.machines)}" if self.machines else "it does not tell machines apart"
-            raise SettingsError(f"machine {name!r} is not one of the model's: {known}")
+            known = f"give one of {', '.join(self.machines)}" if self.machines else "it tells none apart: leave it out"
+            raise SettingsError(f"machine {name!r} (--machine) is not one of the model's; {known}")
         return self.machines.index(name)
 
     def heard(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -204,7 +204,7 @@ def _validate(spec: BundleSpec, source: str) -> None:
         (
             "detector",
             spec.detector,
-            isinstance(spec.detector, dict) and (spec.task != ANOMALY or _is_share(spec.detector)),
+            isinstance(spec.detector, dict) and (spec.task != ANOMALY or _describes(spec.detector)),
         ),
         ("front_end", spec.front_end, isinstance(spec.front_end, dict)),
         ("network", spec.network, isinstance(spec.network, dict)),
@@ -214,9 +214,9 @@ def _validate(spec: BundleSpec, source: str) -> None:
             raise BundleError(f"{source}: {key} is {value!r}, which this Earmark cannot use; {_AGAIN}")
 
 
-def _is_share(detector: dict[str, Any]) -> bool:
-    rate = detector.get("rate")
-    return isinstance(rate, float) and 0 < rate < 1
+def _describes(detector: dict[str, Any]) -> bool:
+    rate, frequencies = detector.get("rate"), detector.get("frequencies")
+    return isinstance(rate, float) and 0 < rate < 1 and isinstance(frequencies, list)
 
 
 def _positive(value: object) -> bool:

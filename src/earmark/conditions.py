@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from earmark.errors import DataError
@@ -42,9 +43,26 @@ def chosen_normal(labels: Iterable[str], given: str | None, *, where: object) ->
         if given not in known:
             raise DataError(f"{where}: has no label {given!r} (--normal); it has {', '.join(known)}")
         return given
-    found = known[0] if len(known) == 1 else normal_label(known)
+    only = known[0] if len(known) == 1 and known[0].casefold() not in _FAULTY else None
+    found = only or normal_label(known)
     if found is None:
         raise DataError(
             f"{where}: which of its labels is normal? It has {', '.join(known)}; name it with --normal LABEL"
         )
     return found
+
+
+def refuse_faulty_names(paths: Iterable[str], *, where: object) -> None:
+    """Refuse recordings without labels whose names speak of faults.
+
+    Raises
+    ------
+    DataError
+        Naming one.
+    """
+    for path in paths:
+        if _FAULTY & set(re.split(r"[^a-z]+", path.casefold())):
+            raise DataError(
+                f"{where}: {path} sounds like a fault by its name, but there are no labels; put each condition into a folder of "
+                "its own, or pass --pattern"
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -146,7 +147,8 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
     sr = chosen.sample_rate or rate
     seconds = chosen.window_seconds or seconds
     hop = chosen.hop_length(sr, seconds)
-    window = max(1, round(seconds * sr / hop)) * hop
+    # Rounded up: a clip that is a little longer than the window would be heard twice.
+    window = max(1, math.ceil(round(seconds * sr) / hop)) * hop
     if window < 2 * chosen.fft_seconds * sr:
         raise SettingsError(
             f"setting window_seconds is {window / sr:g}; it must hold two analysis frames, {2 * chosen.fft_seconds:g} s"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,8 @@ class Detector:
         Brings embeddings to where distances are taken.
     density : ndarray, shape (reference,)
         Mean distance of each reference to its own neighbours.
-    usual : ndarray, shape (machine,)
-        Logarithm of the usual distance of each machine's left-out normal windows, in its latest conditions.
+    usual : ndarray, shape (cell,)
+        Logarithm of the usual distance of left-out normal windows of each machine in each of its conditions: a cell.
     excess : ndarray, shape (left out,)
         Logarithm of the distance of every left-out normal window, less the usual one, in rising order.
     band_mean, band_std, frame_std : ndarray, shape (machine, size)
@@ -62,8 +63,25 @@ class Detector:
     band_std: Floats
     frame_std: Floats
 
+    @cached_property
+    def tail(self) -> Tail:
+        """Law of the excess."""
+        return Tail.of(self.excess)
+
+    @cached_property
+    def cells(self) -> NDArray[np.int64]:
+        """Cell of each reference."""
+        return cells_of(self.machine, self.domain)
+
+    @cached_property
+    def _places(self) -> Floats:
+        return np.asarray(self.embeddings @ self.transform)
+
     def judge(self, embeddings: NDArray[np.float32], machine: int | None = None) -> tuple[Floats, NDArray[np.int64]]:
-        """Tail probabilities of windows, and the machine that each was held against.
+        """Tail probabilities of windows, and the machine whose threshold each is held to.
+
+        Distances are to the normal sound of all machines, which measured better than to that of one; what is usual is that of the
+        machine, in those of its conditions that the window sounds most like.
 
         Parameters
         ----------
@@ -77,9 +95,9 @@ class Detector:
             Share of normal windows that are at least as unusual.
         machine : ndarray of int64, shape (window,)
         """
-        distance, nearest = log_distance(embeddings, self.embeddings, self.transform, self.density)
-        known = self.machine[nearest] if machine is None else np.full(len(nearest), machine, np.int64)
-        return Tail.of(self.excess).probability(distance - self.usual[known]), known
+        own = None if machine is None else self.machine == machine
+        distance, nearest = log_distance(embeddings @ self.transform, self._places, self.density, own)
+        return self.tail.probability(distance - self.usual[self.cells[nearest]]), self.machine[nearest]
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """For safetensors."""
@@ -100,14 +118,16 @@ class Detector:
             raise BundleError(f"{source}: lacks {', '.join(missing)}; copy the bundle again or train anew")
         found = cls(**{name: arrays[name] for name in names})
         n, size = found.embeddings.shape
-        machines = len(found.usual)
+        machines = len(found.band_mean)
         good = (
             found.machine.shape == found.domain.shape == found.group.shape == found.density.shape == (n,)
             and found.spread.shape == (n, size)
             and found.transform.shape == (size, size)
             and found.band_mean.shape == found.band_std.shape == found.frame_std.shape == (machines, size)
             and n > NEIGHBOURS
-            and 0 <= found.machine.min() <= found.machine.max() < machines
+            and len(found.excess) > 0
+            and sorted(set(found.machine.tolist())) == list(range(machines))
+            and len(found.usual) == found.cells.max() + 1
         )
         if not good:
             raise BundleError(f"{source}: its arrays do not fit each other; copy the bundle again or train anew")
@@ -154,19 +174,31 @@ class Tail:
         return float(np.quantile(self.excess, 1 - probability))
 
 
+def cells_of(machine: NDArray[np.int64], domain: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number of each window's machine and conditions together, rising with the conditions of a machine."""
+    return np.asarray(np.unique(np.stack([machine, domain]), axis=1, return_inverse=True)[1].reshape(-1), np.int64)
+
+
 def log_distance(
-    embeddings: NDArray[np.float32], references: NDArray[np.float32], transform: Floats, density: Floats
+    windows: Floats, places: Floats, density: Floats, own: NDArray[np.bool_] | None = None
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Logarithm of the mean distance to the nearest references, each over its own density, and the nearest one's number."""
-    found = np.empty(len(embeddings))
-    nearest = np.empty(len(embeddings), np.int64)
-    places = references @ transform
-    for first in range(0, len(embeddings), _ROWS):
+    """Logarithm of the mean distance to the nearest references, each over its own density, and the number of the nearest.
+
+    Parameters
+    ----------
+    windows, places : ndarray, shape (window, size) and (reference, size)
+    density : ndarray, shape (reference,)
+    own : ndarray of bool, shape (reference,), optional
+        Among which the nearest is looked for; all by default.
+    """
+    found = np.empty(len(windows))
+    nearest = np.empty(len(windows), np.int64)
+    for first in range(0, len(windows), _ROWS):
         rows = slice(first, first + _ROWS)
-        ratio = distances(embeddings[rows] @ transform, places) / density
+        ratio = distances(windows[rows], places) / density
         count = min(NEIGHBOURS, ratio.shape[1])
         found[rows] = np.partition(ratio, count - 1, axis=1)[:, :count].mean(axis=1)
-        nearest[rows] = ratio.argmin(axis=1)
+        nearest[rows] = (ratio if own is None else np.where(own, ratio, np.inf)).argmin(axis=1)
     return np.log(np.maximum(found, 1e-12)), nearest
 
 

@@ -220,6 +220,10 @@ _LABELLED = 0.5  # share of the recordings that must have a label file to be tak
 _FITS = 0.95  # share of the recordings that a pattern must match to be taken for the layout by itself
 
 
+ALONE = "recordings"
+"""Layout of a folder of recordings without labels."""
+
+
 def find(
     data: str | os.PathLike[str],
     *,
@@ -273,7 +277,7 @@ def find(
         if known.pattern and sum(map(bool, map(re.compile(known.pattern).fullmatch, files))) >= _FITS * len(files):
             return _by_pattern(known, root, files)
     if alone is not None:
-        return Manifest.of(pd.DataFrame({"path": files, "label": alone}), root, layout="recordings")
+        return Manifest.of(pd.DataFrame({"path": files, "label": alone}), root, layout=ALONE)
     raise DataError(
         f"{root}: no known layout fits, e.g. {files[0]}; put each class into a folder of its own, add a metadata.csv, "
         "or pass --pattern"

@@ -148,7 +148,7 @@ class Manifest:
                 f"{self.root}: has no column {unknown[0]!r} (--per); it has {', '.join(known)}: name one, or add it to a table"
             )
         for name in per:
-            empty = np.flatnonzero(self.table[name].astype(str).to_numpy() == "")
+            empty = np.flatnonzero(self.table[name].isna() | (self.table[name].astype(str) == ""))
             if len(empty):
                 raise DataError(f"{self.table['path'].iat[empty[0]]}: its {name} is empty (--per {name}); give one")
         return ["/".join(map(str, values)) for values in self.table[list(per)].to_numpy()] if per else [""] * len(self)

@@ -44,16 +44,16 @@ def test(model: Model, clips: Clips) -> Tested:
         samples = clips.waveform(row)
         seconds.append(len(samples) / clips.sr)
         scores.append(
-            model.scores(samples) if model.spec.task != ANOMALY else np.array([model.tail(samples, machines[row])])
+            model.scores(samples)
+            if model.spec.task != ANOMALY
+            else model.tails(samples, machines[row])[0].min(keepdims=True)
         )
     return Tested(clips.manifest, np.stack(scores), np.array(seconds))
 
 
 def machine_names(manifest: Manifest, spec: BundleSpec) -> list[str | None]:
     """The model's machine of each clip; None where the data don't say, or name one that it does not know."""
-    if not spec.machines or not set(spec.per) <= set(manifest.table.columns):
-        return [None] * len(manifest)
-    return [name if name in spec.machines else None for name in manifest.machines(spec.per)]
+    return [name if name in spec.machines else None for name in machine_column(manifest, spec)]
 
 
 def measured(
@@ -64,14 +64,16 @@ def measured(
     if spec.task == MULTILABEL:
         there = spec.heard(scores) if heard is None else heard
         return evaluation.measure_several(scores, manifest.several(spec.labels), spec.labels, there)
-    machines = _machines(manifest, spec)
+    machines = machine_column(manifest, spec)
     abnormal = manifest.column("label") != spec.normal
     if spec.task == ANOMALY:
         tails = scores[:, 0]
-        return detection.measure_detection(
+        figures = detection.measure_detection(
             -np.log10(tails), abnormal, tails <= spec.detector["rate"], machines, labels=(spec.normal, spec.labels[0]),
             hours=float(tested.seconds[~abnormal].sum() / 3600), stated=spec.detector["rate"],
         )  # fmt: skip
+        figures["false_alarm_rate"]["stated_interval"] = spec.detector.get("rate_interval")
+        return figures
     labels = [*spec.labels, *unknown]
     found = evaluation.measure(scores, manifest.targets(labels), labels)
     if spec.per:
@@ -82,7 +84,8 @@ def measured(
     return found
 
 
-def _machines(manifest: Manifest, spec: BundleSpec) -> list[str]:
+def machine_column(manifest: Manifest, spec: BundleSpec) -> list[str]:
+    """Name of each clip's machine; ``all`` where the data don't say."""
     if not spec.per or not set(spec.per) <= set(manifest.table.columns):
         return ["all"] * len(manifest)
     return manifest.machines(spec.per)

@@ -152,9 +152,10 @@ class Model:
         """Probabilities of a waveform at the model's rate, its levels already applied, shape (time,) to (class,)."""
         return merge(self._whole(samples, machine).scores, self.spec.merge)
 
-    def tail(self, samples: NDArray[np.float32], machine: str | None = None) -> float:
-        """Anomaly detectors: share of normal windows at least as unusual as the waveform's most unusual one."""
-        return float(self._whole(samples, machine).tails.min())
+    def tails(self, samples: NDArray[np.float32], machine: str | None = None) -> tuple[NDArray[np.float64], list[int]]:
+        """Anomaly detectors: share of normal windows at least as unusual as each of a waveform, and their first samples."""
+        judged = self._whole(samples, machine)
+        return judged.tails, judged.starts
 
     def deviation(self, source: Any, *, sr: int | None = None, machine: str | None = None) -> Deviation:
         """Which frequencies and times of a recording differ from normal sound: an anomaly detector's why.
@@ -162,35 +163,41 @@ class Model:
         Parameters
         ----------
         source, sr, machine
-            As for `predict`; a recording of up to ten minutes.
+            As for `predict`. Of a recording longer than ten minutes, cut out what is meant: `predict` says when it was unusual.
 
         Raises
         ------
         SettingsError
             For a model that is no anomaly detector, a longer recording, or an unknown machine.
         """
-        detector = self.detector
-        if detector is None:
+        if self.detector is None:
             raise SettingsError(f"{self.path}: is no anomaly detector; train one with --task anomaly")
-        samples = self.spec.levels.apply(np.concatenate([np.zeros(0, np.float32), *self._blocks(source, sr)]))
+        samples = np.concatenate([np.zeros(0, np.float32), *self._blocks(source, sr)])
         if len(samples) > 600 * self.sample_rate:
             raise SettingsError(
                 f"{_path_of(source) or 'recording'}: lasts more than ten minutes; cut out what you mean"
             )
-        number = self.spec.machine_number(machine)
-        judged = self._whole(samples, machine)
-        number = judged.machine if number is None else number
-        bands = self.embeddings(self.spec.plan.fit(samples)[None])[1][0].astype(np.float64)
+        return self.deviation_of(self.spec.levels.apply(samples), machine)
+
+    def deviation_of(self, samples: NDArray[np.float32], machine: str | None = None) -> Deviation:
+        """`deviation` of a waveform at the model's rate, its levels already applied, shape (time,)."""
+        detector, spec = self.detector, self.spec
+        assert detector is not None
+        number = spec.machine_number(machine)
+        number = self._whole(samples, machine).machine if number is None else number
+        fitted = spec.plan.fit(samples)
+        bands = self.embeddings(fitted[None])[1][0].astype(np.float64)
+        bands = bands[:, : max(1, bands.shape[1] * len(samples) // len(fitted))]  # without what fills up a short clip
         change = bands - detector.band_mean[number][:, None]
-        mean = bands.mean(axis=1) - detector.band_mean[number]
+        mean = change.mean(axis=1)
         return Deviation(
             levels=_NEPER * bands,
             change=change / detector.frame_std[number][:, None],
             bands=mean / detector.band_std[number],
             excess_db=_NEPER * mean,
-            frequencies=np.array(self.spec.detector["frequencies"], np.float64),
+            frequencies=np.array(spec.detector["frequencies"], np.float64),
             seconds=len(samples) / self.sample_rate,
-            machine=self.spec.machines[number] if self.spec.machines else None,
+            machine=spec.machines[number] if spec.machines else None,
         )
 
     def _whole(self, samples: NDArray[np.float32], machine: str | None) -> _Judged:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,7 +43,13 @@ class Split:
 
 
 def holdout(
-    manifest: Manifest, *, test_fold: str | None = None, folds: int = 5, seed: int = 0, allow_leak: bool = False
+    manifest: Manifest,
+    *,
+    test_fold: str | None = None,
+    folds: int = 5,
+    seed: int = 0,
+    allow_leak: bool = False,
+    strata: Sequence[str] = (),
 ) -> Split:
     """One split.
 
@@ -59,6 +65,8 @@ def holdout(
         Of the shuffle.
     allow_leak : bool
         Take a split with groups on both sides; its notes say so.
+    strata : sequence of str
+        What is spread evenly over folds made here, one a clip; the labels by default.
 
     Returns
     -------
@@ -87,22 +95,27 @@ def holdout(
         )
         if name:
             return _official_fold(manifest, name, allow_leak=allow_leak)
-    made = grouped_folds(manifest, folds=folds, seed=seed)
+    made = grouped_folds(manifest, folds=folds, seed=seed, strata=strata)
     number = 1 if test_fold is None else _number(test_fold, len(made), [*known, *sorted(set(split) - {""})])
     return made[number - 1]
 
 
 def crossval_folds(
-    manifest: Manifest, *, folds: int | None = None, seed: int = 0, allow_leak: bool = False
+    manifest: Manifest,
+    *,
+    folds: int | None = None,
+    seed: int = 0,
+    allow_leak: bool = False,
+    strata: Sequence[str] = (),
 ) -> list[Split]:
     """Official folds, or ``folds`` (5 by default) grouped ones where the number is given or there are no official ones."""
     known = _official(manifest)
     if folds is None and len(known) > 1:
         return [_official_fold(manifest, name, allow_leak=allow_leak) for name in known]
-    return grouped_folds(manifest, folds=folds or 5, seed=seed)
+    return grouped_folds(manifest, folds=folds or 5, seed=seed, strata=strata)
 
 
-def random_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Split]:
+def random_folds(manifest: Manifest, *, folds: int, seed: int = 0, strata: Sequence[str] = ()) -> list[Split]:
     """What most notebooks do: folds by label alone, clips of one group on both sides; to show what that is worth."""
     each_its_own = manifest.table["path"] + manifest.table["start"].map("@{:g}".format)
     apart = replace(manifest, table=manifest.table.assign(group=each_its_own), published="")
@@ -113,12 +126,12 @@ def random_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Split
             protocol=f"random {made.name} (seed {seed}) tests, whatever its groups",
             notes=(*made.notes, "LEAK: these folds were made at random to show what ignoring groups claims"),
         )
-        for made in grouped_folds(apart, folds=folds, seed=seed)
+        for made in grouped_folds(apart, folds=folds, seed=seed, strata=strata)
     ]
 
 
-def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Split]:
-    """Folds of whole groups, labels spread evenly, the same for the same seed whatever the order of the clips.
+def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0, strata: Sequence[str] = ()) -> list[Split]:
+    """Folds of whole groups, labels (or ``strata``, one a clip) spread evenly, the same for a seed whatever the order of the clips.
 
     Raises
     ------
@@ -127,7 +140,7 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0) -> list[Spli
     """
     groups = pd.factorize(manifest.table["group"], sort=True)
     # Of several labels the first one, in the order of the alphabet, is spread evenly.
-    labels = pd.factorize(manifest.table["label"].str.partition(SEPARATOR)[0], sort=True)
+    labels = pd.factorize(np.array(strata or manifest.table["label"].str.partition(SEPARATOR)[0], object), sort=True)
     count = len(groups[1])
     if count < 2:
         raise DataError(
@@ -204,7 +217,8 @@ def normal_alone(manifest: Manifest, split: Split, normal: str, *, all_others: b
         Where no normal clip is left to train on.
     """
     is_normal, groups = manifest.column("label") == normal, manifest.column("group")
-    train = split.train[is_normal[split.train]]
+    train = np.union1d(split.train, split.valid)  # nothing is chosen on a validation part
+    train = train[is_normal[train]]
     if not len(train):
         raise DataError(
             f"{manifest.root}: {split.name}: no clip of label {normal!r} is left to train on; choose another"
@@ -214,7 +228,7 @@ def normal_alone(manifest: Manifest, split: Split, normal: str, *, all_others: b
     unknown = "labels without a training clip"
     notes = tuple(note for note in split.notes if not note.startswith(unknown))
     protocol = f"{split.protocol}; {len(train)} clips of label {normal!r} alone train"
-    return Split(train, split.valid[is_normal[split.valid]], test, split.name, protocol, notes)
+    return Split(train, np.zeros(0, np.int64), test, split.name, protocol, notes)
 
 
 def with_validation(manifest: Manifest, split: Split, *, share: float, seed: int = 0) -> Split:

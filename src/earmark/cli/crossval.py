@@ -103,10 +103,12 @@ def crossval(
 
 def _show_leak(summary: dict[str, Any], seed: int) -> None:
     """Random and grouped folds side by side."""
-    print(f"\nsplit     mean accuracy of {len(summary['folds'])} folds, seed {seed}")
-    for name, found in (("random", summary["random"]), ("grouped", summary)):
-        mean, deviation = 100 * found["mean"]["accuracy"], 100 * found["std"]["accuracy"]
-        each = " / ".join(f"{100 * fold['accuracy']:.1f}" for fold in found["folds"])
-        print(f"{name:8s}  {mean:.1f} % ± {deviation:.1f}  ({each})")
-    leak = 100 * (summary["random"]["mean"]["accuracy"] - summary["mean"]["accuracy"])
+    figure = "auc" if "auc" in summary["mean"] else "accuracy"
+    name = {"auc": "AUC"}.get(figure, figure)
+    print(f"\nsplit     mean {name} of {len(summary['folds'])} folds in percent, seed {seed}")
+    for kind, found in (("random", summary["random"]), ("grouped", summary)):
+        mean, deviation = 100 * found["mean"][figure], 100 * found["std"][figure]
+        each = " / ".join(f"{100 * fold[figure]:.1f}" for fold in found["folds"])
+        print(f"{kind:8s}  {mean:.1f} % ± {deviation:.1f}  ({each})")
+    leak = 100 * (summary["random"]["mean"][figure] - summary["mean"][figure])
     print(f"leak      {leak:+.1f} points: what a random split claims beyond what holds for new groups\n")

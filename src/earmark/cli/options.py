@@ -155,13 +155,13 @@ def _show_detection(metrics: dict[str, Any]) -> None:
         print(f"{name:9s} {metrics[name]:.3f}")
     rate = metrics["false_alarm_rate"]
     if rate["seen"] is not None:
-        low, high = rate["interval"]
-        hourly = metrics["false_alarms_per_hour"]
         print(
-            f"false alarms: {100 * rate['seen']:.2g} % of {rate['n']} normal clips (95 % interval {100 * low:.2g} to "
-            f"{100 * high:.2g}), stated {100 * rate['stated']:.2g} % of the windows"
-            + ("" if hourly is None else f"; {hourly:.2g} an hour")
+            f"false alarms: {100 * rate['seen']:.2g} % of {rate['n']} normal clips ({_between(rate['interval'])}), stated "
+            f"{100 * rate['stated']:.2g} % of the windows"
+            + (f" (by the clips learnt from {_between(rate['stated_interval'])})" if rate["stated_interval"] else "")
         )
+        if metrics["false_alarms_per_hour"] is not None:
+            print(f"false alarms an hour of normal clips: {metrics['false_alarms_per_hour']:.2g}")
     watch = metrics.get("watch")
     if watch:
         delay = "" if watch["delay"] is None else f", after {watch['delay']:.1f} s in the median"
@@ -169,6 +169,12 @@ def _show_detection(metrics: dict[str, Any]) -> None:
             f"long recordings: {watch['found']} of {watch['faults']} faults found{delay}; {watch['false_alarms']} false alarms in "
             f"{watch['normal_hours']:.2f} h"
         )
+
+
+def _between(interval: list[float]) -> str:
+    """An interval of shares."""
+    low, high = interval
+    return f"95 %: {100 * low:.2g} to {100 * high:.2g}"
 
 
 def _show_machines(metrics: dict[str, Any]) -> None:

@@ -108,7 +108,7 @@ def measure_detection(
     hours : float, optional
         Duration of all normal clips together.
     stated : float, optional
-        Share of normal clips that the detector was set to flag.
+        Share of normal windows that the detector was set to flag; of clips too, where a clip is one window.
 
     Returns
     -------

@@ -20,9 +20,11 @@ from earmark.manifest import Manifest
 from earmark.model import load
 from earmark.options import DataOptions
 from earmark.workflow.detecting import gather, normal_clips, publish
-from earmark.workflow.training import Result
+from earmark.workflow.training import REPORT, Result
 
 log = logging.getLogger("earmark")
+
+_LEAST = 2  # independent clips of a machine
 
 
 def adapt(
@@ -38,7 +40,7 @@ def adapt(
 ) -> Result:
     """Add normal clips of new conditions (another background, load or machine) to an anomaly detector.
 
-    What it knew stays normal; each machine's threshold is set anew, by the new clips where there are any of it.
+    What it knew stays normal, with the threshold that belongs to it; sound like the new clips gets a threshold of its own.
 
     Parameters
     ----------
@@ -76,28 +78,39 @@ def adapt(
         raise BundleError(f"{model}: is no anomaly detector, which alone can be adapted; train one with --task anomaly")
     allowed = FalseAlarms.of(false_alarms or spec.detector["false_alarms"], spec.stride_seconds)
     manifest = source.read(data, alone=spec.normal)
-    label = conditions.chosen_normal(manifest.labels, normal, where=manifest.root)
+    label = normal or (spec.normal if spec.normal in manifest.labels else None)
+    label = conditions.chosen_normal(manifest.labels, label, where=manifest.root)
     found = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=source.strict)
-    clips = normal_clips(found, label)
+    clips = normal_clips(found.with_copies_grouped(), label)
     known = set(spec.provenance.get("trained_on", ()))
     fresh = np.flatnonzero([h not in known for h in clips.hashes])
     if not len(fresh):
-        raise DataError(f"{manifest.root}: the detector knows all of its {len(clips.manifest)} normal clips already")
+        raise DataError(
+            f"{manifest.root}: the detector knows all of its {len(clips.manifest)} normal clips already; give others"
+        )
     clips = clips.take(fresh)
     names = _names(spec, clips.manifest, machine)
-    machines = (*spec.machines, *sorted(set(names) - set(spec.machines) - {""}))
+    machines = (*spec.machines, *sorted(set(names) - set(spec.machines))) if spec.machines else ()
     spec = dataclasses.replace(spec, machines=machines, metrics={}, provenance=_record(spec, clips.hashes))
-    added = gather(loaded.embeddings, clips, spec, [machines.index(n) if n else 0 for n in names])
-    fitted = anomaly.fit(Normal.known_to(detector) + added, machines=max(1, len(machines)))
+    added = gather(loaded.embeddings, clips, spec, names)
+    for number in np.unique(added.machine):
+        if len(np.unique(added.group[added.machine == number])) < _LEAST:
+            raise DataError(
+                f"{manifest.root}: holds one normal clip{f' of {machines[number]}' if machines else ''}, copies not counted; give "
+                f"{_LEAST} at least, so that one can be left out to set the threshold with; five or more are better"
+            )
+    fitted = anomaly.fit(Normal.known_to(detector) + added, where=manifest.root)
     log.info("added     %d normal clips to %d windows known before", len(clips.manifest), len(detector.embeddings))
-    notes = ["adapted to new conditions after training; nothing was tested since"]
+    leaks = [note for note in spec.provenance.get("split", {}).get("notes", ()) if note.startswith("LEAK")]
+    notes = [*leaks, "adapted to new conditions after training; nothing was tested since"]
     with atomic_folder(target) as folder:
         for name in (bundle.ONNX, bundle.WEIGHTS):
             (folder / name).write_bytes(opened.read(name))
         spec = publish(fitted, allowed, spec, folder)
         write_text(folder / "README.md", report.model_card(spec, notes))
+        notes += spec.detector["notes"]
         facts = {"model": model, "data": manifest.root, "clips": len(clips.manifest)}
-        write_text(folder / "report.html", report.page("Earmark adaptation", {}, facts=facts, notes=notes))
+        write_text(folder / REPORT, report.page("Earmark adaptation", {}, facts=facts, notes=notes))
         bundle.write_description(folder, spec)
     return Result(target, {}, found.skipped, tuple(notes))
 

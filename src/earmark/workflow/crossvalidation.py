@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,10 @@ def crossval(
     """
     options = options or TrainOptions()
 
-    def split(manifest: Manifest) -> list[Split]:
-        made = splits.crossval_folds(manifest, folds=folds, seed=options.seed, allow_leak=options.allow_leak)
-        return made + (splits.random_folds(manifest, folds=len(made), seed=options.seed) if show_leak else [])
+    def split(manifest: Manifest, strata: Sequence[str]) -> list[Split]:
+        seed, leak = options.seed, options.allow_leak
+        made = splits.crossval_folds(manifest, folds=folds, seed=seed, allow_leak=leak, strata=strata)
+        return made + (splits.random_folds(manifest, folds=len(made), seed=seed, strata=strata) if show_leak else [])
 
     target = claim_output(out, overwrite=options.overwrite)
     jobs = prepare(data, source, options, split)
@@ -88,7 +90,8 @@ def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]
     """What all folds say together, from their bundles; written into ``folder``."""
     clips, spec, options = jobs[0].clips, jobs[0].spec, jobs[0].options
     keys = ("n", "accuracy", "map", "auc", "pauc", "precision", "recall", "f1", "loss")
-    measured = [bundle.read(place).spec.metrics for place in places]
+    specs = [bundle.read(place).spec for place in places]
+    measured = [made.metrics for made in specs]
     found = [{"name": j.split.name, **{k: m[k] for k in keys if k in m}} for j, m in zip(jobs, measured, strict=True)]
     pooled = pd.concat(
         [pd.read_csv(p / PREDICTIONS, dtype=str, keep_default_na=False) for p in places], ignore_index=True
@@ -96,6 +99,8 @@ def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]
     tested = provenance.tested(pooled, Manifest.of(pooled, clips.manifest.root), spec)
     mean, deviation = evaluation.over_folds(found)
     notes = sorted({note for job in jobs for note in job.split.notes})
+    if any(made.detector.get("extrapolated") for made in specs):
+        notes.append("thresholds are extrapolated: the stated rate is rarer than the normal clips at hand can show")
     summary = {
         **measuring.measured(tested, spec, heard=measuring.heard(pooled, spec)),
         "folds": found, "mean": mean, "std": deviation,

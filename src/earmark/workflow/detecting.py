@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from earmark import anomaly, bundle, export, plots, provenance
+from earmark import anomaly, bundle, export, measuring, plots, provenance
 from earmark.anomaly import FalseAlarms, Normal
 from earmark.bundle import ANOMALY, DETECTOR, BundleSpec
 from earmark.classifier import Embedder
@@ -29,6 +29,7 @@ from earmark.workflow.probes import probes
 log = logging.getLogger("earmark")
 
 _SHOWN = 6  # pictures in a report
+_FEW_GROUPS, _STRETCHES = 5, 8  # of a machine, under which its clips are cut; into how many stretches at most
 
 Embed = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
@@ -39,12 +40,11 @@ def write_detector(job: Job, folder: Path) -> BundleSpec:
         log.info("%s", line)
     embedder = Embedder(job.spec).eval()
     clips = job.clips.take(job.split.train)
-    names = clips.manifest.machines(job.spec.per)
-    normal = gather(_torch(embedder), clips, job.spec, [job.spec.machines.index(n) if n else 0 for n in names])
+    normal = gather(_torch(embedder), clips, job.spec, clips.manifest.machines(job.spec.per))
     allowed = FalseAlarms.of(job.recipe.false_alarms, job.spec.stride_seconds)
     found = {"frequencies": embedder.front_end.frequencies().tolist()}
     spec = dataclasses.replace(job.spec, detector=found, provenance=provenance.record(job, 0))
-    spec = publish(anomaly.fit(normal, machines=max(1, len(spec.machines))), allowed, spec, folder)
+    spec = publish(anomaly.fit(normal, where=clips.manifest.root), allowed, spec, folder)
     log.info("exporting to ONNX and comparing with torch")
     export.write_embedder(embedder, spec, folder)
     bundle.write_description(folder, spec)
@@ -55,28 +55,36 @@ def write_detector(job: Job, folder: Path) -> BundleSpec:
 def publish(detector: Detector, allowed: FalseAlarms, spec: BundleSpec, folder: Path) -> BundleSpec:
     """Write a detector's arrays; the description with what follows from it."""
     save_file(detector.to_arrays(), folder / DETECTOR)
-    found = anomaly.describe(detector, allowed, spec.machines, spec.stride_seconds)
+    found = anomaly.describe(detector, allowed, spec.machines, spec.window_seconds)
     for note in found["notes"]:
         log.info("note      %s", note)
     return dataclasses.replace(spec, detector={**spec.detector, **found})
 
 
-def gather(embed: Embed, clips: Clips, spec: BundleSpec, machine: Sequence[int]) -> Normal:
-    """What a detector learns from: the windows of normal clips, each with the number of its machine."""
-    embeddings, spread, rows = [], [], []
+def gather(embed: Embed, clips: Clips, spec: BundleSpec, names: Sequence[str]) -> Normal:
+    """What a detector learns from: windows of normal clips, side by side; ``names`` are the clips' machines.
+
+    Where a machine has fewer than five groups, long clips are cut into stretches that are left out by themselves.
+    """
+    groups = [f"{name}/{group}" for name, group in zip(names, clips.manifest.column("group"), strict=True)]
+    few = {name for name in names if len({g for g, n in zip(groups, names, strict=True) if n == name}) < _FEW_GROUPS}
+    plan = dataclasses.replace(spec.plan, stride=spec.plan.window)
+    embeddings, spread, rows, parts = [], [], [], []
     for row in track(range(len(clips.manifest)), "spectrograms", len(clips.manifest)):
-        for window in spec.plan.cut(clips.waveform(row))[0]:
+        windows = plan.cut(clips.waveform(row))[0]
+        stretches = max(1, min(_STRETCHES, len(windows) // 2)) if names[row] in few else 1
+        for number, window in enumerate(windows):
             embedding, bands = embed(window[None])
             embeddings.append(embedding[0])
             spread.append(bands[0].std(axis=1))
             rows.append(row)
-    groups = np.unique(clips.manifest.column("group").astype(str), return_inverse=True)[1]
+            parts.append(f"{groups[row]}/{number * stretches // len(windows)}")
     return Normal(
         embeddings=np.stack(embeddings),
         spread=np.stack(spread).astype(np.float32),
-        machine=np.asarray(machine, np.int64)[rows],
+        machine=np.array([spec.machines.index(names[row]) if spec.machines else 0 for row in rows], np.int64),
         domain=np.zeros(len(rows), np.int64),
-        group=np.asarray(groups, np.int64)[rows],
+        group=np.asarray(np.unique(parts, return_inverse=True)[1], np.int64),
     )
 
 
@@ -102,16 +110,21 @@ def why(model: Model, clips: Clips, tested: Tested) -> list[tuple[str, Figure]]:
     if spec.task != ANOMALY:
         return []
     tails = tested.scores[:, 0]
-    machines = clips.manifest.machines(spec.per if set(spec.per) <= set(clips.manifest.table.columns) else ())
+    machines = measuring.machine_column(clips.manifest, spec)
     found: dict[str, int] = {}
     for row in np.argsort(tails, kind="stable"):
         found.setdefault(machines[row], int(row))
     shown = []
     for name, row in list(found.items())[:_SHOWN]:
         machine = name if name in spec.machines else None
-        change = model.deviation(np.array(clips.waveform(row)), sr=clips.sr, machine=machine)
-        path = clips.manifest.table["path"].iat[row]
-        title = f"{path} ({clips.manifest.table['label'].iat[row]})"
+        samples = np.array(clips.waveform(row))
+        title = f"{clips.manifest.table['path'].iat[row]} ({clips.manifest.table['label'].iat[row]})"
+        if len(samples) > spec.plan.window:  # of a long clip its most unusual window
+            each, starts = model.tails(samples, machine)
+            start = starts[int(each.argmin())]
+            samples = samples[start : start + spec.plan.window]
+            title += f" from {start / clips.sr:.1f} s"
+        change = model.deviation_of(samples, machine)
         caption = f"{title}: one in {1 / tails[row]:,.0f} normal windows is as unusual; {change}"
         picture = plots.deviation(
             change.levels, change.change, change.frequencies, change.seconds, bands=change.bands, title=title

@@ -64,7 +64,7 @@ def evaluate(
     if split not in ("test", "all"):
         raise DataError(f"--split is {split!r}; choose test or all")
     loaded = load(model)
-    manifest = source.read(data)
+    manifest = source.read(data, alone=loaded.spec.normal if loaded.spec.task == ANOMALY else None)
     known = _with_machines(loaded, manifest, per, normal)
     if manifest.task == MULTILABEL != loaded.spec.task:
         raise DataError(
@@ -98,8 +98,8 @@ def evaluate(
     pictures: list[tuple[str, Figure]] = []
     metrics = measuring.measured(tested, known, unknown)
     if known.task == ANOMALY:
-        notes += known.detector.get("notes", ())
-        watched, pictures = _watched(loaded, clips)
+        notes += [*known.detector.get("notes", ()), *_strangers(loaded, clips.manifest)]
+        watched, pictures = _watched(loaded, clips, known.normal, drawn=target is not None)
         if watched:
             metrics["watch"] = detection.watches(watched)
     metrics["skipped"] = [{"path": e.source, "error": str(e)} for e in clips.skipped]
@@ -124,33 +124,56 @@ def _with_machines(model: Model, manifest: Manifest, per: Sequence[str], normal:
     spec = model.spec
     if spec.task == MULTILABEL and per:
         raise DataError(f"{model.path}: tells several labels a clip, which have no normal one; leave out --per")
+    if per:
+        manifest.machines(per)
     if spec.task == ANOMALY:
-        found = normal or (spec.normal if spec.normal in manifest.labels else conditions.normal_label(manifest.labels))
-        return replace(spec, per=tuple(per) or spec.per, normal=found or spec.normal)
+        found = normal or (spec.normal if spec.normal in manifest.labels else None)
+        if found is None and set(manifest.labels) == set(spec.labels):
+            found = spec.normal  # abnormal clips alone
+        found = found or conditions.chosen_normal(manifest.labels, None, where=manifest.root)
+        if normal is not None:
+            conditions.chosen_normal(manifest.labels, normal, where=manifest.root)
+        return replace(spec, per=tuple(per) or spec.per, normal=found)
     if not per:
         return spec
-    manifest.machines(per)
     return replace(spec, per=tuple(per), normal=conditions.chosen_normal(spec.labels, normal, where=model.path))
 
 
-def _watched(model: Model, clips: Clips) -> tuple[list[dict[str, Any]], list[tuple[str, Figure]]]:
-    """Alarms over whole recordings of which stretches are labelled, with a picture of each; what has no label counts as normal."""
-    table = clips.manifest.table
+def _strangers(model: Model, manifest: Manifest) -> list[str]:
+    """A note on clips of machines that a detector does not know."""
+    spec = model.spec
+    if not spec.machines:
+        return []
+    if not set(spec.per) <= set(manifest.table.columns):
+        return [
+            f"the data have no columns {', '.join(spec.per)}: each clip was held to the machine that it sounds most like"
+        ]
+    unknown = sorted(set(manifest.machines(spec.per)) - set(spec.machines))
+    what = "machines that the detector does not know, held to the one that they sound most like"
+    return [f"{what}: {', '.join(unknown)}"] if unknown else []
+
+
+def _watched(
+    model: Model, clips: Clips, normal: str, *, drawn: bool
+) -> tuple[list[dict[str, Any]], list[tuple[str, Figure]]]:
+    """Alarms over whole recordings of which stretches are labelled, and pictures of some; what has no label counts as normal."""
+    table = clips.manifest.table.reset_index(drop=True)
     machines = measuring.machine_names(clips.manifest, model.spec)
-    found, shown = [], []
-    for path, rows in table.assign(machine_=machines).groupby("path", sort=True):
-        faults = [(r.start, r.end) for r in rows.itertuples() if r.label != model.spec.normal]
-        if rows["end"].isna().any() or not faults:
+    found: list[dict[str, Any]] = []
+    shown: list[tuple[str, Figure]] = []
+    for path, rows in table.groupby("path", sort=True):
+        if rows["end"].isna().any():
             continue
-        row = int(np.flatnonzero(table["path"] == path)[0])
-        seconds = len(clips.decoded[row].samples()) / clips.sr
-        prediction = model.predict(clips.manifest.root / str(path), windows=True, machine=rows["machine_"].iat[0])
+        first = int(rows.index[0])
+        faults = [(r.start, r.end) for r in rows.itertuples() if r.label != normal]
+        seconds = len(clips.decoded[first].samples()) / clips.sr
+        prediction = model.predict(clips.manifest.root / str(path), windows=True, machine=machines[first])
         # An alarm counts from when it could be raised; a window that reaches over a fault's edge is not a false one.
         alarms = [(event.raised, max(event.end, event.raised)) for event in prediction.events]
         found.append(detection.watch(alarms, faults, seconds, tolerance=model.spec.window_seconds))
-        tails = [(w.start, w.tail) for w in prediction.windows if w.tail is not None]
-        events = [(event.start, event.end) for event in prediction.events]
-        times, unusual = np.array(tails).T
-        picture = plots.unusual_scores(times, unusual, model.spec.detector["rate"], events, title=str(path))
-        shown.append((f"{path}: how unusual it is over time, with the threshold and the alarms", picture))
-    return found, shown[:_SHOWN]
+        if drawn and len(shown) < _SHOWN:
+            times, tails = np.array([(w.start, w.tail) for w in prediction.windows], np.float64).T
+            events = [(event.start, event.end) for event in prediction.events]
+            picture = plots.unusual_scores(times, tails, model.spec.detector["rate"], events, title=str(path))
+            shown.append((f"{path}: how unusual it is over time, with the threshold and the alarms", picture))
+    return found, shown

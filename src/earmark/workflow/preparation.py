@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
-import pandas as pd
-
-from earmark import anomaly, conditions, recipe, splits, training
+from earmark import anomaly, conditions, layouts, recipe, splits, training
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
 from earmark.classifier import Classifier, Embedder
 from earmark.dataset import ingest, make_spec, merge_rule
@@ -19,6 +19,11 @@ from earmark.provenance import Job
 from earmark.recipe import Recipe
 from earmark.splits import Split
 
+log = logging.getLogger("earmark")
+
+Splitter = Callable[[Manifest, Sequence[str]], list[Split]]
+"""Manifest and what is to be spread evenly, to splits."""
+
 _TOO_FEW = 20  # clips to test on: with all of them right, one in six might still be wrong
 _FEWEST = 5  # clips of a label of a machine, to spread them over the parts of a split
 
@@ -27,7 +32,7 @@ def prepare(
     data: str | os.PathLike[str],
     source: DataOptions | None,
     options: TrainOptions,
-    split: Callable[[Manifest], list[Split]],
+    split: Splitter,
 ) -> list[Job]:
     """Read, check and decode the data once, and settle what is trained on which clips."""
     source = source or DataOptions()
@@ -36,38 +41,45 @@ def prepare(
     chosen = recipe.load(options.recipe, options.settings)  # faults in it are told before the data are read
     # Where there are no labels at all, a plant's recordings are taken to be what plants have: normal sound.
     manifest = source.read(data, alone=(options.normal or conditions.NORMAL) if options.task == ANOMALY else None)
+    if manifest.layout == layouts.ALONE:
+        conditions.refuse_faulty_names(manifest.table["path"], where=manifest.root)
+        log.info("note      %d recordings without labels are taken for normal", len(manifest))
     check = _check_labels if options.task != ANOMALY else _check_single
     check(manifest)
     if options.recipe == recipe.AUTO:
         suited = recipe.DETECTOR if options.task == ANOMALY else recipe.suited(manifest.labels)[0]
         options = dataclasses.replace(options, recipe=suited)
         chosen = recipe.load(options.recipe, options.settings)
-    made(manifest, split, options)  # what is wrong with it is better said before everything is decoded
+    _parts(manifest, split, options)  # what is wrong with it is better said before everything is decoded
     spec = make_spec(manifest, chosen, channel=options.channel)
     spec = _of_task(spec, manifest, options, chosen)
     training.resolve_device(options.device)
-    _check_network(spec, chosen)
+    _check_network(spec, chosen, options.recipe)
     clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel, levels=spec.levels, strict=source.strict)
     check(clips.manifest)
     spec = _of_task(spec, clips.manifest, options, chosen)
     clips = clips.with_copies_grouped()
-    parts = made(clips.manifest, split, options)
+    parts = _parts(clips.manifest, split, options)
     if chosen.patience or spec.task == MULTILABEL:
         share, seed = chosen.validation, options.seed
         parts = [splits.with_validation(clips.manifest, one, share=share, seed=seed) for one in parts]
+    if options.task == ANOMALY:
+        return [Job(clips, one, chosen, _with_machines(spec, clips.manifest, one), options) for one in parts]
+    for one in parts:
+        splits.check_labels(clips.manifest, one)
     return [Job(clips, one, chosen, spec, options) for one in parts]
 
 
-def made(manifest: Manifest, split: Callable[[Manifest], list[Split]], options: TrainOptions) -> list[Split]:
+def _parts(manifest: Manifest, split: Splitter, options: TrainOptions) -> list[Split]:
     """The splits, with each machine's clips spread evenly; for an anomaly detector only normal clips are left to train on."""
-    parts = split(_by_machine(manifest, options))
-    for one in parts:
-        if options.task != ANOMALY:
-            splits.check_labels(manifest, one)
+    parts = split(manifest, _strata(manifest, options))
     if options.task == ANOMALY:
         normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root)
         # With one part to test, all that is not normal can be tested; over folds each clip has its turn.
         parts = [splits.normal_alone(manifest, one, normal, all_others=len(parts) == 1) for one in parts]
+    else:
+        for one in parts:
+            splits.check_labels(manifest, one)
     return [_with_caution(parts[0])] if len(parts) == 1 else parts
 
 
@@ -80,19 +92,17 @@ def _with_caution(split: Split) -> Split:
     return dataclasses.replace(split, notes=(*split.notes, note))
 
 
-def _by_machine(manifest: Manifest, options: TrainOptions) -> Manifest:
-    """With the machine in the label, for the split alone, where every machine has clips enough."""
+def _strata(manifest: Manifest, options: TrainOptions) -> list[str]:
+    """Machine and label of each clip, where every machine has clips enough to spread them."""
     if not options.per:
-        return manifest
-    both = pd.Series(manifest.machines(options.per), manifest.table.index) + " " + manifest.table["label"]
-    if both.value_counts().min() < _FEWEST:
-        return manifest
-    return dataclasses.replace(manifest, table=manifest.table.assign(label=both))
+        return []
+    both = [f"{m} {x}" for m, x in zip(manifest.machines(options.per), manifest.table["label"], strict=True)]
+    return both if min(Counter(both).values()) >= _FEWEST else []
 
 
 def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, chosen: Recipe) -> BundleSpec:
     """What task, labels and machines of the data settle."""
-    names = manifest.machines(options.per)
+    manifest.machines(options.per)  # refused early where a column or a value is missing
     normal = ""
     if options.per or options.task == ANOMALY:
         normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root)
@@ -102,24 +112,32 @@ def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, chosen
             normal=normal,
         )  # fmt: skip
     rate = anomaly.FalseAlarms.of(chosen.false_alarms, spec.stride_seconds).rate
-    known = sorted({n for n, label in zip(names, manifest.table["label"], strict=True) if label == normal})
     return dataclasses.replace(
         spec, labels=(conditions.ABNORMAL,), task=ANOMALY, merge="max", per=tuple(options.per), normal=normal,
-        machines=tuple(known) if options.per else (), detector={"rate": rate},
+        detector={"rate": rate},
     )  # fmt: skip
 
 
-def _check_network(spec: BundleSpec, chosen: Recipe) -> None:
+def _with_machines(spec: BundleSpec, manifest: Manifest, split: Split) -> BundleSpec:
+    """The machines of which normal clips are learnt from."""
+    return dataclasses.replace(spec, machines=tuple(sorted(set(manifest.take(split.train).machines(spec.per)) - {""})))
+
+
+def _check_network(spec: BundleSpec, chosen: Recipe, name: str) -> None:
     """Settings that do not fit each other are refused before everything is decoded."""
     if spec.task == ANOMALY:
         if chosen.network != "bands":
             raise SettingsError(
-                f"setting network is {chosen.network!r}; an anomaly detector takes bands: leave --recipe out, or pass --recipe "
+                f"setting network is {chosen.network!r}; an anomaly detector takes bands: leave that setting out, and take recipe "
                 f"{recipe.DETECTOR}"
             )
         embedder = Embedder(spec)
         embedder.front_end.frames(spec.plan.window)
         return
+    if name == recipe.DETECTOR:
+        raise SettingsError(
+            f"recipe {recipe.DETECTOR} makes anomaly detectors; pass --task anomaly, or choose another recipe"
+        )
     fresh = Classifier(spec)
     training.crop_frames(fresh, chosen, fresh.front_end.frames(spec.plan.window))
 

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,10 +96,9 @@ def train(
     """
     options = options or TrainOptions()
 
-    def split(manifest: Manifest) -> list[Split]:
-        return [
-            splits.holdout(manifest, test_fold=test_fold, folds=folds, seed=options.seed, allow_leak=options.allow_leak)
-        ]
+    def split(manifest: Manifest, strata: Sequence[str]) -> list[Split]:
+        seed, leak = options.seed, options.allow_leak
+        return [splits.holdout(manifest, test_fold=test_fold, folds=folds, seed=seed, allow_leak=leak, strata=strata)]
 
     target = claim_output(out, overwrite=options.overwrite)
     (job,) = prepare(data, source, options, split)
@@ -121,7 +120,7 @@ def train_split(job: Job, target: Path) -> Result:
         raise
     publish_folder(finished, target)
     shutil.rmtree(work)
-    return Result(target, metrics, job.clips.skipped, job.split.notes)
+    return Result(target, metrics, job.clips.skipped, (*job.split.notes, *spec.detector.get("notes", ())))
 
 
 def _classifier(job: Job, work: Path, folder: Path) -> BundleSpec:
