@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from earmark import anomaly
-from earmark.anomaly import FalseAlarms, Normal
+from earmark.anomaly import Normal, false_alarm_rate
 from earmark.detector import Tail
 from earmark.errors import DataError, SettingsError
 from test_detector import normal
@@ -24,15 +24,25 @@ from test_detector import normal
     ],
 )
 def test_false_alarms_are_read(stated: str, rate: float) -> None:
-    assert FalseAlarms.of(stated, 5.0).rate == pytest.approx(rate)
+    assert false_alarm_rate(stated, 5.0, 100) == pytest.approx(rate)
+
+
+def test_what_is_as_rare_as_can_be_shown() -> None:
+    assert false_alarm_rate("auto", 5.0, 200) == pytest.approx(1 / 200)
+    assert false_alarm_rate("auto", 5.0, 10_000) == pytest.approx(5 / 28_800)
+    made = anomaly.fit(normal())
+    found = anomaly.describe(made, "auto", ["a", "b"], (10.0, 5.0))
+    assert (found["rate"], found["extrapolated"]) == (pytest.approx(1 / 60), False)
+    assert "one false alarm in 60 windows, as rare as 0.17 h of normal sound can show" in found["notes"][0]
+    assert "one in 8 h would take 16 h of it" in found["notes"][0]
 
 
 @pytest.mark.parametrize("stated", ["", "often", "0", "60%", "1/8", "-1%", "1/0h", "1.2.3%"])
 def test_false_alarms_that_cannot_be_read(stated: str) -> None:
     with pytest.raises(
-        SettingsError, match=r"setting false_alarms is .*; give a share of the windows, at most half \(5%\)"
+        SettingsError, match=r"setting false_alarms is .*; give a share of the windows up to a half \(5%\)"
     ):
-        FalseAlarms.of(stated, 5.0)
+        false_alarm_rate(stated, 5.0, 100)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.05])
@@ -69,7 +79,7 @@ def test_a_noisier_machine_has_a_higher_threshold() -> None:
     noisy = known.embeddings.copy()
     noisy[known.machine == 1] = 5 + 4 * (noisy[known.machine == 1] - 5)
     made = anomaly.fit(dataclasses.replace(known, embeddings=noisy))
-    found = anomaly.describe(made, FalseAlarms.of("5%", 5.0), ["a", "b"], 5.0)
+    found = anomaly.describe(made, "5%", ["a", "b"], (5.0, 5.0))
     # Each distance is over its neighbours' own, so that what is left of the difference is small, and the order may be either.
     assert set(found["thresholds"]) == {"a", "b"}
     fresh = normal(600, seed=9)
@@ -79,14 +89,14 @@ def test_a_noisier_machine_has_a_higher_threshold() -> None:
 
 
 def test_description_says_what_is_extrapolated() -> None:
-    plain = anomaly.describe(anomaly.fit(normal(machines=1)), FalseAlarms.of("5%", 5.0), [], 5.0)
+    plain = anomaly.describe(anomaly.fit(normal(machines=1)), "5%", [], (5.0, 5.0))
     assert (plain["extrapolated"], plain["notes"], plain["normal_windows"]) == (False, [], 60)
     assert plain["thresholds"].keys() == {"all"}
     made = anomaly.fit(normal())
-    rare = anomaly.describe(made, FalseAlarms.of("1/8h", 5.0), ["a", "b"], 5.0)
+    rare = anomaly.describe(made, "1/8h", ["a", "b"], (5.0, 5.0))
     assert rare["extrapolated"]
     assert "one false alarm in 5760 windows is stated, and the 60 normal windows at hand (0.083 h)" in rare["notes"][0]
-    common = anomaly.describe(made, FalseAlarms.of("5%", 5.0), ["a", "b"], 5.0)
+    common = anomaly.describe(made, "5%", ["a", "b"], (5.0, 5.0))
     assert all(rare["thresholds"][name] > common["thresholds"][name] for name in "ab")
     for found in (plain, rare):
         low, high = found["rate_interval"]

@@ -17,48 +17,46 @@ from earmark.errors import DataError, SettingsError
 _PARTS = 10  # of the normal groups, each left out once
 _DRAWS = 200  # of groups, for the uncertainty of the threshold
 _FEWEST = 5  # normal windows to make a detector of
+_WANTED = 1 / 8  # false alarms an hour
+AUTO = "auto"
 
 
-@dataclass(frozen=True)
-class FalseAlarms:
-    """How often normal sound may raise an alarm.
+def false_alarm_rate(stated: str, stride_seconds: float, windows: int) -> float:
+    """Share of normal windows that may raise an alarm.
 
-    Attributes
+    Parameters
     ----------
     stated : str
-        ``5%`` of the windows, or ``1/8h``: one in eight hours.
-    rate : float
-        Share of the windows.
+        ``5%`` of the windows, ``1/8h`` (one in eight hours), or ``auto``: one in eight hours, or as rare as the normal windows
+        at hand can show.
+    stride_seconds : float
+        From one window to the next.
+    windows : int
+        Normal windows at hand.
+
+    Raises
+    ------
+    SettingsError
+        For anything but a share or a number per hours.
     """
-
-    stated: str
-    rate: float
-
-    @classmethod
-    def of(cls, stated: str, stride_seconds: float) -> FalseAlarms:
-        """Read what the user states.
-
-        Raises
-        ------
-        SettingsError
-            For anything but a share or a number per hours.
-        """
-        share = re.fullmatch(r"\s*([\d.]+)\s*(%?)\s*", stated)
-        every = re.fullmatch(r"\s*([\d.]+)\s*/\s*([\d.]*)\s*h\s*", stated)
-        try:
-            if share:
-                rate = float(share[1]) / (100 if share[2] else 1)
-            elif every:
-                rate = float(every[1]) * stride_seconds / (float(every[2] or 1) * 3600)
-            else:
-                raise ValueError
-            if not 0 < rate <= 0.5:
-                raise ValueError
-        except (ValueError, ZeroDivisionError) as error:
-            raise SettingsError(
-                f"setting false_alarms is {stated!r}; give a share of the windows, at most half (5%), or a number an hour (1/8h)"
-            ) from error
-        return cls(stated.strip(), rate)
+    share = re.fullmatch(r"\s*([\d.]+)\s*(%?)\s*", stated)
+    every = re.fullmatch(r"\s*([\d.]+)\s*/\s*([\d.]*)\s*h\s*", stated)
+    try:
+        if stated.strip() == AUTO:
+            return max(_WANTED * stride_seconds / 3600, 1 / max(windows, 2))
+        if share:
+            rate = float(share[1]) / (100 if share[2] else 1)
+        elif every:
+            rate = float(every[1]) * stride_seconds / (float(every[2] or 1) * 3600)
+        else:
+            raise ValueError
+        if not 0 < rate <= 0.5:
+            raise ValueError
+    except (ValueError, ZeroDivisionError) as error:
+        raise SettingsError(
+            f"setting false_alarms is {stated!r}; give a share of the windows up to a half (5%), a number an hour (1/8h), or {AUTO}"
+        ) from error
+    return rate
 
 
 @dataclass(frozen=True)
@@ -184,9 +182,19 @@ def half_whitening(embeddings: NDArray[np.float32], cells: NDArray[np.int64]) ->
 
 
 def describe(
-    detector: Detector, allowed: FalseAlarms, machines: Sequence[str], window_seconds: float
+    detector: Detector, stated: str, machines: Sequence[str], plan_seconds: tuple[float, float]
 ) -> dict[str, Any]:
     """What a bundle's description says of its detector.
+
+    Parameters
+    ----------
+    detector : Detector
+    stated : str
+        As `false_alarm_rate` takes it.
+    machines : sequence of str
+        Their names; empty where they are not told apart.
+    plan_seconds : (float, float)
+        Length of a window, and from one to the next.
 
     Returns
     -------
@@ -195,21 +203,29 @@ def describe(
         drawing as many normal windows anew as there are groups), ``thresholds`` (logarithm of the distance, for each machine; what
         decides is the tail probability), ``normal_windows`` (left out in turn), ``normal_hours``, ``extrapolated`` and ``notes``.
     """
-    cut = detector.tail.quantile(allowed.rate)
+    window, stride = plan_seconds
     windows = len(detector.excess)
-    extrapolated = allowed.rate * windows < 1
+    rate = false_alarm_rate(stated, stride, windows)
+    cut = detector.tail.quantile(rate)
+    hours = windows * window / 3600
+    extrapolated = rate * windows < 1 - 1e-9
+    wanted = _WANTED * stride / 3600
     notes = []
-    hours = windows * window_seconds / 3600
     if extrapolated:
         notes.append(
-            f"the threshold is extrapolated: one false alarm in {1 / allowed.rate:.0f} windows is stated, and the {windows} normal "
-            f"windows at hand ({hours:.2g} h) can only count to one in {windows}"
+            f"the threshold is extrapolated: one false alarm in {1 / rate:.0f} windows is stated, and the {windows} normal windows "
+            f"at hand ({hours:.2g} h) can only count to one in {windows}"
+        )
+    elif stated.strip() == AUTO and rate > wanted:
+        notes.append(
+            f"the threshold allows one false alarm in {windows} windows, as rare as {hours:.2g} h of normal sound can show; "
+            f"one in {1 / _WANTED:.0f} h would take {window / wanted / 3600:.0f} h of it, or --set false_alarms=1/8h, extrapolated"
         )
     # A machine's latest conditions are told; they have the highest number among its cells.
     latest = {int(m): float(detector.usual[c]) for c, m in sorted(zip(detector.cells, detector.machine, strict=True))}
     return {
-        "false_alarms": allowed.stated,
-        "rate": allowed.rate,
+        "false_alarms": stated.strip(),
+        "rate": rate,
         "rate_interval": _interval(detector, cut),
         "thresholds": {name: cut + latest[number] for number, name in enumerate(machines or ["all"])},
         "normal_windows": windows,

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from earmark import evaluation
-from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
+from earmark.bundle import ANOMALY, CLASSIFICATION, MULTILABEL, BundleSpec
 from earmark.dataset import Clips
 from earmark.evaluation import detection
 from earmark.manifest import Manifest, split_labels
@@ -67,9 +67,9 @@ def measured(
     machines = machine_column(manifest, spec)
     abnormal = manifest.column("label") != spec.normal
     if spec.task == ANOMALY:
-        tails = scores[:, 0]
+        flagged = scores[:, 0] <= spec.detector["rate"] if heard is None else heard[:, 0]
         figures = detection.measure_detection(
-            -np.log10(tails), abnormal, tails <= spec.detector["rate"], machines, labels=(spec.normal, spec.labels[0]),
+            -np.log10(scores[:, 0]), abnormal, flagged, machines, labels=(spec.normal, spec.labels[0]),
             hours=float(tested.seconds[~abnormal].sum() / 3600), stated=spec.detector["rate"],
         )  # fmt: skip
         figures["false_alarm_rate"]["stated_interval"] = spec.detector.get("rate_interval")
@@ -102,7 +102,7 @@ def copies_of(fresh: NDArray[np.bool_], pairs: Sequence[tuple[int, int]]) -> NDA
 
 
 def heard(pooled: pd.DataFrame, spec: BundleSpec) -> NDArray[np.bool_] | None:
-    """What each fold's model took for heard, by its own thresholds."""
-    if spec.task != MULTILABEL:
+    """What each fold's model took for heard, or for abnormal, by its own thresholds, shape (clip, class)."""
+    if spec.task == CLASSIFICATION:
         return None
     return np.array([[label in split_labels(said) for label in spec.labels] for said in pooled["predicted"]])

@@ -76,7 +76,9 @@ class Recipe:
     image_range_db: float = _setting(80.0, "decibels under the window's peak that are black in the picture", 1, 200)
     # Anomaly detectors
     false_alarms: str = _setting(
-        "1/8h", "what the threshold is set for: a share of normal windows (5%), or a number an hour of them (1/8h)"
+        AUTO,
+        "what the threshold is set for: a share of normal windows (5%), a number an hour (1/8h), or auto: one in 8 h, or as rare "
+        "as the normal sound at hand can show",
     )
     # Network
     network: str = _setting("resnet", "name in earmark.networks")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from earmark import anomaly, bundle, conditions, report
-from earmark.anomaly import FalseAlarms, Normal
+from earmark.anomaly import Normal
 from earmark.bundle import BundleSpec
 from earmark.dataset import ingest
 from earmark.errors import BundleError, DataError
@@ -76,7 +76,8 @@ def adapt(
     detector, spec = loaded.detector, loaded.spec
     if detector is None:
         raise BundleError(f"{model}: is no anomaly detector, which alone can be adapted; train one with --task anomaly")
-    allowed = FalseAlarms.of(false_alarms or spec.detector["false_alarms"], spec.stride_seconds)
+    stated = false_alarms or spec.detector["false_alarms"]
+    anomaly.false_alarm_rate(stated, spec.stride_seconds, len(detector.excess))  # a fault in it is told before the work
     manifest = source.read(data, alone=spec.normal)
     label = normal or (spec.normal if spec.normal in manifest.labels else None)
     label = conditions.chosen_normal(manifest.labels, label, where=manifest.root)
@@ -106,7 +107,7 @@ def adapt(
     with atomic_folder(target) as folder:
         for name in (bundle.ONNX, bundle.WEIGHTS):
             (folder / name).write_bytes(opened.read(name))
-        spec = publish(fitted, allowed, spec, folder)
+        spec = publish(fitted, stated, spec, folder)
         write_text(folder / "README.md", report.model_card(spec, notes))
         notes += spec.detector["notes"]
         facts = {"model": model, "data": manifest.root, "clips": len(clips.manifest)}

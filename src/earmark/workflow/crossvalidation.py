@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from earmark import bundle, evaluation, measuring, provenance, report, splits
+from earmark.bundle import ANOMALY
 from earmark.files import claim_output, make_folder, partial, publish_folder, work_folder, write_text
 from earmark.manifest import Manifest, write_csv
 from earmark.options import DataOptions, TrainOptions
@@ -92,6 +94,8 @@ def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]
     keys = ("n", "accuracy", "map", "auc", "pauc", "precision", "recall", "f1", "loss")
     specs = [bundle.read(place).spec for place in places]
     measured = [made.metrics for made in specs]
+    if spec.task == ANOMALY:
+        spec = dataclasses.replace(spec, detector={"rate": float(np.mean([made.detector["rate"] for made in specs]))})
     found = [{"name": j.split.name, **{k: m[k] for k in keys if k in m}} for j, m in zip(jobs, measured, strict=True)]
     pooled = pd.concat(
         [pd.read_csv(p / PREDICTIONS, dtype=str, keep_default_na=False) for p in places], ignore_index=True
@@ -99,8 +103,9 @@ def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]
     tested = provenance.tested(pooled, Manifest.of(pooled, clips.manifest.root), spec)
     mean, deviation = evaluation.over_folds(found)
     notes = sorted({note for job in jobs for note in job.split.notes})
-    if any(made.detector.get("extrapolated") for made in specs):
-        notes.append("thresholds are extrapolated: the stated rate is rarer than the normal clips at hand can show")
+    notes += sorted({note for made in specs for note in made.detector.get("notes", ())})[
+        :1
+    ]  # they differ in numbers alone
     summary = {
         **measuring.measured(tested, spec, heard=measuring.heard(pooled, spec)),
         "folds": found, "mean": mean, "std": deviation,

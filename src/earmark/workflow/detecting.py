@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from earmark import anomaly, bundle, export, measuring, plots, provenance
-from earmark.anomaly import FalseAlarms, Normal
+from earmark.anomaly import Normal
 from earmark.bundle import ANOMALY, DETECTOR, BundleSpec
 from earmark.classifier import Embedder
 from earmark.dataset import Clips
@@ -41,10 +41,9 @@ def write_detector(job: Job, folder: Path) -> BundleSpec:
     embedder = Embedder(job.spec).eval()
     clips = job.clips.take(job.split.train)
     normal = gather(_torch(embedder), clips, job.spec, clips.manifest.machines(job.spec.per))
-    allowed = FalseAlarms.of(job.recipe.false_alarms, job.spec.stride_seconds)
     found = {"frequencies": embedder.front_end.frequencies().tolist()}
     spec = dataclasses.replace(job.spec, detector=found, provenance=provenance.record(job, 0))
-    spec = publish(anomaly.fit(normal, where=clips.manifest.root), allowed, spec, folder)
+    spec = publish(anomaly.fit(normal, where=clips.manifest.root), job.recipe.false_alarms, spec, folder)
     log.info("exporting to ONNX and comparing with torch")
     export.write_embedder(embedder, spec, folder)
     bundle.write_description(folder, spec)
@@ -52,10 +51,10 @@ def write_detector(job: Job, folder: Path) -> BundleSpec:
     return spec
 
 
-def publish(detector: Detector, allowed: FalseAlarms, spec: BundleSpec, folder: Path) -> BundleSpec:
+def publish(detector: Detector, false_alarms: str, spec: BundleSpec, folder: Path) -> BundleSpec:
     """Write a detector's arrays; the description with what follows from it."""
     save_file(detector.to_arrays(), folder / DETECTOR)
-    found = anomaly.describe(detector, allowed, spec.machines, spec.window_seconds)
+    found = anomaly.describe(detector, false_alarms, spec.machines, (spec.window_seconds, spec.stride_seconds))
     for note in found["notes"]:
         log.info("note      %s", note)
     return dataclasses.replace(spec, detector={**spec.detector, **found})

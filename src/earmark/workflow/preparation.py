@@ -52,12 +52,12 @@ def prepare(
         chosen = recipe.load(options.recipe, options.settings)
     _parts(manifest, split, options)  # what is wrong with it is better said before everything is decoded
     spec = make_spec(manifest, chosen, channel=options.channel)
-    spec = _of_task(spec, manifest, options, chosen)
+    spec = _of_task(spec, manifest, options)
     training.resolve_device(options.device)
     _check_network(spec, chosen, options.recipe)
     clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel, levels=spec.levels, strict=source.strict)
     check(clips.manifest)
-    spec = _of_task(spec, clips.manifest, options, chosen)
+    spec = _of_task(spec, clips.manifest, options)
     clips = clips.with_copies_grouped()
     parts = _parts(clips.manifest, split, options)
     if chosen.patience or spec.task == MULTILABEL:
@@ -100,7 +100,7 @@ def _strata(manifest: Manifest, options: TrainOptions) -> list[str]:
     return both if min(Counter(both).values()) >= _FEWEST else []
 
 
-def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, chosen: Recipe) -> BundleSpec:
+def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions) -> BundleSpec:
     """What task, labels and machines of the data settle."""
     manifest.machines(options.per)  # refused early where a column or a value is missing
     normal = ""
@@ -111,10 +111,8 @@ def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, chosen
             spec, labels=tuple(manifest.labels), task=manifest.task, merge=merge_rule(manifest), per=tuple(options.per),
             normal=normal,
         )  # fmt: skip
-    rate = anomaly.FalseAlarms.of(chosen.false_alarms, spec.stride_seconds).rate
     return dataclasses.replace(
         spec, labels=(conditions.ABNORMAL,), task=ANOMALY, merge="max", per=tuple(options.per), normal=normal,
-        detector={"rate": rate},
     )  # fmt: skip
 
 
@@ -131,6 +129,7 @@ def _check_network(spec: BundleSpec, chosen: Recipe, name: str) -> None:
                 f"setting network is {chosen.network!r}; an anomaly detector takes bands: leave that setting out, and take recipe "
                 f"{recipe.DETECTOR}"
             )
+        anomaly.false_alarm_rate(chosen.false_alarms, spec.stride_seconds, 1)
         embedder = Embedder(spec)
         embedder.front_end.frames(spec.plan.window)
         return
