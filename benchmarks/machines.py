@@ -60,7 +60,7 @@ def noisy(data: Path, out: Path) -> None:
 
 def synthetic(_: Path, out: Path) -> None:
     """Sixteen synthetic machines at -6 dB, supervised, three folds of unseen clips."""
-    folder = synth.write_mimii(_emptied(out / "data"), seed=1)
+    folder = synth.write_mimii(_emptied(out / "data"), wear=(0.3, 1.0), seed=1)
     found = earmark.crossval(folder, out / "cv", folds=3, options=earmark.TrainOptions(per=PER, overwrite=True))
     print(detection.markdown(found["machines"]))
     _by_wear(folder, pd.read_csv(out / "cv" / "predictions.csv"), "correct")
@@ -130,7 +130,7 @@ def watch(_: Path, out: Path) -> None:
         synth.write_mimii(place / "data", machines=[kind], units=(2,), normal=360, abnormal=0, seed=3)
         faults = [(1500.0, 1620.0, 0.5), (3600.0, 3900.0, 0.7), (6000.0, 6060.0, 1.0)]
         recording = synth.write_watch(place / "watch.wav", kind, unit=2, faults=faults, seed=4)
-        options = earmark.TrainOptions(task="anomaly", overwrite=True)
+        options = earmark.TrainOptions(task="anomaly", settings=["false_alarms=1/8h"], overwrite=True)
         result = earmark.train(place / "data", place / "model", test_fold="none", options=options)
         begin = time.perf_counter()
         prediction = earmark.load(result.path).predict(recording, windows=True)

@@ -69,6 +69,8 @@ class TrainOptions:
         ``anomaly`` learns from normal clips alone; ``auto`` takes one label a clip or several, as the data have it.
     per : sequence of str
         Columns that together name a machine: figures, and a detector's thresholds, for each.
+    base : path, optional
+        Bundle to go on from: its front end, network, labels and weights.
     normal : str, optional
         The label of sound machines; found by its name otherwise (normal, ok, good, healthy, intact).
     """
@@ -84,3 +86,4 @@ class TrainOptions:
     task: str = "auto"
     per: Sequence[str] = ()
     normal: str | None = None
+    base: str | os.PathLike[str] | None = None

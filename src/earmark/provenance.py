@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from earmark import recipe
+from earmark import bundle, recipe
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips
@@ -115,6 +115,7 @@ def _identity(job: Job) -> dict[str, Any]:
     parts = {"train": job.split.train, "valid": job.split.valid, "test": job.split.test}
     return {
         "recipe": job.recipe.to_dict(),
+        "base": job.options.base and bundle.read(job.options.base).hashes,
         "seed": job.options.seed,
         "spec": {k: v for k, v in job.spec.to_dict().items() if k not in ("metrics", "provenance")},
         "parts": {name: job.clips.take(rows).fingerprint for name, rows in parts.items()},

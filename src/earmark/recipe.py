@@ -15,8 +15,8 @@ from earmark.errors import SettingsError
 
 AUTO = "auto"
 _GENERAL, _MACHINE = "balanced", "machine"
-DETECTOR = "anomaly"
-"""The recipe of anomaly detectors."""
+DETECTOR, FINETUNE = "anomaly", "finetune"
+"""The recipes of anomaly detectors, and of going on from a trained model."""
 _SHORT, _FINE_HOP = 2.0, 0.010  # seconds: words need finer frames than scenes
 _EVEN_HOP = 16  # samples: the exported front end is several times as fast where hop and frame have a factor in common
 

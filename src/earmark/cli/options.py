@@ -54,6 +54,14 @@ Per = Annotated[
         help="Columns that together name a machine, as machine,id: figures for each of them.", show_default=False
     ),
 ]
+Base = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        help="Model to go on from: its front end, labels and weights; DATA may add labels.",
+        show_default=False,
+    ),
+]
 Normal = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from earmark import anomaly, conditions, layouts, recipe, splits, training
-from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
+from earmark.bundle import ANOMALY, MULTILABEL, Bundle, BundleSpec
 from earmark.classifier import Classifier, Embedder
 from earmark.dataset import ingest, make_spec, merge_rule
 from earmark.errors import DataError, SettingsError
@@ -18,6 +18,7 @@ from earmark.options import DataOptions, TrainOptions
 from earmark.provenance import Job
 from earmark.recipe import Recipe
 from earmark.splits import Split
+from earmark.workflow import continuing
 
 log = logging.getLogger("earmark")
 
@@ -46,20 +47,25 @@ def prepare(
         log.info("note      %d recordings without labels are taken for normal", len(manifest))
     check = _check_labels if options.task != ANOMALY else _check_single
     check(manifest)
+    base = continuing.opened(options)
     if options.recipe == recipe.AUTO:
-        suited = recipe.DETECTOR if options.task == ANOMALY else recipe.suited(manifest.labels)[0]
-        options = dataclasses.replace(options, recipe=suited)
+        options = dataclasses.replace(options, recipe=_suited(manifest, options))
         chosen = recipe.load(options.recipe, options.settings)
     _parts(manifest, split, options)  # what is wrong with it is better said before everything is decoded
-    spec = make_spec(manifest, chosen, channel=options.channel)
-    spec = _of_task(spec, manifest, options)
+    if base is None:
+        spec = make_spec(manifest, chosen, channel=options.channel)
+    else:
+        spec, chosen = base.spec, continuing.settled(chosen, base.spec)
+    spec = _of_task(spec, manifest, options, base)
     training.resolve_device(options.device)
     _check_network(spec, chosen, options.recipe)
-    clips = ingest(manifest, sr=spec.sample_rate, channel=options.channel, levels=spec.levels, strict=source.strict)
+    clips = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=source.strict)
     check(clips.manifest)
-    spec = _of_task(spec, clips.manifest, options)
+    spec = _of_task(spec, clips.manifest, options, base)
     clips = clips.with_copies_grouped()
     parts = _parts(clips.manifest, split, options)
+    if base is not None:
+        parts = [continuing.prepared(one, base.spec, clips) for one in parts]
     if chosen.patience or spec.task == MULTILABEL:
         share, seed = chosen.validation, options.seed
         parts = [splits.with_validation(clips.manifest, one, share=share, seed=seed) for one in parts]
@@ -100,17 +106,25 @@ def _strata(manifest: Manifest, options: TrainOptions) -> list[str]:
     return both if min(Counter(both).values()) >= _FEWEST else []
 
 
-def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions) -> BundleSpec:
+def _suited(manifest: Manifest, options: TrainOptions) -> str:
+    """Name of the recipe for these data and this task."""
+    if options.task == ANOMALY:
+        return recipe.DETECTOR
+    return recipe.FINETUNE if options.base is not None else recipe.suited(manifest.labels)[0]
+
+
+def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, base: Bundle | None) -> BundleSpec:
     """What task, labels and machines of the data settle."""
+    if base is not None:
+        spec = continuing.continued(base.spec, manifest)
     manifest.machines(options.per)  # refused early where a column or a value is missing
     normal = ""
     if options.per or options.task == ANOMALY:
         normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root)
     if options.task != ANOMALY:
-        return dataclasses.replace(
-            spec, labels=tuple(manifest.labels), task=manifest.task, merge=merge_rule(manifest), per=tuple(options.per),
-            normal=normal,
-        )  # fmt: skip
+        labels = tuple(manifest.labels) if base is None else spec.labels
+        rule, per = merge_rule(manifest), tuple(options.per)
+        return dataclasses.replace(spec, labels=labels, task=manifest.task, merge=rule, per=per, normal=normal)
     return dataclasses.replace(
         spec, labels=(conditions.ABNORMAL,), task=ANOMALY, merge="max", per=tuple(options.per), normal=normal,
     )  # fmt: skip

@@ -29,6 +29,7 @@ from earmark.options import DataOptions, TrainOptions
 from earmark.plots import Figure
 from earmark.provenance import Job
 from earmark.splits import Split
+from earmark.workflow import continuing
 from earmark.workflow.detecting import why, write_detector
 from earmark.workflow.preparation import prepare
 from earmark.workflow.probes import probes
@@ -126,9 +127,14 @@ def train_split(job: Job, target: Path) -> Result:
 def _classifier(job: Job, work: Path, folder: Path) -> BundleSpec:
     """Train a classifier, export it into ``folder`` and compare it with torch; its description."""
     classifier = Classifier(job.spec, dropout=job.recipe.dropout)
+    base = continuing.opened(job.options)
+    if base is not None:
+        continuing.take_weights(classifier, base)
     epochs = _fit(job, classifier, work)
     log.info("exporting to ONNX and comparing with torch")
     spec = dataclasses.replace(job.spec, provenance=provenance.record(job, epochs))
+    if base is not None:
+        spec = continuing.joined(spec, base.spec)
     export.write_model(classifier, spec, folder)
     bundle.write_description(folder, spec)
     model = load(folder)
@@ -157,7 +163,8 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
                 folder = make_folder(work / f"features-{name}")
                 parts[name] = Features(front_end, job.clips.take(rows), job.spec.plan, folder), targets[rows]
         frames = front_end.frames(job.spec.plan.window)
-        front_end.set_statistics(*parts["train"][0].statistics(front_end, frames))
+        if job.options.base is None:
+            front_end.set_statistics(*parts["train"][0].statistics(front_end, frames))
         count = len(job.split.train)
         seconds = training.seconds(classifier, job.recipe, clips=count, window_frames=frames, device=job.options.device)
         for line in provenance.plan(job, classifier, training.epochs(job.recipe, count), seconds):

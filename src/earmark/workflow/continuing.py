@@ -1,0 +1,150 @@
+"""Going on from a trained classifier: its front end, network and labels are kept, more recordings and labels are added."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+
+from earmark import bundle
+from earmark.bundle import ANOMALY, WEIGHTS, Bundle, BundleSpec
+from earmark.classifier import Classifier
+from earmark.dataset import Clips
+from earmark.errors import BundleError, DataError, SettingsError
+from earmark.manifest import Manifest, split_labels
+from earmark.options import TrainOptions
+from earmark.recipe import Recipe
+from earmark.splits import Split
+
+_KEPT = (
+    "sample_rate", "window_seconds", "stride_seconds", "short_clip", "remove_dc", "trim_db", "normalise", "network", "width",
+    "fft_seconds", "hop_seconds", "long_hop_seconds", "features", "scale", "n_mels", "mel_scale", "fmin", "fmax", "floor", "n_mfcc",
+    "lifter", "n_chroma", "contrast_bands", "deltas", "image_height", "image_width", "image_range_db",
+)  # fmt: skip
+"""Settings that the model has settled."""
+
+
+def opened(options: TrainOptions) -> Bundle | None:
+    """The model to go on from, if there is one.
+
+    Raises
+    ------
+    EarmarkError
+        Where it cannot be gone on from, or a setting contradicts it.
+    """
+    if options.base is None:
+        return None
+    found = bundle.read(options.base)
+    if found.spec.task == ANOMALY:
+        raise BundleError(f"{options.base}: is an anomaly detector; teach it more normal sound with earmark adapt")
+    for change in options.settings:
+        name = change.partition("=")[0].strip()
+        if name in _KEPT:
+            raise SettingsError(
+                f"--set {change}: the model to go on from has settled {name}; leave it out, or train anew"
+            )
+    if options.channel is not None and options.channel != found.spec.channel:
+        raise SettingsError(
+            f"--channel {options.channel}: the model to go on from took {found.spec.channel}; leave it out"
+        )
+    return found
+
+
+def continued(base: BundleSpec, manifest: Manifest) -> BundleSpec:
+    """The model's description for these data: its labels first, then new ones.
+
+    Raises
+    ------
+    DataError
+        Where one has several labels a clip and the other one each.
+    """
+    if manifest.task != base.task:
+        raise DataError(
+            f"{manifest.root}: its task is {manifest.task}, that of the model to go on from {base.task}; train anew"
+        )
+    labels = (*base.labels, *(label for label in manifest.labels if label not in base.labels))
+    return dataclasses.replace(
+        base, labels=labels, temperature=1.0, thresholds=(), per=(), normal="", metrics={}, provenance={}
+    )
+
+
+def settled(chosen: Recipe, base: BundleSpec) -> Recipe:
+    """The recipe with what the model has settled, for the record."""
+    said = base.provenance.get("recipe", {})
+    return dataclasses.replace(chosen, **{name: said[name] for name in _KEPT if name in said})
+
+
+def _known_to(base: BundleSpec, clips: Clips) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which clips are in a group of which the model was trained on a clip already: they cannot test what comes of it."""
+    trained_on = set(base.provenance.get("trained_on", ()))
+    seen = np.array([content in trained_on for content in clips.hashes])
+    groups = clips.manifest.column("group")
+    return np.isin(groups, groups[seen])
+
+
+def prepared(split: Split, base: BundleSpec, clips: Clips) -> Split:
+    """Nothing that the model knows is tested; a note where it may forget."""
+    split = _without_known(split, _known_to(base, clips))
+    trained = {x for value in clips.manifest.take(split.train).table["label"] for x in split_labels(value)}
+    missing = [label for label in base.labels if label not in trained]
+    if not missing:
+        return split
+    note = f"labels of the model without a clip to train on here, which it may forget: {', '.join(missing)}"
+    return dataclasses.replace(split, notes=(*split.notes, note))
+
+
+def _without_known(split: Split, known: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Split:
+    """Let clips that the model knows train instead of test.
+
+    Raises
+    ------
+    DataError
+        Where none is left to test.
+    """
+    moved = split.test[known[split.test]]
+    if not len(moved):
+        return split
+    if len(moved) == len(split.test):
+        raise DataError(
+            f"{split.name}: the model to go on from was trained on all {len(moved)} clips of the test part or on their groups; "
+            "choose the --test-fold that it was tested on, or none"
+        )
+    note = f"{len(moved)} clips of the test part train, since the model to go on from knows them or their groups"
+    train, test = np.union1d(split.train, moved), np.setdiff1d(split.test, moved)
+    return dataclasses.replace(split, train=train, test=test, notes=(*split.notes, note))
+
+
+def take_weights(classifier: Classifier, source: Bundle) -> None:
+    """Copy the model's weights and front-end statistics; rows of the head that belong to new labels keep what they start with.
+
+    Raises
+    ------
+    BundleError
+        Where they are not those of this network.
+    """
+    try:
+        state = load_tensors(source.read(WEIGHTS))
+    except SafetensorError as error:
+        raise BundleError(f"{source.path}: {WEIGHTS} cannot be read ({error}); copy the bundle again") from error
+    own = classifier.state_dict()
+    count = len(source.spec.labels)
+    for name in ("head.weight", "head.bias"):
+        own[name][:count] = state.pop(name)
+    if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items() if not k.startswith("head.")}:
+        raise BundleError(
+            f"{source.path}: {WEIGHTS} does not fit its network; was it made by another version? Train anew"
+        )
+    classifier.load_state_dict({**own, **state})
+
+
+def joined(spec: BundleSpec, base: BundleSpec) -> BundleSpec:
+    """The record, with what the model was made from before."""
+    before = base.provenance
+    made = {
+        **spec.provenance,
+        "trained_on": sorted({*spec.provenance["trained_on"], *before.get("trained_on", ())}),
+        "continued": [*before.get("continued", ()), {k: before.get(k) for k in ("data", "split", "seed")}],
+    }
+    return dataclasses.replace(spec, provenance=made)

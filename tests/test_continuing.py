@@ -1,0 +1,106 @@
+"""Going on from a trained bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import earmark
+from conftest import TINY, write_tones
+from earmark import bundle
+from earmark.classifier import Classifier
+from earmark.workflow import continuing
+
+GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
+MORE = ("epochs=4", "min_steps=0", "batch_size=8", "mixup=0", "dropout=0", "lr=3e-3")
+
+
+@pytest.fixture(scope="module")
+def two(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> earmark.Result:
+    """A bundle that knows two of the three labels."""
+    source = earmark.DataOptions(group_pattern=GROUPS.group_pattern, include=("low", "noise"))
+    options = earmark.TrainOptions(settings=TINY)
+    return earmark.train(tones, tmp_path_factory.mktemp("two") / "model", source=source, options=options)
+
+
+def test_weights_and_statistics_are_taken_and_new_labels_come_last(two: earmark.Result, tones: Path) -> None:
+    source = bundle.read(two.path)
+    spec = continuing.continued(source.spec, GROUPS.read(tones))
+    assert spec.labels == ("low", "noise", "high")
+    assert (spec.front_end, spec.window_seconds, spec.network) == (
+        source.spec.front_end, source.spec.window_seconds, source.spec.network,
+    )  # fmt: skip
+    torch.manual_seed(5)
+    classifier = Classifier(spec)
+    fresh = classifier.head.weight[2].clone()
+    continuing.take_weights(classifier, source)
+    before = load_file(two.path / "model.safetensors")
+    after = classifier.state_dict()
+    for name, value in before.items():
+        ours = after[name][: len(value)] if name.startswith("head.") else after[name]
+        assert torch.equal(ours, value), name
+    assert torch.equal(classifier.head.weight[2], fresh)
+    samples = torch.randn(2, spec.plan.window)
+    known = Classifier(source.spec)
+    known.load_state_dict(before)
+    with torch.inference_mode():
+        assert torch.allclose(classifier.eval()(samples)[0][:, :2], known.eval()(samples)[0], atol=1e-6)
+
+
+def test_a_label_is_added(two: earmark.Result, tones: Path, tmp_path: Path) -> None:
+    options = earmark.TrainOptions(base=two.path, settings=MORE)
+    result = earmark.train(tones, tmp_path / "model", source=GROUPS, options=options)
+    spec = earmark.load(result.path).spec
+    assert spec.labels == ("low", "noise", "high")
+    assert result.metrics["accuracy"] > 0.5
+    assert spec.provenance["recipe"]["name"] == "finetune"
+    assert spec.provenance["recipe"]["n_mels"] == 32  # what the model has settled
+    old = set(earmark.load(two.path).spec.provenance["trained_on"])
+    assert old <= set(spec.provenance["trained_on"])
+    assert spec.provenance["continued"][0]["data"]["clips"] == 20
+    statistics = [load_file(p / "model.safetensors")["front_end.mean"] for p in (two.path, result.path)]
+    assert torch.equal(*statistics)
+
+
+def test_what_the_model_knows_does_not_test(two: earmark.Result, tones: Path, tmp_path: Path) -> None:
+    from earmark.cache import content_hash
+
+    options = earmark.TrainOptions(base=two.path, settings=(*MORE, "epochs=1"), seed=3)
+    result = earmark.train(tones, tmp_path / "model", source=GROUPS, options=options)
+    tested = pd.read_csv(result.path / "predictions.csv")["path"]
+    known = set(earmark.load(two.path).spec.provenance["trained_on"])
+    assert not known & {content_hash(tones / path) for path in tested}
+    assert any("clips of the test part train, since the model to go on from knows them" in n for n in result.notes)
+
+
+def test_labels_that_may_be_forgotten_are_named(two: earmark.Result, tmp_path: Path) -> None:
+    write_tones(tmp_path / "tones", clips=6, sr=16_000)
+    source = earmark.DataOptions(group_pattern=GROUPS.group_pattern, include=("high", "low"))
+    options = earmark.TrainOptions(base=two.path, settings=(*MORE, "epochs=1"))
+    result = earmark.train(tmp_path / "tones", tmp_path / "model", source=source, options=options)
+    assert any("which it may forget: noise" in note for note in result.notes)
+    assert earmark.load(result.path).sample_rate == 8000  # the model's, not that of the new recordings
+
+
+def test_what_cannot_be_gone_on_from(two: earmark.Result, tones: Path, tmp_path: Path) -> None:
+    def refused(match: str, *settings: str, **options: object) -> None:
+        with pytest.raises(earmark.EarmarkError, match=match):
+            chosen = earmark.TrainOptions(**{"base": two.path, "settings": settings, **options})  # type: ignore[arg-type]
+            earmark.train(tones, tmp_path / "model", source=GROUPS, options=chosen)
+        assert not (tmp_path / "model").exists()
+
+    refused("--set n_mels=64: the model to go on from has settled n_mels", "n_mels=64")
+    refused("--channel 1: the model to go on from took None", channel=1)
+    refused("no such model", base=tmp_path / "nothing")
+    lists = pd.DataFrame({"path": [str(p) for p in sorted(tones.rglob("*.wav"))]})
+    lists["label"] = np.where(np.arange(len(lists)) % 2, "low;noise", "low")
+    lists.to_csv(tmp_path / "several.csv", index=False)
+    with pytest.raises(
+        earmark.DataError, match="its task is multilabel, that of the model to go on from classification"
+    ):
+        earmark.train(tmp_path / "several.csv", tmp_path / "model", options=earmark.TrainOptions(base=two.path))
