@@ -152,7 +152,8 @@ def watch(_: Path, out: Path) -> None:
 def sample(data: Path, out: Path) -> None:
     """MIMII's own clips, one normal and one abnormal of each id: that it runs, no more."""
     options = earmark.TrainOptions(per=("machine",), overwrite=True, settings=["epochs=1", "min_steps=40"])
-    result = earmark.train(data / "mimii_sample", out, source=earmark.DataOptions(group="id"), options=options)
+    source = earmark.DataOptions(group="id")
+    result = earmark.train(data / "mimii_sample", out, folds=4, source=source, options=options)
     print(detection.markdown(result.metrics["machines"]))
     print(*result.notes, sep="\n")
 

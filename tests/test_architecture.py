@@ -29,7 +29,7 @@ LAYERS = (
 RANK = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names)}
 OWNERS = {
     "soundfile": "audio", "soxr": "audio", "av": "audio", "onnxruntime": "model", "lightning": "training", "onnx": "graph export",
-    "pooch": "datasets",
+    "pooch": "datasets", "optuna": "workflow",
     "matplotlib": "plots", "PIL": "images", "jinja2": "report", "librosa": "",
 }  # fmt: skip
 HEAVY = (
@@ -117,7 +117,7 @@ def test_public_surface() -> None:
     assert set(earmark.__all__) == {
         "AudioError", "BundleError", "DataError", "DataOptions", "Deviation", "EarmarkError", "Event", "Interrupted",
         "Manifest", "MissingExtra", "Model", "OutputError", "Prediction", "Result", "Scan", "Score", "SettingsError",
-        "TrainOptions", "Waveform", "Window", "adapt", "crossval", "evaluate", "load", "scan", "train",
+        "TrainOptions", "Tuned", "Waveform", "Window", "adapt", "crossval", "evaluate", "load", "scan", "train", "tune",
     }  # fmt: skip
     for name in earmark.__all__:
         assert getattr(earmark, name).__doc__, name

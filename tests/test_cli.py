@@ -31,6 +31,7 @@ def test_help_names_every_verb(run: Callable[..., Run]) -> None:
         "evaluate",
         "predict",
         "adapt",
+        "tune",
         "spectrogram",
         "doctor",
         "datasets",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from earmark.options import DataOptions, TrainOptions
     from earmark.scanner import Scan, scan
     from earmark.types import Deviation, Event, Prediction, Score, Waveform, Window
-    from earmark.workflow import Result, adapt, crossval, evaluate, train
+    from earmark.workflow import Result, Tuned, adapt, crossval, evaluate, train, tune
 
 _HOMES = {
     "earmark.errors": (
@@ -38,7 +38,7 @@ _HOMES = {
     "earmark.types": ("Deviation", "Event", "Prediction", "Score", "Waveform", "Window"),
     "earmark.options": ("DataOptions", "TrainOptions"),
     "earmark.scanner": ("Scan", "scan"),
-    "earmark.workflow": ("Result", "adapt", "crossval", "evaluate", "train"),
+    "earmark.workflow": ("Result", "Tuned", "adapt", "crossval", "evaluate", "train", "tune"),
 }  # fmt: skip
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "Score",
     "SettingsError",
     "TrainOptions",
+    "Tuned",
     "Waveform",
     "Window",
     "adapt",
@@ -68,6 +69,7 @@ __all__ = [
     "load",
     "scan",
     "train",
+    "tune",
 ]
 
 

@@ -11,7 +11,20 @@ import traceback
 
 import typer
 
-from earmark.cli import adapt, cache, crossval, datasets, demo, doctor, evaluate, predict, scan, spectrogram, train
+from earmark.cli import (
+    adapt,
+    cache,
+    crossval,
+    datasets,
+    demo,
+    doctor,
+    evaluate,
+    predict,
+    scan,
+    spectrogram,
+    train,
+    tune,
+)
 from earmark.errors import EarmarkError, Interrupted
 
 app = typer.Typer(
@@ -24,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for _command in (
-    demo.demo, scan.scan, train.train, crossval.crossval, evaluate.evaluate, predict.predict, adapt.adapt,
+    demo.demo, scan.scan, train.train, crossval.crossval, evaluate.evaluate, predict.predict, adapt.adapt, tune.tune,
     spectrogram.spectrogram, doctor.doctor,
 ):  # fmt: skip
     app.command()(_command)

@@ -4,5 +4,6 @@ from earmark.workflow.adaptation import adapt
 from earmark.workflow.crossvalidation import crossval
 from earmark.workflow.evaluating import evaluate
 from earmark.workflow.training import Result, train
+from earmark.workflow.tuning import Tuned, tune
 
-__all__ = ["Result", "adapt", "crossval", "evaluate", "train"]
+__all__ = ["Result", "Tuned", "adapt", "crossval", "evaluate", "train", "tune"]

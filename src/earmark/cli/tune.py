@@ -1,0 +1,74 @@
+"""``earmark tune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from earmark.cli import options as o
+
+
+def tune(
+    data: o.Data,
+    out: Annotated[Path, typer.Option(help="Folder that takes tuned.toml and trials.csv.", show_default=False)],
+    *,
+    trials: Annotated[int, typer.Option(help="How many settings to try; the first are the recipe's own.")] = 20,
+    search: Annotated[str, typer.Option(help="Settings to search, separated by commas.")] = (
+        "lr,mixup,time_stretch,frequency_mask,fft_seconds,n_mels"
+    ),
+    recipe: o.RecipeName = "auto",
+    settings: o.Settings,
+    test_fold: Annotated[
+        str | None,
+        typer.Option(help="Fold or split that tests later and takes no part, as for train.", show_default=False),
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Without official folds: one of this many grouped ones is held out.")] = 5,
+    include: o.Include = "",
+    group: o.Group = None,
+    group_pattern: o.GroupPattern = None,
+    layout: o.Layout = None,
+    pattern: o.Pattern = None,
+    strict: o.Strict = False,
+    channel: o.Channel = None,
+    seed: o.Seed = 0,
+    device: o.Device = "auto",
+    resume: o.Resume = False,
+    overwrite: o.Overwrite = False,
+) -> None:
+    """Search for settings that suit DATA inside its training part; needs the extra "tune"."""
+    import earmark
+
+    o.talk()
+    found = earmark.tune(
+        data,
+        out,
+        trials=trials,
+        search=o.listed(search),
+        test_fold=test_fold,
+        folds=folds,
+        source=earmark.DataOptions(
+            layout=layout,
+            pattern=pattern,
+            include=o.listed(include),
+            group=group,
+            group_pattern=group_pattern,
+            strict=strict,
+        ),
+        options=earmark.TrainOptions(
+            recipe=recipe,
+            settings=settings,
+            channel=channel,
+            seed=seed,
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+        ),
+    )
+    was = "-" if found.first is None else f"{found.first:.4f}"
+    said = ", ".join(f"{name} {value:.3g}" for name, value in found.best.items())
+    print(f"best      {found.score:.4f} of {found.trials} trials (the recipe as it was: {was}): {said}")
+    print(
+        f"recipe    {found.path / 'tuned.toml'}\ntry       earmark train {data} --recipe {found.path / 'tuned.toml'} --out model"
+    )

@@ -1,0 +1,238 @@
+"""A search for settings, inside the training part: what tests in the end takes no part in it. The only file that imports optuna."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from earmark import recipe, splits, training
+from earmark.bundle import ANOMALY, MULTILABEL
+from earmark.classifier import Classifier
+from earmark.dataset import make_spec
+from earmark.errors import DataError, Interrupted, SettingsError, require
+from earmark.files import claim_output, publish_folder, work_folder, write_text
+from earmark.manifest import Manifest
+from earmark.options import DataOptions, TrainOptions
+from earmark.progress import quiet
+from earmark.provenance import Job, identity
+from earmark.splits import Split
+from earmark.workflow.preparation import prepare
+from earmark.workflow.training import train_split
+
+log = logging.getLogger("earmark")
+
+RECIPE, TRIALS = "tuned.toml", "trials.csv"
+_STUDY = "study.log"
+
+Range = tuple[float, float, bool]
+SPACE: Mapping[str, Range | Sequence[float]] = {
+    "lr": (5e-4, 1e-2, True),
+    "weight_decay": (1e-3, 0.1, True),
+    "label_smoothing": (0.0, 0.2, False),
+    "dropout": (0.0, 0.5, False),
+    "mixup": (0.05, 0.6, False),
+    "time_stretch": (0.0, 0.4, False),
+    "mel_warp": (0.0, 0.3, False),
+    "time_mask": (0.0, 0.25, False),
+    "frequency_mask": (0.0, 0.25, False),
+    "fft_seconds": [0.02, 0.032, 0.046, 0.064, 0.093],
+    "n_mels": [48, 64, 96, 128],
+    "width": [0.5, 0.75, 1.0, 1.5],
+}
+"""What may be searched: lowest, highest and whether on a logarithmic scale, or the values."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search found.
+
+    Attributes
+    ----------
+    path : Path
+        Folder with the recipe, ``tuned.toml``, and a table of the trials, ``trials.csv``.
+    best : dict
+        Settings of the best trial.
+    score : float
+        Its accuracy (mean average precision where clips have several labels) on the inner part.
+    first : float or None
+        That of the recipe as it was, which is the first trial; None if that was broken off.
+    trials : int
+    """
+
+    path: Path
+    best: dict[str, Any]
+    score: float
+    first: float | None
+    trials: int
+
+
+def tune(
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    trials: int = 20,
+    search: Sequence[str] = ("lr", "mixup", "time_stretch", "frequency_mask", "fft_seconds", "n_mels"),
+    test_fold: str | None = None,
+    folds: int = 5,
+    source: DataOptions | None = None,
+    options: TrainOptions | None = None,
+) -> Tuned:
+    """Search for settings that suit a data set: each trial trains on most of the training part and is judged on the rest.
+
+    The test part takes no part in it, so that ``train --recipe OUT/tuned.toml`` with the same split and seed is measured cleanly.
+
+    Parameters
+    ----------
+    data, test_fold, folds, source, options
+        As for `earmark.train`; ``options.resume`` goes on with an interrupted search.
+    out : path
+        Folder that takes ``tuned.toml`` and ``trials.csv``.
+    trials : int
+        The first is the recipe as it is.
+    search : sequence of str
+        Settings to search, of `SPACE`.
+
+    Returns
+    -------
+    Tuned
+
+    Raises
+    ------
+    EarmarkError
+        Of the kind that says what is wrong.
+    """
+    optuna = require("optuna", extra="tune")
+    options = options or TrainOptions()
+    unknown = sorted(set(search) - set(SPACE))
+    if unknown or not search:
+        raise SettingsError(f"--search is {', '.join(search)!r}; choose among {', '.join(SPACE)}")
+    if trials < 2:
+        raise SettingsError(f"--trials is {trials}; give two at least: the first is the recipe as it is")
+    if options.task == ANOMALY or options.base is not None:
+        raise SettingsError("tune searches settings of classifiers trained anew; leave out --task anomaly and --from")
+
+    def split(manifest: Manifest, strata: Sequence[str]) -> list[Split]:
+        seed, leak = options.seed, options.allow_leak
+        return [splits.holdout(manifest, test_fold=test_fold, folds=folds, seed=seed, allow_leak=leak, strata=strata)]
+
+    target = claim_output(out, overwrite=options.overwrite, made_by=[RECIPE])
+    (outer,) = prepare(data, source, options, split)
+    job = _inner(outer)
+    said = identity([job]) + "\n" + " ".join(sorted(search))
+    work = work_folder(target, said, resume=options.resume, overwrite=options.overwrite)
+    begun = (work / _STUDY).exists()
+    _tell_cost(job, trials)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        study_name="earmark",
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=options.seed),
+        storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(work / _STUDY))),
+        load_if_exists=True,
+    )
+    if not begun:
+        study.enqueue_trial({name: getattr(job.recipe, name) for name in search})
+
+    def judge(trial: Any) -> float:
+        changes = [f"{name}={_drawn(trial, name, job)!r}" for name in search]
+        try:
+            score = _score(job, changes, work / "trial")
+        except SettingsError as error:  # settings that do not fit each other
+            log.info("trial %d: %s", trial.number + 1, error)
+            raise optuna.TrialPruned from error
+        log.info("trial %d: %.4f with %s", trial.number + 1, score, ", ".join(changes))
+        return score
+
+    try:
+        while (count := len(_done(study))) < trials:
+            log.info("— trial %d of %d", count + 1, trials)
+            study.optimize(judge, n_trials=1)
+    except (Interrupted, KeyboardInterrupt) as error:
+        kept = f"{work} holds the {count} trials done: run the same command with --resume to go on"
+        raise Interrupted(f"interrupted; {kept}") from error
+    scores = [t.value for t in _done(study)]
+    if not any(score is not None for score in scores):
+        raise DataError(f"{data}: none of the {trials} trials could be trained; search other settings")
+    found = Tuned(target, dict(study.best_params), float(study.best_value), scores[0], len(scores))
+    _write(study, job, found.best, work)
+    publish_folder(work, target)
+    return found
+
+
+def _done(study: Any) -> list[Any]:
+    """The trials that were judged, or whose settings do not fit each other; not those that were broken off."""
+    return [t for t in study.trials if t.state.name in ("COMPLETE", "PRUNED")]
+
+
+def _inner(outer: Job) -> Job:
+    """The training part alone, of which some groups judge."""
+    share, seed = max(outer.recipe.validation, 0.2), outer.options.seed
+    parts = splits.with_validation(outer.clips.manifest, outer.split, share=share, seed=seed)
+    nothing = np.zeros(0, np.int64)
+    inner = Split(parts.train, nothing, parts.valid, "inner part", "clips inside the training part judge")
+    several = outer.spec.task == MULTILABEL  # which needs clips to choose its thresholds by
+    if several:
+        inner = splits.with_validation(outer.clips.manifest, inner, share=share, seed=seed + 1)
+    options = dataclasses.replace(outer.options, overwrite=True, resume=False)
+    return dataclasses.replace(outer, split=inner, options=options)
+
+
+def _tell_cost(job: Job, trials: int) -> None:
+    classifier = Classifier(job.spec)
+    frames = classifier.front_end.frames(job.spec.plan.window)
+    seconds = training.seconds(
+        classifier, job.recipe, clips=len(job.split.train), window_frames=frames, device=job.options.device
+    )
+    log.info(
+        "search    %d trials of about %.1f minutes each, %.0f in all; %d clips train, %d judge, %d test later and take no part",
+        trials, seconds / 60, trials * seconds / 60, len(job.split.train), len(job.split.test),
+        len(job.clips.manifest) - len(job.split.train) - len(job.split.test) - len(job.split.valid),
+    )  # fmt: skip
+
+
+def _drawn(trial: Any, name: str, job: Job) -> Any:
+    """A value of a setting; the recipe's own is among the values."""
+    space = SPACE[name]
+    if isinstance(space, tuple):
+        low, high, log_scale = space
+        own = getattr(job.recipe, name)
+        return trial.suggest_float(name, min(low, own) if own or not log_scale else low, max(high, own), log=log_scale)
+    return trial.suggest_categorical(name, sorted({*space, getattr(job.recipe, name)}))
+
+
+def _score(job: Job, changes: Sequence[str], place: Path) -> float:
+    """Train with these settings and judge on the inner part."""
+    chosen = recipe.load(job.options.recipe, [*job.options.settings, *changes])
+    manifest = job.clips.manifest
+    spec = make_spec(manifest, chosen, channel=job.options.channel)
+    spec = dataclasses.replace(spec, labels=job.spec.labels, task=job.spec.task, merge=job.spec.merge)
+    shutil.rmtree(place, ignore_errors=True)
+    with quiet("earmark"):
+        metrics = train_split(dataclasses.replace(job, recipe=chosen, spec=spec), place).metrics
+    shutil.rmtree(place)
+    return float(metrics["map" if job.spec.task == MULTILABEL else "accuracy"])
+
+
+def _write(study: Any, job: Job, best: Mapping[str, Any], folder: Path) -> None:
+    """The best settings as a recipe, and every trial as a table."""
+    plain = recipe.Recipe().to_dict()
+    chosen = recipe.load(job.options.recipe, [*job.options.settings, *(f"{k}={v!r}" for k, v in best.items())])
+    lines = [f"{k} = {_toml(v)}" for k, v in chosen.to_dict().items() if v != plain[k]]
+    about = f"# Found by earmark tune: {job.options.recipe} with {', '.join(best)} searched inside the training part."
+    write_text(folder / RECIPE, "\n".join([about, *lines]) + "\n")
+    rows = [{"trial": t.number + 1, "score": t.value, **t.params} for t in _done(study)]
+    pd.DataFrame(rows).to_csv(folder / TRIALS, index=False, float_format="%.6g", lineterminator="\n")
+    (folder / "run.json").unlink()
+
+
+def _toml(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)

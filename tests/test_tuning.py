@@ -1,0 +1,95 @@
+"""The search for settings."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import earmark
+from conftest import TINY, Run
+from earmark import recipe
+from earmark.workflow import tuning
+
+pytest.importorskip("optuna")
+GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
+QUICK = (*TINY, "epochs=2")
+
+
+def test_the_test_part_takes_no_part(tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[set[str]] = []
+    scores = iter([0.5, 0.7, 0.6])
+
+    def score(job: tuning.Job, changes: list[str], place: Path) -> float:
+        rows = [*job.split.train, *job.split.test, *job.split.valid]
+        used.append({job.clips.hashes[row] for row in rows})
+        return next(scores)
+
+    monkeypatch.setattr(tuning, "_score", score)
+    options = earmark.TrainOptions(settings=TINY)
+    found = earmark.tune(tones, tmp_path / "out", trials=3, search=["lr", "n_mels"], source=GROUPS, options=options)
+    result = earmark.train(tones, tmp_path / "model", source=GROUPS, options=options)
+    tested = pd.read_csv(result.path / "predictions.csv")["path"]
+    from earmark.cache import content_hash
+
+    assert not used[0] & {content_hash(tones / path) for path in tested}
+    assert all(hashes == used[0] for hashes in used)
+    assert (found.score, found.first, found.trials) == (0.7, 0.5, 3)
+    table = pd.read_csv(tmp_path / "out" / "trials.csv")
+    assert table["score"].tolist() == [0.5, 0.7, 0.6]
+    assert (table["lr"][0], table["n_mels"][0]) == (pytest.approx(3e-3), 32)  # the recipe as it is comes first
+    written = recipe.load(str(tmp_path / "out" / "tuned.toml"))
+    assert written.lr == pytest.approx(found.best["lr"]) and written.n_mels == found.best["n_mels"]
+    assert written.width == 0.5  # what was set stays set
+    assert tomllib.loads((tmp_path / "out" / "tuned.toml").read_text())["epochs"] == 6
+
+
+def test_an_interrupted_search_goes_on(tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+
+    def score(job: tuning.Job, changes: list[str], place: Path) -> float:
+        done.append(tuple(changes))
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        return float(len(done))
+
+    monkeypatch.setattr(tuning, "_score", score)
+    options = earmark.TrainOptions(settings=TINY)
+    with pytest.raises(earmark.Interrupted, match="holds the 2 trials done: run the same command with --resume"):
+        earmark.tune(tones, tmp_path / "out", trials=4, search=["lr"], source=GROUPS, options=options)
+    again = earmark.TrainOptions(settings=TINY, resume=True)
+    with pytest.raises(earmark.OutputError, match="had other data or settings"):
+        earmark.tune(tones, tmp_path / "out", trials=4, search=["mixup"], source=GROUPS, options=again)
+    found = earmark.tune(tones, tmp_path / "out", trials=4, search=["lr"], source=GROUPS, options=again)
+    assert found.trials == 4  # the broken-off one does not count
+    assert len(done) == 5
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_trials_really_train(run: Callable[..., Run], tones: Path, tmp_path: Path) -> None:
+    changes = [word for change in QUICK for word in ("--set", change)]
+    made = run(
+        "tune", tones, "--out", tmp_path / "out", "--trials", "2", "--search", "lr,fft_seconds", "--group-pattern",
+        GROUPS.group_pattern, *changes,
+    )  # fmt: skip
+    assert made.code == 0, made.err
+    assert "search    2 trials of about " in made.err and "test later and take no part" in made.err
+    assert made.out.startswith("best      ") and "of 2 trials (the recipe as it was: " in made.out
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["study.log", "trials.csv", "tuned.toml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"search": ["speed"]}, "--search is 'speed'; choose among lr, weight_decay"),
+        ({"trials": 1}, "--trials is 1; give two at least"),
+        ({"options": earmark.TrainOptions(task="anomaly")}, "leave out --task anomaly and --from"),
+    ],
+)
+def test_wrong_calls(tones: Path, tmp_path: Path, words: dict[str, object], message: str) -> None:
+    with pytest.raises(earmark.SettingsError, match=message):
+        earmark.tune(tones, tmp_path / "out", source=GROUPS, **words)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
