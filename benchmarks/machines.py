@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import os
 import shutil
 import tempfile
@@ -92,8 +93,8 @@ def wear(_: Path, out: Path) -> None:
 
 
 def adaptation(data: Path, out: Path) -> None:
-    """Propellers: trained as recorded, then judged in another background, before and after five normal clips of it."""
-    noisier = _noisier(data, out / "mixed", -9.0)
+    """Propellers: trained as recorded, judged beside the sea (waves, -9 dB in all), before and after five normal clips an id."""
+    noisier = _noisier(data, out / "mixed", -9.0, only="sea_waves")
     source = {"per": PER, "task": "anomaly", "settings": ["false_alarms=5%"], "overwrite": True}
     earmark.train(data / "propeller_mimii", out / "before", test_fold="none", options=earmark.TrainOptions(**source))
     manifest = _grouped(noisier)
@@ -199,14 +200,15 @@ def _write(manifest: Manifest, rows: pd.DataFrame, place: Path) -> None:
     rows.assign(path=[str((manifest.root / p).resolve()) for p in rows["path"]]).to_csv(place, index=False)
 
 
-def _noisier(data: Path, out: Path, snr_db: float) -> Path:
-    """Propellers with a different ESC-50 sound added to each clip, of categories that are not in the mix yet."""
+def _noisier(data: Path, out: Path, snr_db: float, *, only: str = "") -> Path:
+    """Propellers with an ESC-50 sound added to each clip: of categories that are not in the mix yet, each once, or of one."""
     shutil.rmtree(out, ignore_errors=True)
     table = pd.read_csv(data / "esc50" / "meta" / "esc50.csv")
-    names = table[~table["category"].isin(USED)].sort_values("filename")["filename"].tolist()
+    wanted = table["category"] == only if only else ~table["category"].isin(USED)
+    names = table[wanted].sort_values("filename")["filename"].tolist()
     rng = np.random.default_rng(0)
     rng.shuffle(names)
-    pool = iter(names)
+    pool = itertools.cycle(names) if only else iter(names)
     # At -6 dB a clip holds one part of propeller and four of noise; what is added makes them as many as wanted.
     before, after = 10 ** (6 / 10), 10 ** (-snr_db / 10)
     share = (after - before) / (1 + before)
