@@ -241,6 +241,11 @@ def test_names_that_speak_of_faults_are_not_taken_for_normal(machines: Path, tmp
         earmark.train(tmp_path / "plant", tmp_path / "model", options=earmark.TrainOptions(task="anomaly"))
 
 
+def test_a_folder_of_faults_is_not_taken_for_normal(detected: earmark.Result, machines: Path, tmp_path: Path) -> None:
+    with pytest.raises(earmark.DataError, match="abnormal/00000000.wav sounds like a fault by its name"):
+        earmark.adapt(detected.path, clip(machines, "abnormal").parent, tmp_path / "model", machine="fan/id_00")
+
+
 def test_one_long_recording_is_enough_to_learn_from(tmp_path: Path) -> None:
     for day in range(2):
         synth.write_watch(tmp_path / "plant" / f"{day}.wav", "pump", unit=0, seconds=60.0, snr_db=6.0, seed=day)

@@ -42,9 +42,7 @@ def prepare(
     chosen = recipe.load(options.recipe, options.settings)  # faults in it are told before the data are read
     # Where there are no labels at all, a plant's recordings are taken to be what plants have: normal sound.
     manifest = source.read(data, alone=(options.normal or conditions.NORMAL) if options.task == ANOMALY else None)
-    if manifest.layout == layouts.ALONE:
-        conditions.refuse_faulty_names(manifest.table["path"], where=manifest.root)
-        log.info("note      %d recordings without labels are taken for normal", len(manifest))
+    check_unlabelled(manifest)
     check = _check_labels if options.task != ANOMALY else _check_single
     check(manifest)
     base = continuing.opened(options)
@@ -74,6 +72,20 @@ def prepare(
     for one in parts:
         splits.check_labels(clips.manifest, one)
     return [Job(clips, one, chosen, spec, options) for one in parts]
+
+
+def check_unlabelled(manifest: Manifest) -> None:
+    """Say that recordings without labels are taken for normal, unless their names say otherwise.
+
+    Raises
+    ------
+    DataError
+        Naming one that sounds like a fault.
+    """
+    if manifest.layout == layouts.ALONE:
+        folder = manifest.root.resolve().name
+        conditions.refuse_faulty_names((f"{folder}/{path}" for path in manifest.table["path"]), where=manifest.root)
+        log.info("note      %d recordings without labels are taken for normal", len(manifest))
 
 
 def _parts(manifest: Manifest, split: Splitter, options: TrainOptions) -> list[Split]:
