@@ -28,6 +28,8 @@ bench: .venv/installed  ## the figures of benchmarks/RESULTS.md; needs the recor
 	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/frontends.py
 	$(BIN)/python benchmarks/images.py
+	$(BIN)/python benchmarks/machines.py
+	$(BIN)/python benchmarks/anomaly.py --data $(or $(EARMARK_DATA),../shared/data)/propeller_mimii
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
