@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,28 +94,32 @@ def wear(_: Path, out: Path) -> None:
 
 
 def adaptation(data: Path, out: Path) -> None:
-    """Propellers: trained as recorded, judged beside the sea (waves, -9 dB in all), before and after five normal clips an id."""
-    noisier = _noisier(data, out / "mixed", -9.0, only="sea_waves")
-    source = {"per": PER, "task": "anomaly", "settings": ["false_alarms=5%"], "overwrite": True}
-    earmark.train(data / "propeller_mimii", out / "before", test_fold="none", options=earmark.TrainOptions(**source))
-    manifest = _grouped(noisier)
-    table, rng = manifest.table, np.random.default_rng(0)
-    normal = table["label"] == "normal"
+    """Propellers: half of the flights train; the rest are beside the sea (-12 dB in all), before and after five normal clips."""
+    noisier = _noisier(data, out / "mixed", -12.0, only="sea_waves")
+    clean = _grouped(data / "propeller_mimii")
+    loud = replace(clean, root=noisier, table=clean.table.assign(path=clean.table["path"].str.replace(".flac", ".wav")))
     rows = []
     for repeat in range(5):
-        chosen = []
-        for _, own in table[normal].groupby("id"):
-            flights = rng.permutation(np.array(sorted(own["group"].unique())))[:5]
-            chosen += [own.index[own["group"] == flight][0] for flight in flights]
-        few = out / f"few-{repeat}.csv"
-        _write(manifest, table.loc[chosen], few)
-        groups = set(table.loc[chosen, "group"])
-        rest = out / f"rest-{repeat}.csv"
-        _write(manifest, table[~table["group"].isin(groups)], rest)
-        earmark.adapt(out / "before", few, out / "after", overwrite=True)
+        rng = np.random.default_rng(repeat)
+        normal = clean.table[clean.table["label"] == "normal"]
+        train: list[str] = []
+        few: list[int] = []
+        for _, own in normal.groupby("id"):
+            flights = rng.permutation(np.array(sorted(own["group"].unique())))
+            half = len(flights) // 2
+            train += flights[:half].tolist()
+            few += own.index[own["group"].isin(flights[half : half + 2])].tolist()[:5]
+        known = set(train) | set(clean.table.loc[few, "group"])
+        places = [out / f"{name}-{repeat}.csv" for name in ("train", "few", "rest")]
+        _write(clean, normal[normal["group"].isin(train)], places[0])
+        _write(loud, loud.table.loc[few], places[1])
+        _write(loud, loud.table[~loud.table["group"].isin(known)], places[2])
+        options = earmark.TrainOptions(task="anomaly", per=PER, settings=["false_alarms=5%"], overwrite=True)
+        earmark.train(places[0], out / "before", test_fold="none", options=options)
+        earmark.adapt(out / "before", places[1], out / "after", overwrite=True)
         row = []
         for name in ("before", "after"):
-            found = earmark.evaluate(out / name, rest, split="all")
+            found = earmark.evaluate(out / name, places[2], split="all")
             row += [found["auc"], found["pauc"], found["recall"], found["false_alarm_rate"]["seen"]]
         rows.append(row)
     mean = np.mean(rows, axis=0)
