@@ -107,7 +107,7 @@ def _show_leak(summary: dict[str, Any], seed: int) -> None:
     """Random and grouped folds side by side."""
     figure = "auc" if "auc" in summary["mean"] else "accuracy"
     name = {"auc": "AUC"}.get(figure, figure)
-    print(f"\nsplit     mean {name} of {len(summary['folds'])} folds in percent, seed {seed}")
+    print(f"\nsplit     mean {name} of {len(summary['folds'])} folds, seed {seed}")
     for kind, found in (("random", summary["random"]), ("grouped", summary)):
         mean, deviation = 100 * found["mean"][figure], 100 * found["std"][figure]
         each = " / ".join(f"{100 * fold[figure]:.1f}" for fold in found["folds"])

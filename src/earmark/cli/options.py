@@ -100,11 +100,13 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from an interrupte
 def talk() -> None:
     """Show the library's remarks on standard error."""
     logger = logging.getLogger("earmark")
-    if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        logger.propagate = False
+    for known in [h for h in logger.handlers if h.get_name() == "earmark"]:
+        logger.removeHandler(known)  # an earlier call in this process may have had another standard error
+    handler = logging.StreamHandler(sys.stderr)
+    handler.set_name("earmark")
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.propagate = False
     logger.setLevel(logging.INFO)
 
 
