@@ -1,4 +1,4 @@
-"""A detector taught new conditions with a few normal clips; nothing is trained, and torch is not needed."""
+"""A detector taught new conditions with a few normal clips; nothing is trained."""
 
 from __future__ import annotations
 
