@@ -66,6 +66,27 @@ def test_an_interrupted_search_goes_on(tones: Path, tmp_path: Path, monkeypatch:
     found = earmark.tune(tones, tmp_path / "out", trials=4, search=["lr"], source=GROUPS, options=again)
     assert found.trials == 4  # the broken-off one does not count
     assert len(done) == 5
+
+
+def test_the_recipe_as_it_is_comes_first_also_after_an_interruption(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, ...]] = []
+
+    def score(job: tuning.Job, changes: list[str], place: Path) -> float:
+        done.append(tuple(changes))
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        return 0.25 * len(done)
+
+    monkeypatch.setattr(tuning, "_score", score)
+    call = {"trials": 2, "search": ["lr"], "source": GROUPS}
+    with pytest.raises(earmark.Interrupted):
+        earmark.tune(tones, tmp_path / "out", options=earmark.TrainOptions(settings=TINY), **call)
+    again = earmark.TrainOptions(settings=TINY, resume=True)
+    found = earmark.tune(tones, tmp_path / "out", options=again, **call)
+    assert done[0] == done[1] == ("lr=0.003",)
+    assert (found.first, found.trials) == (0.5, 2)
     assert not (tmp_path / "out.partial").exists()
 
 

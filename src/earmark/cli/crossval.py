@@ -84,16 +84,7 @@ def crossval(
     if json:
         o.show_json(summary)
     else:
-        for fold in summary["folds"]:
-            first = (
-                f"AUC {fold['auc']:.3f}" if fold.get("auc") is not None else f"accuracy {100 * fold['accuracy']:.1f} %"
-            )
-            print(f"{fold['name']:14s} {first}  f1 {fold['f1']:.3f}  ({fold['n']} clips)")
-        mean, deviation = summary["mean"], summary["std"]
-        if "auc" in mean:
-            print(f"mean of folds  AUC {mean['auc']:.3f} ± {deviation['auc']:.3f}")
-        else:
-            print(f"mean of folds  accuracy {100 * mean['accuracy']:.1f} % ± {100 * deviation['accuracy']:.1f}")
+        _show_folds(summary)
         o.show_metrics(summary)
         if show_leak:
             _show_leak(summary, seed)
@@ -101,6 +92,18 @@ def crossval(
             print(f"note      {note}")
         print(f"report    {out / 'report.html'}")
     o.exit_for(len(summary["skipped"]))
+
+
+def _show_folds(summary: dict[str, Any]) -> None:
+    """A line per fold, and their mean."""
+    for fold in summary["folds"]:
+        first = f"AUC {fold['auc']:.3f}" if fold.get("auc") is not None else f"accuracy {100 * fold['accuracy']:.1f} %"
+        print(f"{fold['name']:14s} {first}  f1 {fold['f1']:.3f}  ({fold['n']} clips)")
+    mean, deviation = summary["mean"], summary["std"]
+    if "auc" in mean:
+        print(f"mean of folds  AUC {mean['auc']:.3f} ± {deviation['auc']:.3f}")
+    else:
+        print(f"mean of folds  accuracy {100 * mean['accuracy']:.1f} % ± {100 * deviation['accuracy']:.1f}")
 
 
 def _show_leak(summary: dict[str, Any], seed: int) -> None:

@@ -27,7 +27,7 @@ class Backbone(Protocol):
 NETWORKS: Mapping[str, Callable[[int, int, float], nn.Module]] = {
     "resnet": lambda channels, _, width: ResNet(channels, width),  # any number of rows will do
     "plain": Plain,
-    "bands": Bands,
+    "bands": lambda channels, rows, _: Bands(channels, rows),  # which has no width
 }
 """Name to a maker that takes the number of channels, that of rows, and the width."""
 

@@ -18,7 +18,7 @@ class Bands(nn.Module):
     Input (batch, channels, rows, frame), output (batch, size) with ``size = channels * rows``.
     """
 
-    def __init__(self, channels: int, rows: int, width: float = 1.0) -> None:  # noqa: ARG002 - as every network
+    def __init__(self, channels: int, rows: int) -> None:
         super().__init__()
         self.size = channels * rows
 

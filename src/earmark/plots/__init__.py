@@ -172,7 +172,7 @@ def features(
         if settings.n_chroma == len(_PITCHES) and not settings.deltas:
             axes.set_yticks(np.arange(len(_PITCHES)) + 0.5, _PITCHES)
     elif name and not settings.deltas:
-        mark_frequencies(axes, _frequencies(front_end, mel=name == "mel"))
+        mark_frequencies(axes, front_end.frequencies())
     figure.colorbar(image, ax=axes, label=unit if name else "")
     return finished(figure, dark, {axes: title})
 
@@ -275,11 +275,3 @@ def _show(axes: Axes, levels: NDArray[np.float32], sound: Waveform, **how: Any) 
     axes.set_xlabel("time (s)")
     mark_frequencies(axes, filters.mel_frequencies(len(levels) + 2, 0, sound.sr / 2, scale="slaney")[1:-1])
     return image
-
-
-def _frequencies(front_end: FrontEnd, *, mel: bool) -> NDArray[np.float64]:
-    """Of the rows of ``mel`` or ``stft``, in Hz."""
-    settings = front_end.settings
-    if not mel:
-        return np.asarray(np.fft.rfftfreq(front_end.n_fft, 1 / front_end.sr), np.float64)
-    return filters.mel_frequencies(settings.n_mels + 2, settings.fmin, settings.fmax, scale=settings.mel_scale)[1:-1]

@@ -71,25 +71,7 @@ def evaluate(
             f"{manifest.root}: its clips have several labels or none, the model tells one each; choose other data"
         )
     clips = ingest(manifest, sr=known.sample_rate, channel=known.channel, levels=known.levels, strict=source.strict)
-    seen = set(loaded.spec.provenance.get("trained_on", ()))
-    fresh = np.array([h not in seen for h in clips.hashes])
-    copied = measuring.copies_of(fresh, clips.copies())
-    fresh &= ~copied
-    groups = clips.manifest.column("group")
-    both = set(groups[fresh]) & set(groups[~fresh])
-    notes = [n for n in loaded.spec.provenance.get("split", {}).get("notes", ()) if n.startswith("LEAK")]
-    if copied.any():
-        notes.append(f"{int(copied.sum())} clips hold the same sound as clips that were trained on, and count as those")
-    if both:
-        notes.append(f"{len(both)} groups have clips that were trained on and clips tested here, e.g. {min(both)}")
-    if split == "test" and not fresh.all():
-        if not fresh.any():
-            raise DataError(
-                f"{manifest.root}: the model was trained on all of its {len(fresh)} clips; pass --split all to take them"
-            )
-        clips = clips.take(np.flatnonzero(fresh))
-    elif not fresh.all():
-        notes.append(f"{int((~fresh).sum())} of the clips were trained on, so the figures are too high (--split all)")
+    clips, trained_on, notes = _unseen(loaded.spec, clips, split)
     unknown = sorted(set(clips.manifest.labels) - set(loaded.labels)) if known.task != ANOMALY else []
     if unknown:
         what = "left aside" if loaded.spec.task == MULTILABEL else "counted as wrong"
@@ -103,7 +85,7 @@ def evaluate(
         if watched:
             metrics["watch"] = detection.watches(watched)
     metrics["skipped"] = [{"path": e.source, "error": str(e)} for e in clips.skipped]
-    metrics["trained_on"] = int((~fresh).sum())
+    metrics["trained_on"] = trained_on
     metrics["notes"] = notes
     if target is not None:
         facts = {"model": model, "data": manifest.root, "layout": manifest.layout, "clips": len(manifest)}
@@ -117,6 +99,30 @@ def evaluate(
             write_text(folder / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
             write_text(folder / REPORT, page)
     return metrics
+
+
+def _unseen(spec: BundleSpec, clips: Clips, split: str) -> tuple[Clips, int, list[str]]:
+    """The clips that are tested, how many of all the bundle was trained on, and what a reader of the figures must know."""
+    seen = set(spec.provenance.get("trained_on", ()))
+    fresh = np.array([h not in seen for h in clips.hashes])
+    copied = measuring.copies_of(fresh, clips.copies())
+    fresh &= ~copied
+    groups = clips.manifest.column("group")
+    both = set(groups[fresh]) & set(groups[~fresh])
+    notes = [n for n in spec.provenance.get("split", {}).get("notes", ()) if n.startswith("LEAK")]
+    if copied.any():
+        notes.append(f"{int(copied.sum())} clips hold the same sound as clips that were trained on, and count as those")
+    if both:
+        notes.append(f"{len(both)} groups have clips that were trained on and clips tested here, e.g. {min(both)}")
+    if split == "test" and not fresh.all():
+        if not fresh.any():
+            raise DataError(
+                f"{clips.manifest.root}: the model was trained on all of its {len(fresh)} clips; pass --split all to take them"
+            )
+        clips = clips.take(np.flatnonzero(fresh))
+    elif not fresh.all():
+        notes.append(f"{int((~fresh).sum())} of the clips were trained on, so the figures are too high (--split all)")
+    return clips, int((~fresh).sum()), notes
 
 
 def _with_machines(model: Model, manifest: Manifest, per: Sequence[str], normal: str | None) -> BundleSpec:

@@ -29,6 +29,16 @@ _TOO_FEW = 20  # clips to test on: with all of them right, one in six might stil
 _FEWEST = 5  # clips of a label of a machine, to spread them over the parts of a split
 
 
+def held_out(options: TrainOptions, test_fold: str | None, folds: int) -> Splitter:
+    """One split, as `earmark.splits.holdout` makes it."""
+
+    def split(manifest: Manifest, strata: Sequence[str]) -> list[Split]:
+        seed, leak = options.seed, options.allow_leak
+        return [splits.holdout(manifest, test_fold=test_fold, folds=folds, seed=seed, allow_leak=leak, strata=strata)]
+
+    return split
+
+
 def prepare(
     data: str | os.PathLike[str],
     source: DataOptions | None,

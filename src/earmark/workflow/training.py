@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,22 +16,21 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from earmark import bundle, evaluation, export, measuring, provenance, report, splits, training
+from earmark import bundle, evaluation, export, measuring, provenance, report, training
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Features
 from earmark.errors import AudioError, Interrupted
 from earmark.evaluation import detection
 from earmark.files import atomic_file, claim_output, make_folder, publish_folder, work_folder, write_text
-from earmark.manifest import Manifest, write_csv
+from earmark.manifest import write_csv
 from earmark.model import load
 from earmark.options import DataOptions, TrainOptions
 from earmark.plots import Figure
 from earmark.provenance import Job
-from earmark.splits import Split
 from earmark.workflow import continuing
 from earmark.workflow.detecting import why, write_detector
-from earmark.workflow.preparation import prepare
+from earmark.workflow.preparation import held_out, prepare
 from earmark.workflow.probes import probes
 
 log = logging.getLogger("earmark")
@@ -97,12 +96,8 @@ def train(
     """
     options = options or TrainOptions()
 
-    def split(manifest: Manifest, strata: Sequence[str]) -> list[Split]:
-        seed, leak = options.seed, options.allow_leak
-        return [splits.holdout(manifest, test_fold=test_fold, folds=folds, seed=seed, allow_leak=leak, strata=strata)]
-
     target = claim_output(out, overwrite=options.overwrite)
-    (job,) = prepare(data, source, options, split)
+    (job,) = prepare(data, source, options, held_out(options, test_fold, folds))
     return train_split(job, target)
 
 

@@ -20,12 +20,11 @@ from earmark.classifier import Classifier
 from earmark.dataset import make_spec
 from earmark.errors import DataError, Interrupted, SettingsError, require
 from earmark.files import claim_output, publish_folder, work_folder, write_text
-from earmark.manifest import Manifest
 from earmark.options import DataOptions, TrainOptions
 from earmark.progress import quiet
 from earmark.provenance import Job, identity
 from earmark.splits import Split
-from earmark.workflow.preparation import prepare
+from earmark.workflow.preparation import held_out, prepare
 from earmark.workflow.training import train_split
 
 log = logging.getLogger("earmark")
@@ -64,7 +63,7 @@ class Tuned:
     score : float
         Its accuracy (mean average precision where clips have several labels) on the inner part.
     first : float or None
-        That of the recipe as it was, which is the first trial; None if that was broken off.
+        That of the recipe as it was, which is the first trial; None if its settings do not fit each other.
     trials : int
     """
 
@@ -120,26 +119,14 @@ def tune(
     if options.task == ANOMALY or options.base is not None:
         raise SettingsError("tune searches settings of classifiers trained anew; leave out --task anomaly and --from")
 
-    def split(manifest: Manifest, strata: Sequence[str]) -> list[Split]:
-        seed, leak = options.seed, options.allow_leak
-        return [splits.holdout(manifest, test_fold=test_fold, folds=folds, seed=seed, allow_leak=leak, strata=strata)]
-
     target = claim_output(out, overwrite=options.overwrite, made_by=[RECIPE])
-    (outer,) = prepare(data, source, options, split)
+    (outer,) = prepare(data, source, options, held_out(options, test_fold, folds))
     job = _inner(outer)
     said = identity([job]) + "\n" + " ".join(sorted(search))
     work = work_folder(target, said, resume=options.resume, overwrite=options.overwrite)
-    begun = (work / _STUDY).exists()
     _tell_cost(job, trials)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(
-        study_name="earmark",
-        direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=options.seed),
-        storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(work / _STUDY))),
-        load_if_exists=True,
-    )
-    if not begun:
+    study = _study(optuna, work, options.seed)
+    if not _done(study):
         study.enqueue_trial({name: getattr(job.recipe, name) for name in search})
 
     def judge(trial: Any) -> float:
@@ -166,6 +153,18 @@ def tune(
     _write(study, job, found.best, work)
     publish_folder(work, target)
     return found
+
+
+def _study(optuna: Any, folder: Path, seed: int) -> Any:
+    """The search, kept in a file from which it goes on."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(
+        study_name="earmark",
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder / _STUDY))),
+        load_if_exists=True,
+    )
 
 
 def _done(study: Any) -> list[Any]:
