@@ -27,6 +27,9 @@ def test_same_generator_same_draws(x: torch.Tensor) -> None:
         lambda r: augment.gain(x, 6.0, FLOOR, r, log=LOG),
         lambda r: augment.stretch(x, 0.2, 0.1, r),
         lambda r: augment.mixup(x, torch.eye(6), 0.3, r, log=LOG)[0],
+        lambda r: augment.splice(x, torch.eye(6), r)[0],
+        lambda r: augment.response(x, 6.0, FLOOR, r, log=LOG),
+        lambda r: augment.mixstyle(x, 0.4, r, log=LOG),
         lambda r: augment.spec_augment(x, time_masks=2, time_mask=0.3, frequency_masks=2, frequency_mask=0.3, rng=r),
     ):
         assert torch.equal(call(rng(1)), call(rng(1)))
@@ -92,3 +95,39 @@ def test_rows_that_are_no_logarithm_are_left_alone_by_gain_and_mixed_linearly(x:
     assert torch.equal(louder[:, :, :10], augment.gain(x, 6.0, FLOOR, rng(), log=LOG)[:, :, :10])
     mixed, targets = augment.mixup(x, torch.eye(6), 0.4, rng(), log=log)
     assert torch.allclose(mixed[:, :, 10:], torch.einsum("ab,bcde->acde", targets, x)[:, :, 10:], atol=1e-5)
+
+
+def test_a_response_is_the_same_in_every_frame_and_within_bounds(x: torch.Tensor) -> None:
+    difference = augment.response(x, 6.0, FLOOR, rng(), log=LOG) - x
+    assert torch.allclose(difference, difference[..., :1].expand_as(difference), atol=1e-5)
+    assert 0.1 < difference.abs().max() <= 6 * math.log(10) / 10
+    bends = difference[:, 0, :, 0].diff(n=2).abs() > 1e-5
+    assert torch.all(
+        bends.sum(1) <= 2 * 4
+    )  # at most four corners between its ends, each of which two second differences see
+    assert torch.equal(augment.response(x, 6.0, FLOOR, rng(), log=~LOG), x)
+
+
+def test_mixstyle_gives_rows_levels_and_ranges_between_two_clips(x: torch.Tensor) -> None:
+    x = x * torch.arange(1, 7)[:, None, None, None] + torch.arange(6)[:, None, None, None]
+    styled = augment.mixstyle(x, 0.4, rng(), log=LOG)
+    mean, deviation = styled.mean(-1), styled.std(-1)
+    assert torch.all(mean >= x.mean(-1).amin(0) - 1e-4) and torch.all(mean <= x.mean(-1).amax(0) + 1e-4)
+    assert torch.all(deviation >= x.std(-1).amin(0) * 0.99) and torch.all(deviation <= x.std(-1).amax(0) * 1.01)
+    z, before = ((y - y.mean(-1, keepdim=True)) / y.std(-1, keepdim=True) for y in (styled, x))
+    assert torch.allclose(z, before, atol=1e-2)  # what happens in time is left
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_splice_takes_one_block_and_its_share_of_the_target(x: torch.Tensor, seed: int) -> None:
+    x = torch.arange(6.0)[:, None, None, None].expand(6, 1, 16, 400).contiguous()
+    spliced, targets = augment.splice(x, torch.eye(6), rng(seed))
+    assert torch.allclose(targets.sum(1), torch.ones(6))
+    assert torch.all(targets.diagonal() >= 0.5 - 1e-6)
+    for number, clip in enumerate(spliced[:, 0]):
+        foreign = clip != number
+        rows, columns = foreign.any(dim=1), foreign.any(dim=0)
+        assert torch.equal(foreign, rows[:, None] & columns[None])
+        assert rows.all() or columns.all() or not foreign.any()
+        axis = 400 if rows.all() else 16
+        assert foreign.float().mean() == pytest.approx(1 - float(targets[number, number]), abs=1.01 / axis)

@@ -31,3 +31,12 @@ def test_unknown_name_lists_the_known() -> None:
 def test_plain_needs_eight_rows() -> None:
     with pytest.raises(SettingsError, match="takes 8 at least, not 7"):
         networks.build("plain", channels=1, rows=7)
+
+
+def test_members_are_networks_of_their_own_whose_embeddings_are_joined() -> None:
+    three = networks.build("resnet", channels=1, rows=32, width=0.25, members=3).eval()
+    x = torch.rand(2, 1, 32, 40)
+    parts = three(x).chunk(3, dim=1)
+    assert three.size == 3 * parts[0].shape[1]
+    assert all(torch.equal(part, member(x)) for part, member in zip(parts, three.members, strict=True))
+    assert not torch.allclose(parts[0], parts[1])

@@ -57,3 +57,32 @@ def test_own_recipe(tmp_path: Path) -> None:
         recipe.load(str(tmp_path / "none.toml"))
     with pytest.raises(SettingsError, match="unknown recipe 'other'; choose one of anomaly, balanced"):
         recipe.load("other")
+
+
+def test_a_tier_and_a_kind_make_a_recipe(tmp_path: Path) -> None:
+    assert recipe.load() == recipe.load("balanced") == recipe.load("general") == recipe.load("balanced+general")
+    assert recipe.load("speech") == recipe.load("balanced+speech")
+    assert recipe.load("fast") == recipe.load("fast+general") != recipe.load("balanced")
+    assert recipe.load("fast+machine").crop_seconds == recipe.load("best+machine").crop_seconds == 0
+    for wrong in ("fast+best", "speech+fast", "notebook+speech", "fast+", "+speech"):
+        with pytest.raises(SettingsError, match="unknown recipe"):
+            recipe.load(wrong)
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [
+        (["normal", "abnormal"], "machine"),
+        (["yes", "No", "stop"], "speech"),
+        (["0", "1", "7"], "speech"),
+        (["angry", "calm", "happy"], "speech"),
+        (["dog", "yes"], "general"),
+        (["normal", "calm"], "general"),
+    ],
+)
+def test_the_kind_is_told_by_the_labels(labels: list[str], kind: str) -> None:
+    assert recipe.suited(labels)[0] == kind
+    assert recipe.resolved("auto", labels) == f"balanced+{kind}"
+    assert recipe.resolved("best", labels) == f"best+{kind}"
+    for name in ("machine", "fast+general", "notebook", "my.toml"):
+        assert recipe.resolved(name, labels) == name

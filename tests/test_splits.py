@@ -117,6 +117,13 @@ def test_number_of_a_made_fold() -> None:
         splits.holdout(m, test_fold="5", folds=4)
 
 
+def test_a_given_number_of_folds_goes_before_the_official_ones() -> None:
+    m = manifest(fold=[str(i // 4 % 3 + 1) for i in range(80)], split=["train"] * 60 + ["test"] * 20)
+    made = splits.holdout(m, test_fold="3", folds=5)
+    assert made.name == "fold 3 of 5"
+    assert np.array_equal(made.test, splits.crossval_folds(m, folds=5)[2].test)
+
+
 def test_straddling_groups_are_refused_unless_the_layout_declares_them() -> None:
     names = ["train", "test"] * 40
     pair = r"20 groups .*000.wav \(not tested\) and 001.wav \(tested\), group g0.*--allow-leak"

@@ -18,6 +18,7 @@ from earmark import recipe, training
 from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier
 from earmark.errors import SettingsError
+from earmark.training.steps import Fitting
 
 SOURCE = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
 
@@ -37,18 +38,18 @@ def test_same_seed_same_weights(tones: Path, trained: earmark.Result, tmp_path: 
 def test_a_resumed_run_equals_an_unbroken_one(
     tones: Path, trained: earmark.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = training._Fitting.train_dataloader
+    begin = Fitting.train_dataloader
 
-    def interrupt(self: training._Fitting) -> object:
+    def interrupt(self: Fitting) -> object:
         if self.current_epoch == 3:
             raise KeyboardInterrupt
         return begin(self)
 
     out, options = tmp_path / "model", earmark.TrainOptions(settings=TINY)
-    monkeypatch.setattr(training._Fitting, "train_dataloader", interrupt)
+    monkeypatch.setattr(Fitting, "train_dataloader", interrupt)
     with pytest.raises(earmark.Interrupted, match="holds the last checkpoint: run the same command with --resume"):
         earmark.train(tones, out, source=SOURCE, options=options)
-    monkeypatch.setattr(training._Fitting, "train_dataloader", begin)
+    monkeypatch.setattr(Fitting, "train_dataloader", begin)
     assert not out.exists()
     with pytest.raises(earmark.OutputError, match="holds an interrupted run"):
         earmark.train(tones, out, source=SOURCE, options=options)

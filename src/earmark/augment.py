@@ -70,6 +70,44 @@ def mixup(x: Tensor, targets: Tensor, alpha: float, rng: np.random.Generator, *,
     return mixed, share[:, None] * targets + (1 - share[:, None]) * targets[partner]
 
 
+def response(x: Tensor, largest_db: float, floor: float, rng: np.random.Generator, *, log: Tensor) -> Tensor:
+    """Give each clip another microphone: a frequency response of straight lines between points of up to ``largest_db`` either way.
+
+    Nam et al. 2022, arXiv 2110.03282.
+    """
+    points = _uniform((x.shape[0], int(rng.integers(3, 7))), rng, x) * 2 - 1
+    curve = F.interpolate(points[:, None] * (largest_db / DECIBELS), x.shape[2], mode="linear", align_corners=True)
+    filtered = (x + curve[..., None]).clamp(min=math.log(floor))
+    return torch.where(log, filtered, x)
+
+
+def mixstyle(x: Tensor, alpha: float, rng: np.random.Generator, *, log: Tensor) -> Tensor:
+    """Give each row of each clip a level and a range between its own and those of another clip of the batch.
+
+    Freq-MixStyle (Kim et al. 2022, arXiv 2111.06531): rooms, microphones and voices differ in these, what is said hardly.
+    """
+    mean = x.mean(dim=-1, keepdim=True)
+    deviation = x.std(dim=-1, keepdim=True) + 1e-3
+    share = _tensor(rng.beta(alpha, alpha, x.shape[0]), x)[:, None, None, None]
+    partner = torch.from_numpy(rng.permutation(x.shape[0])).to(x.device)
+    styled = (x - mean) / deviation * torch.lerp(deviation[partner], deviation, share) + torch.lerp(
+        mean[partner], mean, share
+    )
+    return torch.where(log, styled, x)
+
+
+def splice(x: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Put a stretch of time or a band of another clip into each, up to half of it, and mix their targets by that share.
+
+    CutMix (Yun et al. 2019, arXiv 1905.04899) along one axis at a time, as of spectrograms in arXiv 2108.03020.
+    """
+    axis = -1 if rng.random() < 0.5 else -2
+    share = _uniform(x.shape[0], rng, x) / 2
+    partner = torch.from_numpy(rng.permutation(x.shape[0])).to(x.device)
+    taken = _stretch(x, axis, share, rng)
+    return torch.where(taken, x[partner], x), targets.lerp(targets[partner], share[:, None])
+
+
 def spec_augment(
     x: Tensor,
     *,
@@ -82,18 +120,23 @@ def spec_augment(
     """Blank stretches of time and bands of standardised spectrograms (Park et al. 2019, arXiv 1904.08779)."""
     keep = torch.ones_like(x[:, :1, :1, :1], dtype=torch.bool)
     for axis, count, largest in ((-1, time_masks, time_mask), (-2, frequency_masks, frequency_mask)):
-        size = x.shape[axis]
-        position = torch.arange(size, device=x.device)
         for _ in range(count):
-            width = _uniform(x.shape[0], rng, x) * largest * size
-            start = _uniform(x.shape[0], rng, x) * (size - width)
-            outside = (position[None] < start[:, None]) | (position[None] >= (start + width)[:, None])
-            keep = keep & (outside[:, None, None, :] if axis == -1 else outside[:, None, :, None])
+            keep = keep & ~_stretch(x, axis, _uniform(x.shape[0], rng, x) * largest, rng)
     return x * keep
 
 
-def _uniform(count: int, rng: np.random.Generator, like: Tensor) -> Tensor:
-    return _tensor(rng.random(count), like)
+def _stretch(x: Tensor, axis: int, share: Tensor, rng: np.random.Generator) -> Tensor:
+    """Where a stretch of this share of an axis lies, at a random place in each clip, True; it broadcasts with ``x``."""
+    size = x.shape[axis]
+    position = torch.arange(size, device=x.device)[None]
+    width = share * size
+    start = _uniform(x.shape[0], rng, x) * (size - width)
+    within = (position >= start[:, None]) & (position < (start + width)[:, None])
+    return within[:, None, None, :] if axis == -1 else within[:, None, :, None]
+
+
+def _uniform(shape: int | tuple[int, ...], rng: np.random.Generator, like: Tensor) -> Tensor:
+    return _tensor(rng.random(shape), like)
 
 
 def _tensor(values: np.ndarray[Any, np.dtype[np.float64]], like: Tensor) -> Tensor:

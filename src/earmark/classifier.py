@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from earmark import networks
 from earmark.bundle import BundleSpec
@@ -33,7 +35,9 @@ class Classifier(nn.Module):
             channels=self.front_end.channels,
             rows=self.front_end.height,
             width=spec.network["width"],
+            members=spec.network.get("members", 1),
         )
+        self.members = int(spec.network.get("members", 1))
         self.dropout = nn.Dropout(dropout)
         size = self.backbone.size
         assert isinstance(size, int)
@@ -43,10 +47,18 @@ class Classifier(nn.Module):
         """Logits and embeddings."""
         return self.classify(self.front_end(waveforms))
 
+    def logits_of_members(self, embedding: Tensor) -> Tensor:
+        """Logits of each member of the network by itself, shape (member, batch, class); their mean is what `classify` gives."""
+        parts = self.dropout(embedding).chunk(self.members, dim=1)
+        weights = self.head.weight.chunk(self.members, dim=1)
+        return torch.stack(
+            [F.linear(part, weight, self.head.bias) for part, weight in zip(parts, weights, strict=True)]
+        )
+
     def classify(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and embeddings of standardised features, shape (batch, channels, height, frame)."""
         embedding = self.backbone(features)
-        return self.head(self.dropout(embedding)), embedding
+        return self.head(self.dropout(embedding) / self.members), embedding
 
 
 class Embedder(nn.Module):

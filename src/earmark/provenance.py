@@ -42,13 +42,14 @@ def plan(job: Job, classifier: Classifier, epochs: int, seconds: float) -> list[
     """What is about to happen, for the user to stop if it is not what was meant."""
     manifest, split, spec = job.clips.manifest, job.split, job.spec
     parameters = sum(p.numel() for p in classifier.parameters())
-    name, reason = recipe.suited(manifest.labels)
+    count = f"{job.recipe.members} side by side, " if job.recipe.members > 1 else ""
+    kind, reason = recipe.suited(manifest.labels)
     lines = [
         f"data      {manifest.root}: {_summary(manifest)}",
         f"split     {split.name}: {len(split.train)} train, {len(split.valid)} validate, {len(split.test)} test",
         f"input     {_input(spec)}, shorter clips are {'repeated' if spec.short_clip == 'repeat' else 'padded'}",
-        f"network   {job.recipe.network}, width {job.recipe.width:g}, {parameters / 1e6:.2f} M parameters",
-        f"recipe    {job.options.recipe}{': ' + reason if job.options.recipe == name else ''}",
+        f"network   {job.recipe.network}, width {job.recipe.width:g}, {count}{parameters / 1e6:.2f} M parameters",
+        f"recipe    {job.options.recipe}{': ' + reason if job.options.recipe.endswith('+' + kind) else ''}",
         f"training  {epochs} epochs, about {max(0.1, seconds / 60):.1f} minutes",
     ]
     return lines + _remarks(job)

@@ -1,4 +1,8 @@
-"""Training settings: named recipes as TOML, each setting with its allowed range."""
+"""Training settings: named recipes as TOML, each setting with its allowed range.
+
+A recipe is a tier, what time it may take (`TIERS`), and a kind, what sound it is for (`KINDS`): ``fast+speech``. The kind's file
+has the settings that are the same in every tier, then a table for each tier whose settings differ.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,19 @@ from earmark.conditions import are_conditions
 from earmark.errors import SettingsError
 
 AUTO = "auto"
-_GENERAL, _MACHINE = "balanced", "machine"
+TIERS = ("fast", "balanced", "best")
+KINDS = ("general", "speech", "machine")
 DETECTOR, FINETUNE = "anomaly", "finetune"
 """The recipes of anomaly detectors, and of going on from a trained model."""
+_TIER, _KIND = "balanced", "general"  # where a name has only the other
+_SPOKEN = frozenset(
+    [
+        *"0123456789", "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+        "yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go", "forward", "backward", "follow", "learn", "visual",
+        "neutral", "calm", "happy", "happiness", "sad", "sadness", "angry", "anger", "fearful", "fear", "disgust", "disgusted",
+        "surprised", "surprise", "boredom", "bored", "contempt",
+    ]
+)  # fmt: skip
 _SHORT, _FINE_HOP = 2.0, 0.010  # seconds: words need finer frames than scenes
 _EVEN_HOP = 16  # samples: the exported front end is several times as fast where hop and frame have a factor in common
 
@@ -83,6 +97,7 @@ class Recipe:
     # Network
     network: str = _setting("resnet", "name in earmark.networks")
     width: float = _setting(1.0, "factor on the number of channels", 0.125, 8)
+    members: int = _setting(1, "networks side by side, trained apart, whose logits are averaged", 1, 16)
     dropout: float = _setting(0.2, "share of the embedding dropped in training", 0, 0.9)
     # Training
     epochs: int = _setting(60, "passes over the training clips, at least", 1, 100_000)
@@ -90,10 +105,15 @@ class Recipe:
     batch_size: int = _setting(32, "clips a step", 2, 4096)
     lr: float = _setting(3e-3, "highest learning rate of the one-cycle schedule", 1e-6, 1)
     weight_decay: float = _setting(0.02, "of AdamW", 0, 1)
+    average: float = _setting(0.0, "share of the run that the averaged weights remember; 0: the last weights", 0, 1)
     label_smoothing: float = _setting(0.1, "share of the target spread over all labels", 0, 0.9)
     class_weights: str = _setting(
         "none", "weights of the loss: balanced gives rare labels more", choices=("none", "balanced")
     )
+    teachers: int = _setting(
+        0, "networks that are trained first, from whose joint opinion the network then learns; 0: none", 0, 16
+    )
+    distill: float = _setting(0.7, "share of the target that is the teachers' opinion", 0, 1)
     crop_seconds: float = _setting(
         5.0, "random stretch of the window seen in training, in seconds; 0: the whole window", 0, 60
     )
@@ -112,6 +132,11 @@ class Recipe:
     time_stretch: float = _setting(0.3, "largest change of tempo; 0.2 means a factor of 1.2 either way", 0, 1)
     mel_warp: float = _setting(0.2, "largest warp of the mel axis, as time_stretch", 0, 1)
     gain_db: float = _setting(6.0, "largest change of level in dB, either way", 0, 60)
+    response_db: float = _setting(
+        0.0, "another microphone: largest change of the frequency response in dB; 0: off", 0, 60
+    )
+    mixstyle: float = _setting(0.0, "share of the batches whose rows take level and range from other clips", 0, 1)
+    splice: float = _setting(0.0, "share of the batches with stretches or bands of other clips instead of mixup", 0, 1)
     time_masks: int = _setting(2, "SpecAugment: number of stretches of time blanked", 0, 20)
     time_mask: float = _setting(0.1, "SpecAugment: longest such stretch as a share of the input", 0, 1)
     frequency_masks: int = _setting(2, "SpecAugment: number of bands blanked", 0, 20)
@@ -143,10 +168,18 @@ def names() -> list[str]:
 
 
 def suited(labels: Iterable[str]) -> tuple[str, str]:
-    """Name of the recipe that suits a data set of these labels, and why."""
+    """Kind of recipe that suits a data set of these labels, and why."""
     if are_conditions(labels):
-        return _MACHINE, f"the labels are conditions of machines ({', '.join(sorted(labels))})"
-    return _GENERAL, "the general one"
+        return "machine", f"the labels are conditions of machines ({', '.join(sorted(labels))})"
+    if {label.casefold() for label in labels} <= _SPOKEN:
+        return "speech", f"the labels are spoken words or emotions ({', '.join(sorted(labels)[:3])} ...)"
+    return _KIND, "sounds of any kind"
+
+
+def resolved(name: str, labels: Iterable[str]) -> str:
+    """Name of a recipe with its kind, which is the one that suits the data where the name has none."""
+    tier = _TIER if name == AUTO else name
+    return f"{tier}+{suited(labels)[0]}" if tier in TIERS else name
 
 
 def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
@@ -155,7 +188,8 @@ def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
     Parameters
     ----------
     name : str
-        One of `names`, or a path to a TOML file; ``auto``, where nothing is known of the data, is the general one.
+        One of `names`, a tier and a kind joined by ``+``, or a path to a TOML file. A tier alone is for any sound, a kind alone
+        balanced; ``auto``, where nothing is known of the data, is both.
     changes : iterable of str
         As given to ``--set``.
 
@@ -182,16 +216,38 @@ def _read(name: str) -> dict[str, Any]:
     try:
         if name.endswith(".toml"):
             return tomllib.loads(Path(name).read_text(encoding="utf-8"))
-        name = _GENERAL if name == AUTO else name
-        if name not in names():
-            raise SettingsError(
-                f"unknown recipe {name!r}; choose one of {', '.join(names())}, or give the path of a .toml file"
-            )
-        return tomllib.loads(resources.files("earmark.recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+        tier, kind = _parts(name)
+        values = _shipped(tier)
+        if kind:
+            of_kind = _shipped(kind)
+            of_tier = {t: of_kind.pop(t, {}) for t in TIERS}[tier]
+            values |= of_kind | of_tier
+        return values
     except OSError as error:
         raise SettingsError(f"{name}: cannot be read: {error.strerror}; check the path") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{name}: is not valid TOML: {error}; correct it") from error
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Tier and kind of a name, or a recipe that stands by itself and nothing."""
+    if name == AUTO:
+        return _TIER, _KIND
+    first, plus, second = name.partition("+")
+    if plus and first in TIERS and second in KINDS:
+        return first, second
+    if plus or name not in names():
+        raise SettingsError(
+            f"unknown recipe {name!r}; choose one of {', '.join(names())}, one of {', '.join(TIERS)} joined to one of "
+            f"{', '.join(KINDS)} by '+', or give the path of a .toml file"
+        )
+    if name in TIERS:
+        return name, _KIND
+    return (_TIER, name) if name in KINDS else (name, "")
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files("earmark.recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _typed(key: str, value: Any, kind: type) -> Any:

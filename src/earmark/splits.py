@@ -15,6 +15,7 @@ from earmark.errors import DataError
 from earmark.manifest import SEPARATOR, Manifest, split_labels
 
 _MANY_GROUPS = 20_000
+_FOLDS = 5
 _SHOWN = 3  # pairs named in a message
 
 
@@ -46,7 +47,7 @@ def holdout(
     manifest: Manifest,
     *,
     test_fold: str | None = None,
-    folds: int = 5,
+    folds: int | None = None,
     seed: int = 0,
     allow_leak: bool = False,
     strata: Sequence[str] = (),
@@ -58,9 +59,9 @@ def holdout(
     manifest : Manifest
     test_fold : str, optional
         Name of an official fold or split, or the number of one of ``folds`` made here, or ``none`` to train on everything.
-        By default the official test split, else the last official fold, else one of ``folds`` made here.
-    folds : int
-        How many grouped folds to make where there are no official ones; one of them is held out.
+        By default the official test split, else the last official fold, else the first of ``folds`` made here.
+    folds : int, optional
+        How many grouped folds to make, of which one is held out; the official ones by default, or 5.
     seed : int
         Of the shuffle.
     allow_leak : bool
@@ -81,23 +82,23 @@ def holdout(
         everything = np.arange(len(manifest))
         nothing = np.zeros(0, np.int64)
         return Split(everything, nothing, nothing, "no test part", "nothing is tested; no accuracy is claimed")
-    split = manifest.column("split")
-    # A data set with train and valid alone means the second one for testing.
-    default = next((name for name in ("test", "valid") if (split == name).any()), None)
-    name = test_fold or default
-    if name is not None and (split == name).any():
-        protocol = f"the published split {name!r} tests"
-        return _checked(manifest, split == name, f"split {name}", protocol, published=True, allow_leak=allow_leak)
-    known = _official(manifest)
-    if known:
-        name = (
-            known[-1] if test_fold is None else next((n for n in (test_fold, test_fold.lstrip("0")) if n in known), "")
-        )
-        if name:
-            return _official_fold(manifest, name, allow_leak=allow_leak)
-    made = grouped_folds(manifest, folds=folds, seed=seed, strata=strata)
-    number = 1 if test_fold is None else _number(test_fold, len(made), [*known, *sorted(set(split) - {""})])
-    return made[number - 1]
+    others: list[str] = []
+    if folds is None:
+        split = manifest.column("split")
+        # A data set with train and valid alone means the second one for testing.
+        default = next((name for name in ("test", "valid") if (split == name).any()), None)
+        name = test_fold or default
+        if name is not None and (split == name).any():
+            protocol = f"the published split {name!r} tests"
+            return _checked(manifest, split == name, f"split {name}", protocol, published=True, allow_leak=allow_leak)
+        known = _official(manifest)
+        wanted = known[-1:] if test_fold is None else [test_fold, test_fold.lstrip("0")]
+        found = next((n for n in wanted if n in known), None)
+        if found is not None:
+            return _official_fold(manifest, found, allow_leak=allow_leak)
+        others = [*known, *sorted(set(split) - {""})]
+    made = grouped_folds(manifest, folds=folds or _FOLDS, seed=seed, strata=strata)
+    return made[0 if test_fold is None else _number(test_fold, len(made), others) - 1]
 
 
 def crossval_folds(
@@ -112,7 +113,7 @@ def crossval_folds(
     known = _official(manifest)
     if folds is None and len(known) > 1:
         return [_official_fold(manifest, name, allow_leak=allow_leak) for name in known]
-    return grouped_folds(manifest, folds=folds or 5, seed=seed, strata=strata)
+    return grouped_folds(manifest, folds=folds or _FOLDS, seed=seed, strata=strata)
 
 
 def random_folds(manifest: Manifest, *, folds: int, seed: int = 0, strata: Sequence[str] = ()) -> list[Split]:

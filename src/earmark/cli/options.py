@@ -94,6 +94,14 @@ Channel = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of the split, the weights, the order and the augmentation.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+HeldOutOf = Annotated[
+    int | None,
+    typer.Option(
+        "--folds",
+        help="Make this many grouped folds, of which --test-fold N, or the first, tests. Default: the official ones, else 5.",
+        show_default=False,
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from an interrupted run.")]
 
 

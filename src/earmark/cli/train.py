@@ -23,7 +23,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    folds: Annotated[int, typer.Option(help="Without official folds: one of this many grouped ones is held out.")] = 5,
+    folds: o.HeldOutOf = None,
     include: o.Include = "",
     group: o.Group = None,
     group_pattern: o.GroupPattern = None,

@@ -24,7 +24,7 @@ def tune(
         str | None,
         typer.Option(help="Fold or split that tests later and takes no part, as for train.", show_default=False),
     ] = None,
-    folds: Annotated[int, typer.Option(help="Without official folds: one of this many grouped ones is held out.")] = 5,
+    folds: o.HeldOutOf = None,
     include: o.Include = "",
     group: o.Group = None,
     group_pattern: o.GroupPattern = None,

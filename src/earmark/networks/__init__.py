@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from earmark.errors import SettingsError
@@ -32,8 +33,26 @@ NETWORKS: Mapping[str, Callable[[int, int, float], nn.Module]] = {
 """Name to a maker that takes the number of channels, that of rows, and the width."""
 
 
-def build(name: str, *, channels: int, rows: int, width: float = 1.0) -> nn.Module:
-    """Make a backbone.
+class Members(nn.Module):
+    """Networks side by side, whose embeddings are joined: each is trained by itself, and they are heard together.
+
+    Shape
+    -----
+    Input (batch, channels, rows, frame), output (batch, members * size).
+    """
+
+    def __init__(self, members: list[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.size = sum(int(member.size) for member in members)  # type: ignore[arg-type, misc]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spectrograms to the embeddings of all members."""
+        return torch.cat([member(x) for member in self.members], dim=1)
+
+
+def build(name: str, *, channels: int, rows: int, width: float = 1.0, members: int = 1) -> nn.Module:
+    """Make a backbone, or several side by side.
 
     Raises
     ------
@@ -42,4 +61,5 @@ def build(name: str, *, channels: int, rows: int, width: float = 1.0) -> nn.Modu
     """
     if name not in NETWORKS:
         raise SettingsError(f"unknown network {name!r}; choose one of {', '.join(NETWORKS)}")
-    return NETWORKS[name](channels, rows, width)
+    made = [NETWORKS[name](channels, rows, width) for _ in range(members)]
+    return made[0] if members == 1 else Members(made)

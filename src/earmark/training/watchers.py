@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch import callbacks
+from torch import Tensor
 
 from earmark.files import atomic_file, make_folder
 
@@ -51,6 +53,40 @@ class Checkpoint(callbacks.Callback):
         if time.monotonic() - self._saved >= SAVE_SECONDS:
             trainer.save_checkpoint(self._path)
             self._saved = time.monotonic()
+
+
+class Average(callbacks.Callback):
+    """Keeps a moving average of the weights, and puts it in their place when the last step is done.
+
+    Averages are over the last ``share`` of the run, over less in the beginning, so that the first weights are soon forgotten
+    (Polyak averaging as in Tarvainen and Valpola 2017, arXiv 1703.01780). Statistics of batch normalisation are averaged too.
+    """
+
+    def __init__(self, share: float, steps: int) -> None:
+        self._least = 1 / max(1.0, share * steps)
+        self._now: list[Tensor] = []
+        self._mean: list[Tensor] = []
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._now = [t.detach() for t in pl_module.state_dict().values() if t.is_floating_point()]
+        if self._mean:  # of the run that is resumed
+            self._mean = [mean.to(now.device) for mean, now in zip(self._mean, self._now, strict=True)]
+        else:
+            self._mean = [now.clone() for now in self._now]
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        torch._foreach_lerp_(self._mean, self._now, max(self._least, 10 / (10 + trainer.global_step)))
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        torch._foreach_copy_(self._now, self._mean)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"mean": self._mean}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._mean = state_dict["mean"]
 
 
 class ProgressBar(callbacks.Callback):

@@ -29,7 +29,7 @@ _TOO_FEW = 20  # clips to test on: with all of them right, one in six might stil
 _FEWEST = 5  # clips of a label of a machine, to spread them over the parts of a split
 
 
-def held_out(options: TrainOptions, test_fold: str | None, folds: int) -> Splitter:
+def held_out(options: TrainOptions, test_fold: str | None, folds: int | None) -> Splitter:
     """One split, as `earmark.splits.holdout` makes it."""
 
     def split(manifest: Manifest, strata: Sequence[str]) -> list[Split]:
@@ -56,9 +56,8 @@ def prepare(
     check = _check_labels if options.task != ANOMALY else _check_single
     check(manifest)
     base = continuing.opened(options)
-    if options.recipe == recipe.AUTO:
-        options = dataclasses.replace(options, recipe=_suited(manifest, options))
-        chosen = recipe.load(options.recipe, options.settings)
+    options = dataclasses.replace(options, recipe=_suited(manifest, options))
+    chosen = recipe.load(options.recipe, options.settings)
     _parts(manifest, split, options)  # what is wrong with it is better said before everything is decoded
     if base is None:
         spec = make_spec(manifest, chosen, channel=options.channel)
@@ -130,9 +129,11 @@ def _strata(manifest: Manifest, options: TrainOptions) -> list[str]:
 
 def _suited(manifest: Manifest, options: TrainOptions) -> str:
     """Name of the recipe for these data and this task."""
-    if options.task == ANOMALY:
+    if options.recipe == recipe.AUTO and options.task == ANOMALY:
         return recipe.DETECTOR
-    return recipe.FINETUNE if options.base is not None else recipe.suited(manifest.labels)[0]
+    if options.recipe == recipe.AUTO and options.base is not None:
+        return recipe.FINETUNE
+    return recipe.resolved(options.recipe, manifest.labels)
 
 
 def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, base: Bundle | None) -> BundleSpec:

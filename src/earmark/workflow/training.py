@@ -6,13 +6,14 @@ import dataclasses
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
@@ -37,6 +38,7 @@ log = logging.getLogger("earmark")
 
 PREDICTIONS = "predictions.csv"
 REPORT = "report.html"
+_TEACHER = "teacher"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def train(
     out: str | os.PathLike[str],
     *,
     test_fold: str | None = None,
-    folds: int = 5,
+    folds: int | None = None,
     source: DataOptions | None = None,
     options: TrainOptions | None = None,
 ) -> Result:
@@ -80,8 +82,8 @@ def train(
         The bundle's folder. While it is being made, its state lies beside it in ``OUT.partial``.
     test_fold : str, optional
         Fold or split that tests; ``none`` to train on everything.
-    folds : int
-        Without official folds, one of this many grouped ones is held out.
+    folds : int, optional
+        How many grouped folds to make, of which one is held out; the official ones by default, or 5.
     source : DataOptions, optional
     options : TrainOptions, optional
 
@@ -111,7 +113,7 @@ def train_split(job: Job, target: Path) -> Result:
         history = [] if job.spec.task == ANOMALY else training.history(work)
         metrics = _measure(job, spec, finished, history)
     except BaseException:
-        if not (work / training.CHECKPOINT).exists():
+        if not _resumable(work):
             shutil.rmtree(work)
         raise
     publish_folder(finished, target)
@@ -151,7 +153,6 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
     manifest, labels = job.clips.manifest, job.spec.labels
     targets = manifest.several(labels) if job.spec.task == MULTILABEL else manifest.targets(labels)
     parts: dict[str, tuple[Features, NDArray[np.int64]]] = {}
-    resume = job.options.resume and (work / training.CHECKPOINT).exists()
     try:
         for name, rows in (("train", job.split.train), ("valid", job.split.valid)):
             if len(rows):
@@ -164,12 +165,16 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
         seconds = training.seconds(classifier, job.recipe, clips=count, window_frames=frames, device=job.options.device)
         for line in provenance.plan(job, classifier, training.epochs(job.recipe, count), seconds):
             log.info("%s", line)
-        return training.fit(
-            classifier, parts["train"], parts.get("valid"), job.recipe, window_frames=frames, folder=work,
-            seed=job.options.seed, device=job.options.device, resume=resume,
-        )  # fmt: skip
+
+        def fit(module: Classifier, folder: Path, teacher: Classifier | None = None) -> int:
+            return training.fit(
+                module, parts["train"], parts.get("valid"), job.recipe, window_frames=frames, folder=folder, seed=job.options.seed,
+                device=job.options.device, resume=job.options.resume and (folder / training.CHECKPOINT).exists(), teacher=teacher,
+            )  # fmt: skip
+
+        return fit(classifier, work, _teacher(job, classifier, work, fit) if job.recipe.teachers else None)
     except Interrupted as error:
-        if (work / training.CHECKPOINT).exists():
+        if _resumable(work):
             kept = f"{work} holds the last checkpoint: run the same command with --resume to go on"
         else:
             kept = "nothing was saved yet, so that nothing is kept"
@@ -178,6 +183,28 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
         for name, (features, _) in parts.items():
             features.close()
             shutil.rmtree(work / f"features-{name}")
+
+
+def _teacher(job: Job, classifier: Classifier, work: Path, fit: Callable[[Classifier, Path], int]) -> Classifier:
+    """Networks trained first, side by side, on the same clips for the same time; an interrupted run's finished ones are taken."""
+    network = {**job.spec.network, "members": job.recipe.teachers}
+    teacher = Classifier(dataclasses.replace(job.spec, network=network), dropout=job.recipe.dropout)
+    teacher.front_end.load_state_dict(classifier.front_end.state_dict())
+    folder = make_folder(work / _TEACHER)
+    weights = folder / bundle.WEIGHTS
+    if weights.exists():
+        safetensors.torch.load_model(teacher, weights)
+        return teacher.eval()
+    log.info("first     %d networks to learn from are trained", job.recipe.teachers)
+    fit(teacher, folder)
+    with atomic_file(weights) as temporary:
+        safetensors.torch.save_model(teacher, str(temporary))
+    return teacher
+
+
+def _resumable(work: Path) -> bool:
+    """Whether anything of a training is kept."""
+    return any((folder / training.CHECKPOINT).exists() for folder in (work, work / _TEACHER))
 
 
 def _measure(job: Job, spec: BundleSpec, folder: Path, history: list[dict[str, float]]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def tune(
     trials: int = 20,
     search: Sequence[str] = ("lr", "mixup", "time_stretch", "frequency_mask", "fft_seconds", "n_mels"),
     test_fold: str | None = None,
-    folds: int = 5,
+    folds: int | None = None,
     source: DataOptions | None = None,
     options: TrainOptions | None = None,
 ) -> Tuned:
