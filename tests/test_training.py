@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier
 from earmark.errors import SettingsError
 from earmark.training.steps import Fitting
+from earmark.training.watchers import Average
 
 SOURCE = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
 
@@ -75,6 +77,74 @@ def test_other_front_ends_learn_and_are_exported(tones: Path, tmp_path: Path, se
         tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=(*TINY, "epochs=12", *settings))
     )
     assert result.metrics["accuracy"] >= 2 / 3  # of six clips; the export compared torch with ONNX Runtime
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [("members=2", "average=0.2"), ("teachers=2", "distill=0.8"), ("splice=0.5", "response_db=6", "mixstyle=0.5")],
+)
+def test_ideas_learn_and_are_exported(tones: Path, tmp_path: Path, settings: tuple[str, ...]) -> None:
+    options = earmark.TrainOptions(settings=(*TINY, "epochs=12", *settings))
+    result = earmark.train(tones, tmp_path / "model", source=SOURCE, options=options)
+    assert result.metrics["accuracy"] >= 2 / 3
+    members = earmark.load(result.path).spec.network["members"]
+    assert members == (2 if "members=2" in settings else 1)
+    assert weights(result.path)["head.weight"].shape[1] == 128 * members
+
+
+def test_the_mean_of_the_members_is_what_is_exported() -> None:
+    front_end = {"fft_seconds": 0.032, "hop_seconds": 0.01, "n_mels": 32, "fmin": 50, "fmax": 4000, "floor": 1e-6}
+    network = {"name": "resnet", "width": 0.25, "members": 3}
+    classifier = Classifier(BundleSpec(("a", "b"), network, 8_000, 1.0, 0.5, front_end)).eval()
+    logits, embedding = classifier.classify(torch.rand(4, 1, 32, 60))
+    each = classifier.logits_of_members(embedding)
+    assert each.shape == (3, 4, 2)
+    assert torch.allclose(each.mean(0), logits, atol=1e-6)
+    assert not torch.allclose(each[0] - each[0].mean(), each[1] - each[1].mean(), atol=1e-5)
+
+
+def test_averaged_weights_forget_the_first_and_weigh_the_last_most() -> None:
+    module = torch.nn.Linear(1, 1, bias=False)
+    average = Average(0.25, steps=16)  # remembers four steps
+    average.on_train_start(SimpleNamespace(), module)
+    expected = module.weight.item()
+    for step in range(1, 17):
+        torch.nn.init.constant_(module.weight, float(step))
+        average.on_train_batch_end(SimpleNamespace(global_step=step), module, None, None, step)
+        weight = max(0.25, 10 / (10 + step))
+        expected += weight * (step - expected)
+    average.on_train_end(SimpleNamespace(), module)
+    assert module.weight.item() == pytest.approx(expected, rel=1e-5)
+    assert 14 < expected < 16
+
+
+def test_resumed_runs_with_averages_and_teachers_equal_unbroken_ones(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*TINY, "epochs=4", "average=0.3", "teachers=2")
+    unbroken = earmark.train(tones, tmp_path / "whole", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    begin, begun = Fitting.train_dataloader, []
+
+    def interrupt(self: Fitting) -> object:
+        begun.append(self.current_epoch)
+        if len(begun) in (3, 8):  # once among the teachers' epochs, once among those of the network itself
+            raise KeyboardInterrupt
+        return begin(self)
+
+    monkeypatch.setattr(Fitting, "train_dataloader", interrupt)
+    for _ in range(2):
+        with pytest.raises(earmark.Interrupted, match="holds the last checkpoint"):
+            earmark.train(
+                tones,
+                tmp_path / "model",
+                source=SOURCE,
+                options=earmark.TrainOptions(settings=settings, resume=len(begun) > 0),
+            )
+    resumed = earmark.train(
+        tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings, resume=True)
+    )
+    first = weights(unbroken.path)
+    assert all(np.array_equal(first[k], v) for k, v in weights(resumed.path).items())
 
 
 def test_a_trained_front_end_is_trained(tones: Path, tmp_path: Path) -> None:
