@@ -208,8 +208,13 @@ def test_class_weights_give_every_label_the_same_share() -> None:
 
 def test_small_data_sets_get_more_epochs() -> None:
     settings = recipe.Recipe(epochs=10, min_steps=1000, batch_size=32)
-    assert training.epochs(settings, 320) == 100
-    assert training.epochs(settings, 32_000) == 10
+    assert training.epochs(settings, 320, 4) == 100
+    assert training.epochs(settings, 32_000, 4) == 10
+
+
+def test_many_labels_get_more_epochs() -> None:
+    settings = recipe.Recipe(epochs=40, epochs_a_label=0.5, min_steps=0, batch_size=32)
+    assert [training.epochs(settings, 320, labels) for labels in (2, 50)] == [41, 65]
 
 
 def test_device_and_precision() -> None:

@@ -101,6 +101,9 @@ class Recipe:
     dropout: float = _setting(0.2, "share of the embedding dropped in training", 0, 0.9)
     # Training
     epochs: int = _setting(60, "passes over the training clips, at least", 1, 100_000)
+    epochs_a_label: float = _setting(
+        0.0, "further passes for each label: many labels take longer to tell apart", 0, 1000
+    )
     min_steps: int = _setting(2500, "optimizer steps, at least: small data sets get more epochs", 0, 10_000_000)
     batch_size: int = _setting(32, "clips a step", 2, 4096)
     lr: float = _setting(3e-3, "highest learning rate of the one-cycle schedule", 1e-6, 1)

@@ -88,7 +88,7 @@ def fit(
         After Ctrl-C; the last checkpoint is in ``folder``.
     """
     module = Fitting(classifier, train, valid, recipe, window_frames, seed, teacher)
-    total = epochs(recipe, len(train[1]))
+    total = epochs(recipe, len(train[1]), classifier.head.out_features)
     watchers: list[Any] = [History(folder / "logs" / _HISTORY), ProgressBar()]
     if recipe.average:
         watchers.append(Average(recipe.average, total * steps(recipe, len(train[1]))))
@@ -144,7 +144,9 @@ def seconds(classifier: Classifier, recipe: Recipe, *, clips: int, window_frames
             torch.cuda.synchronize()
         timed.append(time.perf_counter() - begin)
     taught = 4 / 3 * recipe.teachers / recipe.members  # they are trained, then asked in every step
-    return min(timed[1:]) * 1.3 * (1 + taught) * epochs(recipe, clips) * steps(recipe, clips)
+    return (
+        min(timed[1:]) * 1.3 * (1 + taught) * epochs(recipe, clips, classifier.head.out_features) * steps(recipe, clips)
+    )
 
 
 def resolve_device(device: str) -> str:

@@ -19,9 +19,10 @@ from earmark.recipe import Recipe
 _STYLES = 0.4  # alpha of the Beta distribution of mixstyle's shares
 
 
-def epochs(recipe: Recipe, clips: int) -> int:
+def epochs(recipe: Recipe, clips: int, labels: int) -> int:
     """Passes over the training clips: the recipe's, or as many as its least number of steps takes."""
-    return max(recipe.epochs, -(-recipe.min_steps // steps(recipe, clips)))
+    wanted = recipe.epochs + round(recipe.epochs_a_label * labels)
+    return max(wanted, -(-recipe.min_steps // steps(recipe, clips)))
 
 
 def crop_frames(classifier: Classifier, recipe: Recipe, window_frames: int) -> int:
@@ -56,7 +57,7 @@ class Fitting(lightning.LightningModule):
         self._train, self._valid = train, valid
         self._recipe, self._seed = recipe, seed
         self._window_frames = window_frames
-        self._total = epochs(recipe, len(train[1])) * steps(recipe, len(train[1]))
+        self._total = epochs(recipe, len(train[1]), classifier.head.out_features) * steps(recipe, len(train[1]))
         self._several = train[1].ndim == 2
         self._figures: list[Tensor] = []
         # In a tuple, so that it is no part of what is trained and saved.

@@ -163,7 +163,7 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
             front_end.set_statistics(*parts["train"][0].statistics(front_end, frames))
         count = len(job.split.train)
         seconds = training.seconds(classifier, job.recipe, clips=count, window_frames=frames, device=job.options.device)
-        for line in provenance.plan(job, classifier, training.epochs(job.recipe, count), seconds):
+        for line in provenance.plan(job, classifier, training.epochs(job.recipe, count, len(labels)), seconds):
             log.info("%s", line)
 
         def fit(module: Classifier, folder: Path, teacher: Classifier | None = None) -> int:
