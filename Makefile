@@ -20,7 +20,10 @@ format: .venv/installed
 	$(BIN)/ruff format src tests benchmarks
 
 bench: .venv/installed  ## the figures of benchmarks/RESULTS.md; needs the recordings, takes an hour
-	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/runs.py
+	$(BIN)/python benchmarks/ablation.py
+	$(BIN)/python benchmarks/training.py --profile
+	$(BIN)/python benchmarks/clips.py
 	$(BIN)/python benchmarks/esc10.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/scan.py

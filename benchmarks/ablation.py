@@ -4,7 +4,8 @@
 
 The base is the recipe as shipped, with fewer steps. An idea that it has is taken out, one that it lacks is put in, and all else is
 left alone. ESC-50's fold 1 takes no part (fold 2 trains, fold 3 tests), nor does one of FSDD's speakers; RAVDESS is split by
-another seed and into other parts than in RESULTS.md. So no reported fold was searched on as it stands, but its clips are no strangers.
+another seed and into other parts than in RESULTS.md. So no reported fold was searched on as it stands, but its clips are no
+strangers.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python benchmarks/runs.py --data ../shared/data [--recipes fast balanced] [--rows esc50 ravdess] [--seeds 0 1 2] [--minutes 60]
 
 Protocol: the recipe as shipped, the weights of the last step, one fold tests and takes no part in anything; the kind of recipe is
-the one that Earmark finds by itself. Each run is one `earmark train` in a process of its own with an empty cache, from the files to the
-report; its line goes to ``benchmarks/runs.jsonl``, and the table between the marks in RESULTS.md is made anew of all lines. A run
-counts as done while the settings that its recipe comes to are the same.
+the one that Earmark finds by itself. Each run is one `earmark train` in a process of its own with an empty cache, from the files to
+the report; its line goes to ``benchmarks/runs.jsonl``, and the table between the marks in RESULTS.md is made anew of all lines. A
+run counts as done while the settings that its recipe comes to are the same.
 """
 
 from __future__ import annotations

@@ -124,3 +124,23 @@ def test_batches_follow_from_seed_and_epoch(features: Features) -> None:
     assert all(sorted(order) == list(range(30)) for order in orders)
     assert orders[0] != orders[1] and orders[0] != orders[2]
     assert torch.cat([y for _, y in epoch(None, 0)]).tolist() == list(range(30))
+
+
+def test_a_balanced_sampler_draws_every_label_alike() -> None:
+    class Rows:
+        def batch(self, rows: np.ndarray, *_: object) -> np.ndarray:
+            return rows
+
+    def drawn(targets: np.ndarray) -> np.ndarray:
+        batches = [
+            Batches(Rows(), targets, frames=1, batch_size=10, seed=0, epoch=epoch, balanced=True) for epoch in range(40)
+        ]
+        return np.concatenate([rows for batch in batches for rows, _ in batch])
+
+    targets = np.array([0] * 80 + [1] * 20)
+    shares = np.bincount(targets[drawn(targets)]) / 4000
+    assert shares == pytest.approx([0.5, 0.5], abs=0.03)
+    several = np.zeros((100, 2), np.int64)
+    several[:80, 0] = several[70:, 1] = 1  # ten have both: the rarer one, of 30, says how often they are drawn
+    counts = np.bincount(drawn(several), minlength=100) / 4000
+    assert counts[70:].mean() / counts[:70].mean() == pytest.approx(80 / 30, rel=0.15)

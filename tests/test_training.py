@@ -81,7 +81,12 @@ def test_other_front_ends_learn_and_are_exported(tones: Path, tmp_path: Path, se
 
 @pytest.mark.parametrize(
     "settings",
-    [("members=2", "average=0.2"), ("teachers=2", "distill=0.8"), ("splice=0.5", "response_db=6", "mixstyle=0.5")],
+    [
+        ("members=2", "average=0.2"),
+        ("teachers=2", "distill=0.8"),
+        ("splice=0.5", "response_db=6", "mixstyle=0.5"),
+        ("sampler=balanced", "focal=2", "bootstrap=0.2"),
+    ],
 )
 def test_ideas_learn_and_are_exported(tones: Path, tmp_path: Path, settings: tuple[str, ...]) -> None:
     options = earmark.TrainOptions(settings=(*TINY, "epochs=12", *settings))
@@ -210,6 +215,27 @@ def test_small_data_sets_get_more_epochs() -> None:
     settings = recipe.Recipe(epochs=10, min_steps=1000, batch_size=32)
     assert training.epochs(settings, 320, 4) == 100
     assert training.epochs(settings, 32_000, 4) == 10
+
+
+def test_focal_loss_weighs_each_clip_by_what_is_wrong(tmp_path: Path) -> None:
+    front_end = {"fft_seconds": 0.032, "hop_seconds": 0.01, "n_mels": 32, "fmin": 50, "fmax": 4000, "floor": 1e-6}
+    classifier = Classifier(BundleSpec(("a", "b", "c"), {"name": "resnet", "width": 0.25}, 8_000, 1.0, 0.5, front_end))
+    logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    for targets in (np.array([0, 2]), np.array([[1, 0, 1], [0, 1, 0]])):
+        several = targets.ndim == 2
+        module = Fitting(classifier, (None, targets), None, recipe.Recipe(), 10, 0)
+        wanted = torch.from_numpy(targets).float() if several else torch.eye(3)[targets]
+        right = logits.sigmoid() if several else logits.softmax(1)
+        if several:
+            each = -(wanted * right.log() + (1 - wanted) * (1 - right).log())
+            right = torch.where(wanted > 0, right, 1 - right)
+        else:
+            right = (right * wanted).sum(1)
+            each = -right.log()
+        assert module._loss(logits, wanted).item() == pytest.approx(each.mean().item(), rel=1e-5)
+        assert module._loss(logits, wanted, focal=2).item() == pytest.approx(
+            (each * (1 - right) ** 2).mean().item(), rel=1e-5
+        )
 
 
 def test_many_labels_get_more_epochs() -> None:

@@ -300,6 +300,8 @@ class Features:
 class Batches:
     """One epoch of training batches; the order and the crops follow from (seed, epoch, step) alone.
 
+    With ``balanced``, clips are drawn so that every label comes up as often as any other.
+
     Yields
     ------
     features : Tensor, shape (batch, 1, row, frames)
@@ -315,7 +317,9 @@ class Batches:
         batch_size: int,
         seed: int | None,
         epoch: int = 0,
+        balanced: bool = False,
     ) -> None:
+        self._balanced = balanced
         self._features = features
         self._targets = targets
         self._frames = frames
@@ -329,7 +333,18 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = np.arange(len(self._targets))
         if self._seed is not None:
-            order = np.random.default_rng([self._seed, self._epoch]).permutation(order)
+            draw = np.random.default_rng([self._seed, self._epoch])
+            # Balanced: as many draws as there are clips.
+            shares = _shares(self._targets) if self._balanced else None
+            order = draw.permutation(order) if shares is None else draw.choice(order, len(order), p=shares)
         for step, rows in enumerate(np.array_split(order, self._count)):
             rng = None if self._seed is None else np.random.default_rng([self._seed, self._epoch, step])
             yield self._features.batch(rows, self._frames, rng), torch.from_numpy(self._targets[rows])
+
+
+def _shares(targets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How often to draw each clip, so that labels come up alike; a clip of several labels, as often as its rarest wants."""
+    counts = np.bincount(targets) if targets.ndim == 1 else targets.sum(axis=0)
+    of_clip = counts[targets] if targets.ndim == 1 else np.where(targets > 0, counts, len(targets)).min(axis=1)
+    shares: NDArray[np.float64] = 1 / of_clip / (1 / of_clip).sum()
+    return shares

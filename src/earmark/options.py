@@ -54,7 +54,8 @@ class TrainOptions:
     Attributes
     ----------
     recipe : str
-        Name, path of a TOML file, or ``auto`` for the one that suits the data.
+        Name as for `earmark.recipe.load`, or ``auto`` for the one that suits task and labels; a tier alone (``fast``) takes the
+        kind that suits them.
     settings : sequence of str
         ``key=value`` changes to it.
     channel : int, optional

@@ -113,6 +113,17 @@ class Recipe:
     class_weights: str = _setting(
         "none", "weights of the loss: balanced gives rare labels more", choices=("none", "balanced")
     )
+    sampler: str = _setting(
+        "none",
+        "draws of the training clips: balanced takes every label as often as any other",
+        choices=("none", "balanced"),
+    )
+    focal: float = _setting(
+        0.0, "exponent of the focal loss, by which what is right already counts less; 0: off", 0, 10
+    )
+    bootstrap: float = _setting(
+        0.0, "share of the target that is the network's own opinion, against wrong labels", 0, 0.9
+    )
     teachers: int = _setting(
         0, "networks that are trained first, from whose joint opinion the network then learns; 0: none", 0, 16
     )

@@ -76,6 +76,7 @@ class Fitting(lightning.LightningModule):
             batch_size=self._recipe.batch_size,
             seed=self._seed,
             epoch=self.current_epoch,
+            balanced=self._recipe.sampler == "balanced",
         )
 
     def val_dataloader(self) -> list[Batches]:
@@ -91,13 +92,17 @@ class Fitting(lightning.LightningModule):
         x, targets = self._augmented(x, targets, rng)
         x = x.contiguous(memory_format=torch.channels_last)
         for teacher in self._teachers:
-            targets = targets.lerp(self._opinion(teacher.to(x.device), x), self._recipe.distill)
+            with torch.no_grad():
+                opinion = self._probabilities(teacher.to(x.device).classify(x)[0].float())
+            targets = targets.lerp(opinion, self._recipe.distill)
         embedding = self.classifier.backbone(x)
         each = self.classifier.logits_of_members(embedding).float()  # (member, batch, class)
+        if self._recipe.bootstrap:
+            targets = targets.lerp(self._probabilities(each.detach().mean(0)), self._recipe.bootstrap)
         # Every member learns for itself, so that they err apart.
-        loss = torch.stack(
-            [self._loss(one, targets, smoothing=self._recipe.label_smoothing, weights=self._weights) for one in each]
-        ).mean()
+        recipe = self._recipe
+        how: dict[str, Any] = {"smoothing": recipe.label_smoothing, "weights": self._weights, "focal": recipe.focal}
+        loss = torch.stack([self._loss(one, targets, **how) for one in each]).mean()
         logits = each.mean(0)
         accuracy = _agreement(logits, targets, several=self._several)
         # Logged once an epoch: Lightning's own mean costs milliseconds a step.
@@ -117,21 +122,31 @@ class Fitting(lightning.LightningModule):
         accuracy = _agreement(logits, targets, several=self._several)
         self.log_dict({"valid_loss": self._loss(logits, targets), "valid_accuracy": accuracy}, batch_size=len(y))
 
-    @torch.no_grad()
-    def _opinion(self, teacher: Classifier, x: Tensor) -> Tensor:
-        """Probabilities that a trained classifier gives, shape (batch, class)."""
-        logits = teacher.classify(x)[0].float()
+    def _probabilities(self, logits: Tensor) -> Tensor:
         return logits.sigmoid() if self._several else logits.softmax(1)
 
     def _loss(
-        self, logits: Tensor, targets: Tensor, *, smoothing: float = 0.0, weights: Tensor | None = None
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        *,
+        smoothing: float = 0.0,
+        weights: Tensor | None = None,
+        focal: float = 0.0,
     ) -> Tensor:
-        """Cross-entropy; of each label by itself where a clip may have several."""
+        """Cross-entropy; of each label by itself where a clip may have several.
+
+        With ``focal``, what is right already counts less (Lin et al. 2017, arXiv 1708.02002).
+        """
         weights = None if weights is None else weights.to(logits.device)
-        if not self._several:
-            return F.cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing)
-        smooth = targets * (1 - smoothing) + smoothing / 2
-        return F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights)
+        if self._several:
+            smooth = targets * (1 - smoothing) + smoothing / 2
+            each = F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights, reduction="none")
+            right = 1 - (logits.detach().sigmoid() - targets).abs()
+        else:
+            each = F.cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing, reduction="none")
+            right = (logits.detach().softmax(1) * targets).sum(1)
+        return (each * (1 - right) ** focal if focal else each).mean()
 
     def configure_optimizers(self) -> Any:
         recipe = self._recipe
