@@ -92,8 +92,8 @@ def classifier(settings: recipe.Recipe) -> Classifier:
     """One for clips of 5 s at 16 kHz."""
     torch.manual_seed(0)
     hop = settings.hop_length(SR, 5.0) / SR
-    names = ("fft_seconds", "n_mels", "fmin", "floor", "features", "scale")
-    front_end: dict[str, Any] = {name: getattr(settings, name) for name in names} | {"hop_seconds": hop, "fmax": SR / 2}
+    front_end: dict[str, Any] = {n: getattr(settings, n) for n in ("n_mels", "fmin", "floor", "features", "scale")}
+    front_end |= {"fft_seconds": settings.frame_seconds(5.0), "hop_seconds": hop, "fmax": SR / 2}
     network = {"name": settings.network, "width": settings.width, "members": settings.members}
     return Classifier(
         BundleSpec(tuple(map(str, range(CLASSES))), network, SR, 5.0, 5.0, front_end), dropout=settings.dropout

@@ -86,6 +86,12 @@ def test_a_hop_left_to_the_data_shares_a_factor_with_the_frame(tones: Path, sr: 
     assert recipe.load("balanced", ["fft_seconds=0.01"]).hop_length(22_050, 1.0) == 220  # never longer than the frame
 
 
+def test_long_windows_may_have_longer_frames() -> None:
+    chosen = recipe.load("balanced", ["long_fft_seconds=0.064"])
+    assert [chosen.frame_seconds(seconds) for seconds in (0.5, 2.0, 2.1)] == [0.032, 0.032, 0.064]
+    assert recipe.load("speech", ["fft_seconds=0.05"]).frame_seconds(5.0) == 0.05  # what is said goes first
+
+
 @pytest.fixture
 def features(tones: Path, tmp_path: Path) -> Features:
     return Features(

@@ -149,9 +149,10 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
     hop = chosen.hop_length(sr, seconds)
     # Rounded up: a clip that is a little longer than the window would be heard twice.
     window = max(1, math.ceil(round(seconds * sr) / hop)) * hop
-    if window < 2 * chosen.fft_seconds * sr:
+    frame = chosen.frame_seconds(seconds)
+    if window < 2 * frame * sr:
         raise SettingsError(
-            f"setting window_seconds is {window / sr:g}; it must hold two analysis frames, {2 * chosen.fft_seconds:g} s"
+            f"setting window_seconds is {window / sr:g}; it must hold two analysis frames, {2 * frame:g} s"
         )
     stride = max(1, round((chosen.stride_seconds * sr if chosen.stride_seconds else window / 2) / hop)) * hop
     short: ShortClip = "repeat" if chosen.short_clip == "repeat" else "pad"
@@ -168,14 +169,15 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
         levels=Levels.from_dict(
             {"remove_dc": bool(chosen.remove_dc), "trim_db": chosen.trim_db, "normalise": chosen.normalise}
         ),
-        front_end=_front_end(chosen, sr=sr, hop_seconds=hop / sr),
+        front_end=_front_end(chosen, sr=sr, fft_seconds=frame, hop_seconds=hop / sr),
     )
 
 
-def _front_end(chosen: Recipe, *, sr: int, hop_seconds: float) -> dict[str, Any]:
+def _front_end(chosen: Recipe, *, sr: int, fft_seconds: float, hop_seconds: float) -> dict[str, Any]:
     """Settings of the front end: the recipe's, with what it leaves to the rate."""
     names = [f.name for f in dataclasses.fields(FrontEndSettings)]
-    return {n: getattr(chosen, n) for n in names} | {"hop_seconds": hop_seconds, "fmax": chosen.fmax or sr / 2}
+    of_data = {"fft_seconds": fft_seconds, "hop_seconds": hop_seconds, "fmax": chosen.fmax or sr / 2}
+    return {n: getattr(chosen, n) for n in names} | of_data
 
 
 def merge_rule(manifest: Manifest) -> MergeRule:

@@ -31,7 +31,7 @@ _SPOKEN = frozenset(
         "surprised", "surprise", "boredom", "bored", "contempt",
     ]
 )  # fmt: skip
-_SHORT, _FINE_HOP = 2.0, 0.010  # seconds: words need finer frames than scenes
+_SHORT, _FRAME, _FINE_HOP = 2.0, 0.032, 0.010  # seconds: words need finer frames than scenes
 _EVEN_HOP = 16  # samples: the exported front end is several times as fast where hop and frame have a factor in common
 
 
@@ -57,7 +57,10 @@ class Recipe:
     )
     normalise: str = _setting("none", "scale to a peak of 1, or to an RMS of -20 dBFS", choices=("none", "peak", "rms"))
     # Front end
-    fft_seconds: float = _setting(0.032, "length of the analysis frame in seconds", 0.002, 1)
+    fft_seconds: float = _setting(
+        0.0, "length of the analysis frame in seconds; 0: 0.032 for windows up to 2 s, else long_fft_seconds", 0, 1
+    )
+    long_fft_seconds: float = _setting(0.032, "the same for windows of more than 2 s", 0.002, 1)
     hop_seconds: float = _setting(
         0.0,
         "advance of the analysis frame in seconds; 0: about 0.01 for windows up to 2 s, else long_hop_seconds",
@@ -165,13 +168,17 @@ class Recipe:
         """All settings."""
         return dataclasses.asdict(self)
 
+    def frame_seconds(self, seconds: float) -> float:
+        """Length of the analysis frame, for clips of this length in seconds."""
+        return self.fft_seconds or (_FRAME if seconds <= _SHORT else self.long_fft_seconds)
+
     def hop_length(self, sr: int, seconds: float) -> int:
         """Advance of the analysis frame in samples at a rate in Hz, for clips of this length in seconds."""
         if self.hop_seconds:
             return max(1, round(self.hop_seconds * sr))
         usual = _FINE_HOP if seconds <= _SHORT else self.long_hop_seconds
         even = _EVEN_HOP * max(1, round(usual * sr / _EVEN_HOP))
-        return min(even, max(1, int(self.fft_seconds * sr)))
+        return min(even, max(1, int(self.frame_seconds(seconds) * sr)))
 
 
 def names() -> list[str]:

@@ -213,7 +213,7 @@ def _palette(colors: str) -> bytes | None:
 def _job(options: ImageOptions, found: recipe.Recipe, palette: bytes | None, recordings: Sequence[Path]) -> Job:
     """What all images have in common; rate, hop and highest frequency are the recordings' unless they are given."""
     sr, seconds = options.sample_rate or found.sample_rate, 0.0
-    if not sr or not found.hop_seconds:
+    if not (sr and found.hop_seconds and found.fft_seconds):
         rate, seconds = _survey(recordings)
         sr = sr or rate
     hop_seconds = found.hop_length(sr, seconds) / sr
@@ -226,7 +226,7 @@ def _job(options: ImageOptions, found: recipe.Recipe, palette: bytes | None, rec
         "hop_seconds": hop_seconds,
         "channel": options.channel,
         "front_end": {name: getattr(found, name) for name in SETTINGS}
-        | {"hop_seconds": hop_seconds, "fmax": found.fmax or sr / 2},
+        | {"fft_seconds": found.frame_seconds(seconds), "hop_seconds": hop_seconds, "fmax": found.fmax or sr / 2},
         "colors": options.colors,
         "range_db": options.range_db if levels and options.colors != "gray16" else None,
         "size": None if options.size is None else list(options.size),

@@ -20,8 +20,9 @@ from earmark.splits import Split
 
 _KEPT = (
     "sample_rate", "window_seconds", "stride_seconds", "short_clip", "remove_dc", "trim_db", "normalise", "network", "width",
-    "fft_seconds", "hop_seconds", "long_hop_seconds", "features", "scale", "n_mels", "mel_scale", "fmin", "fmax", "floor", "n_mfcc",
-    "lifter", "n_chroma", "contrast_bands", "deltas", "image_height", "image_width", "image_range_db",
+    "members", "fft_seconds", "long_fft_seconds", "hop_seconds", "long_hop_seconds", "features", "scale", "n_mels", "mel_scale",
+    "fmin", "fmax", "floor", "n_mfcc", "lifter", "n_chroma", "contrast_bands", "deltas", "image_height", "image_width",
+    "image_range_db",
 )  # fmt: skip
 """Settings that the model has settled."""
 
