@@ -30,6 +30,8 @@ def test_same_generator_same_draws(x: torch.Tensor) -> None:
         lambda r: augment.splice(x, torch.eye(6), r)[0],
         lambda r: augment.response(x, 6.0, FLOOR, r, log=LOG),
         lambda r: augment.mixstyle(x, 0.4, r, log=LOG),
+        lambda r: augment.noise(x, 1.0, 0.0, r, log=LOG),
+        lambda r: augment.reverb(x, 1.0, 8.0, r, log=LOG),
         lambda r: augment.spec_augment(x, time_masks=2, time_mask=0.3, frequency_masks=2, frequency_mask=0.3, rng=r),
     ):
         assert torch.equal(call(rng(1)), call(rng(1)))
@@ -131,3 +133,34 @@ def test_splice_takes_one_block_and_its_share_of_the_target(x: torch.Tensor, see
         assert rows.all() or columns.all() or not foreign.any()
         axis = 400 if rows.all() else 16
         assert foreign.float().mean() == pytest.approx(1 - float(targets[number, number]), abs=1.01 / axis)
+
+
+def test_noise_has_the_stated_ratio_and_only_adds() -> None:
+    quiet = torch.full((400, 1, 16, 40), -20.0)
+    loud = quiet.clone()
+    loud[:, :, 3, 7] = 0.0  # all of the clip's power is in one place, so that the rest shows the noise
+    noisy = augment.noise(loud, 1.0, 10.0, rng(), log=LOG)
+    assert torch.all(noisy >= loud)
+    noise = noisy.exp()
+    noise[:, :, 3, 7] = noise[:, :, 3, 8]
+    ratio = 10 * torch.log10(loud.exp().mean((1, 2, 3)) / noise.mean((1, 2, 3)))
+    assert 8.5 < ratio.min() < 12 and 38 < ratio.max() < 41.5
+    slope = 10 * torch.log10(noise[:, 0, -1].mean(-1) / noise[:, 0, 0].mean(-1))
+    assert -24 < slope.min() < -15 and 15 < slope.max() < 24
+    untouched = (augment.noise(loud, 0.25, 10.0, rng(), log=LOG) == loud).all(3).all(2).all(1).float().mean()
+    assert untouched == pytest.approx(0.75, abs=0.08)
+    assert torch.equal(augment.noise(loud, 1.0, 10.0, rng(), log=~LOG), loud)
+
+
+def test_a_room_decays_evenly_and_adds_at_most_the_sound_again() -> None:
+    click = torch.full((50, 1, 16, 60), -40.0)
+    click[..., 10] = 0.0
+    heard = augment.reverb(click, 1.0, 20.0, rng(), log=LOG)
+    assert torch.all(heard >= click - 1e-4)
+    assert torch.all(heard[..., :11] <= click[..., :11] + math.log(2))  # before the click, only what there is sounds on
+    added = heard.exp().sum(-1) - click.exp().sum(-1)
+    assert torch.all(added <= 1.001) and added.max() > 0.9
+    steps = heard[:, 0, 0, 11:15].diff(dim=-1)  # the same from frame to frame, and at least 60 dB in 20 frames
+    assert torch.allclose(steps, steps[:, :1].expand_as(steps), atol=0.02)
+    assert steps.max() == pytest.approx(-6 * math.log(10) / 20, rel=0.1)
+    assert torch.equal(augment.reverb(click, 0.0, 20.0, rng(), log=LOG), click)

@@ -84,7 +84,7 @@ def test_other_front_ends_learn_and_are_exported(tones: Path, tmp_path: Path, se
     [
         ("members=2", "average=0.2"),
         ("teachers=2", "distill=0.8"),
-        ("splice=0.5", "response_db=6", "mixstyle=0.5"),
+        ("splice=0.5", "response_db=6", "mixstyle=0.5", "noise=0.3", "reverb=0.3"),
         ("sampler=balanced", "focal=2", "bootstrap=0.2"),
     ],
 )

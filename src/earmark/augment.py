@@ -2,7 +2,8 @@
 
 All take and return tensors of shape (batch, 1, row, frame), `spec_augment` what the network sees; every clip of the batch gets its
 own draw. They run between the front end's steps or after them, in training alone, so that none is ever part of the exported model.
-``log`` says of each row, shape (row, 1), whether it is the logarithm of a power: levels add there, and sounds add in power.
+``log`` says of each row, shape (row, 1), whether it is the logarithm of a power: levels add there, and sounds add in power. A
+change of polarity changes no power, so that there is none here; a change of speed is `stretch` along both axes.
 """
 
 from __future__ import annotations
@@ -79,6 +80,43 @@ def response(x: Tensor, largest_db: float, floor: float, rng: np.random.Generato
     curve = F.interpolate(points[:, None] * (largest_db / DECIBELS), x.shape[2], mode="linear", align_corners=True)
     filtered = (x + curve[..., None]).clamp(min=math.log(floor))
     return torch.where(log, filtered, x)
+
+
+def noise(x: Tensor, share: float, least_snr_db: float, rng: np.random.Generator, *, log: Tensor) -> Tensor:
+    """Add steady noise of a random colour to a share of the clips.
+
+    The ratio of their mean power to that of the noise is drawn from ``least_snr_db`` to 30 dB above it. The noise rises or falls by
+    up to 20 dB from the lowest row to the highest.
+    """
+    batch, _, rows, _ = x.shape
+    slope = (_uniform(batch, rng, x) * 2 - 1) * (10 / DECIBELS)
+    colour = slope[:, None] * torch.linspace(-1, 1, rows, device=x.device)
+    colour = (colour - colour.logsumexp(1, keepdim=True) + math.log(rows))[:, None, :, None]  # with a mean power of 1
+    level = x.where(log, -torch.inf).flatten(1).logsumexp(1) - math.log(max(1, int(log.sum())) * x.shape[-1])
+    level = level - (least_snr_db + 30 * _uniform(batch, rng, x)) / DECIBELS
+    level = level.where(_uniform(batch, rng, x) < share, -torch.inf)
+    # A band's power in one frame comes of a few frequencies, so that it varies from frame to frame.
+    draws = torch.empty(3, *x.shape).exponential_(generator=torch.Generator().manual_seed(int(rng.integers(2**62))))
+    noisy = torch.logaddexp(x, level[:, None, None, None] + colour + draws.to(x.device).mean(0).log())
+    return torch.where(log, noisy, x)
+
+
+def reverb(x: Tensor, share: float, longest: float, rng: np.random.Generator, *, log: Tensor) -> Tensor:
+    """Put a share of the clips into a room whose sound decays by 60 dB within up to ``longest`` frames, all frequencies alike.
+
+    What a diffuse tail adds to the power of a frame is an exponential of the frames before (Polack's model of a room); its energy
+    is drawn from nothing to that of the direct sound.
+    """
+    length = min(x.shape[-1], max(2, math.ceil(longest)))
+    decay = 6 * math.log(10) / (1 + _uniform(x.shape[0], rng, x) * (longest - 1))  # of power, in nepers a frame
+    tail = torch.exp(-decay[:, None] * torch.arange(length, device=x.device))
+    tail[:, 0] = 0
+    wet = _uniform(x.shape[0], rng, x) * (_uniform(x.shape[0], rng, x) < share)
+    room = wet[:, None] * tail / tail.sum(1, keepdim=True).clamp(min=1e-12)
+    room[:, 0] = 1
+    power = F.pad(x.exp()[:, 0].transpose(0, 1), (length - 1, 0))  # (row, batch, frame): every clip has its own room
+    heard = F.conv1d(power, room.flip(1)[:, None], groups=x.shape[0]).transpose(0, 1)[:, None].log()
+    return torch.where(log & (wet > 0)[:, None, None, None], heard, x)
 
 
 def mixstyle(x: Tensor, alpha: float, rng: np.random.Generator, *, log: Tensor) -> Tensor:

@@ -152,6 +152,10 @@ class Recipe:
     response_db: float = _setting(
         0.0, "another microphone: largest change of the frequency response in dB; 0: off", 0, 60
     )
+    noise: float = _setting(0.0, "share of the clips that steady noise of any colour is added to", 0, 1)
+    noise_snr_db: float = _setting(0.0, "lowest ratio of clip to noise in dB; the highest is 30 dB above it", -60, 60)
+    reverb: float = _setting(0.0, "share of the clips that are put into a room", 0, 1)
+    reverb_seconds: float = _setting(0.6, "longest time in which the room's sound decays by 60 dB", 0.05, 10)
     mixstyle: float = _setting(0.0, "share of the batches whose rows take level and range from other clips", 0, 1)
     splice: float = _setting(0.0, "share of the batches with stretches or bands of other clips instead of mixup", 0, 1)
     time_masks: int = _setting(2, "SpecAugment: number of stretches of time blanked", 0, 20)

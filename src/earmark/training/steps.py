@@ -172,6 +172,12 @@ class Fitting(lightning.LightningModule):
             x = augment.stretch(x, recipe.time_stretch, recipe.mel_warp if front_end.one_axis else 0.0, rng)
         if recipe.gain_db:
             x = augment.gain(x, recipe.gain_db, front_end.floor, rng, log=log)
+        if recipe.reverb:
+            x = augment.reverb(
+                x, recipe.reverb, recipe.reverb_seconds * front_end.sr / front_end.hop_length, rng, log=log
+            )
+        if recipe.noise:
+            x = augment.noise(x, recipe.noise, recipe.noise_snr_db, rng, log=log)
         if recipe.response_db:
             x = augment.response(x, recipe.response_db, front_end.floor, rng, log=log)
         if rng.random() < recipe.mixstyle:
