@@ -161,6 +161,7 @@ def test_a_room_decays_evenly_and_adds_at_most_the_sound_again() -> None:
     added = heard.exp().sum(-1) - click.exp().sum(-1)
     assert torch.all(added <= 1.001) and added.max() > 0.9
     steps = heard[:, 0, 0, 11:15].diff(dim=-1)  # the same from frame to frame, and at least 60 dB in 20 frames
-    assert torch.allclose(steps, steps[:, :1].expand_as(steps), atol=0.02)
+    slow = steps[steps[:, 0] > -5]  # others are soon at the floor
+    assert torch.allclose(slow, slow[:, :1].expand_as(slow), atol=0.02)
     assert steps.max() == pytest.approx(-6 * math.log(10) / 20, rel=0.1)
     assert torch.equal(augment.reverb(click, 0.0, 20.0, rng(), log=LOG), click)
