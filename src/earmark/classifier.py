@@ -83,10 +83,16 @@ class Embedder(nn.Module):
         super().__init__()
         settings = FrontEndSettings(**spec.front_end)
         self.front_end = FrontEnd(spec.sample_rate, settings)
-        if not self.front_end.one_axis or settings.scale != "log" or settings.image_height or settings.deltas:
+        if (
+            not self.front_end.one_axis
+            or settings.scale != "log"
+            or settings.image_height
+            or settings.deltas
+            or settings.level_range_db
+        ):
             raise SettingsError(
                 f"setting features is {settings.features!r} (scale {settings.scale!r}); an anomaly detector takes mel or stft "
-                "alone, as log, without deltas or picture"
+                "alone, as log, without levels taken out, deltas or picture"
             )
         self.backbone = networks.build(
             spec.network["name"], channels=1, rows=self.front_end.height, width=spec.network["width"]

@@ -85,6 +85,12 @@ class Recipe:
     lifter: float = _setting(0.0, "cepstral liftering; 0: none", 0, 1000)
     n_chroma: int = _setting(12, "pitch classes of chroma", 2, 96)
     contrast_bands: int = _setting(0, "octaves above 200 Hz of contrast; 0: as many as fit, at most 6", 0, 12)
+    level_range_db: float = _setting(
+        0.0,
+        "each window's level is taken out, and what lies this far under its mean power is silence; 0: levels are kept",
+        0,
+        200,
+    )
     deltas: int = _setting(0, "differences over time as further channels: 1 for the first, 2 for the second too", 0, 2)
     image_height: int = _setting(
         0, "height of the picture that image networks are fed in pixels; 0: no picture", 0, 4096

@@ -40,6 +40,8 @@ CASES: list[dict[str, Any]] = [
     {"features": "mel,contrast", "deltas": 1, **MIXED},
     {"features": "mfcc,chroma", "deltas": 2, **MIXED},
     {"scale": "pcen-trained", "deltas": 2, "floor": 1e-6},
+    {"level_range_db": 40.0, "deltas": 1},
+    {"features": "stft", "level_range_db": 60.0},
     {"image_height": 20, "image_width": 30, **MIXED},
     {"features": "stft", "scale": "db", "image_height": 90, "image_width": 16, "deltas": 2, **MIXED},
 ]

@@ -67,6 +67,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"image_height": 16, "image_width": 8, "deltas": 1},
         "setting image_width is 8; with deltas it must be 9 at least",
     ),
+    ({"level_range_db": -1.0}, "setting level_range_db is -1; the allowed range is 0 to 200"),
+    *(
+        (
+            change | {"level_range_db": 30.0},
+            "setting level_range_db is 30; it takes features mel or stft alone, with scale log",
+        )
+        for change in ({"features": "mfcc"}, {"features": "mel,chroma"}, {"scale": "db"})
+    ),
     *(
         (
             PICTURE | change,

@@ -98,3 +98,20 @@ def test_differences_of_a_picture_run_over_its_width() -> None:
     found = features(front_end(16_000, image_height=16, image_width=24, deltas=1), sound("late", 16_000))
     assert found.shape == (2, 16, 24)
     assert found[1] == pytest.approx(librosa.feature.delta(found[0], width=9, order=1, mode="interp"), abs=1e-5)
+
+
+@examples
+@given(case=cases(level_range_db=(20.0, 40.0)))
+def test_a_level_taken_out_equals_librosa(case: tuple[int, dict[str, Any], Array]) -> None:
+    sr, settings, samples = case
+    module = front_end(sr, **settings)
+    power = np.maximum(librosa_mel(module, samples), module.floor)
+    expected = np.maximum(np.log(power / power.mean()), -settings["level_range_db"] * np.log(10) / 10)
+    assert features(module, samples)[0] == pytest.approx(expected, abs=2e-3)
+
+
+def test_what_has_its_level_taken_out_knows_no_gain() -> None:
+    module = front_end(16_000, level_range_db=40.0, floor=1e-12)
+    samples = sound("chord", 16_000, level=0.01)
+    assert features(module, 50 * samples) == pytest.approx(features(module, samples), abs=1e-3)
+    assert features(module, np.zeros(8_000)) == pytest.approx(0, abs=1e-5)

@@ -1,7 +1,7 @@
 """Waveforms to what the network sees, as a torch module that is trained with, exported with and predicted with.
 
 In the order of the data: `stft` cuts frames and gives their power, `mel` and `tonal` make rows of it, `pcen` may level them,
-`stages` adds differences over time or makes a picture; `FrontEnd` puts them together and standardises.
+`stages` may take out levels, add differences over time or make a picture; `FrontEnd` puts them together and standardises.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from earmark.errors import SettingsError
 from earmark.filters import mel_frequencies
 from earmark.frontend.mel import LogPower, Mfcc, Scale
 from earmark.frontend.settings import DELTA_WIDTH, FEATURES, MEL_SCALES, SCALES, FrontEndSettings
-from earmark.frontend.stages import Deltas, Picture
+from earmark.frontend.stages import Deltas, Level, Picture
 from earmark.frontend.stft import Blockwise, PowerSpectrum
 from earmark.frontend.tonal import Chroma, Contrast
 
@@ -91,6 +91,8 @@ class FrontEnd(nn.Module):
             part.size if isinstance(part, Scale | Mfcc) else size
             for part, size in zip(self.finishes, self.sizes, strict=True)
         )
+        if settings.level_range_db:
+            self.after.append(Level(settings.level_range_db))
         if settings.image_height:
             self.after.append(
                 Picture(

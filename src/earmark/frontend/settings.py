@@ -18,6 +18,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "lifter": (0, 1000),
     "n_chroma": (2, 96),
     "contrast_bands": (0, 12),
+    "level_range_db": (0, 200),
     "deltas": (0, 2),
     "image_height": (0, 4096),
     "image_width": (0, 4096),
@@ -54,6 +55,8 @@ class FrontEndSettings:
         Pitch classes.
     contrast_bands : int
         Octaves above 200 Hz; 0: as many as fit, at most 6.
+    level_range_db : float
+        Each window's level is taken out, and what lies this far under its mean power is silence; 0: levels are kept.
     deltas : int
         Orders of differences over time, each a channel of its own; of a picture, over its width.
     image_height, image_width : int
@@ -75,6 +78,7 @@ class FrontEndSettings:
     lifter: float = 0.0
     n_chroma: int = 12
     contrast_bands: int = 0
+    level_range_db: float = 0.0
     deltas: int = 0
     image_height: int = 0
     image_width: int = 0
@@ -99,6 +103,10 @@ class FrontEndSettings:
         if "mfcc" in self.names and not 1 <= self.n_mfcc <= self.n_mels:
             raise SettingsError(f"setting n_mfcc is {self.n_mfcc}; the allowed range is 1 to n_mels, {self.n_mels}")
         self._check_picture()
+        if self.level_range_db and (self.features not in ("mel", "stft") or self.scale != "log"):
+            raise SettingsError(
+                f"setting level_range_db is {self.level_range_db:g}; it takes features mel or stft alone, with scale log"
+            )
 
     def _check_words(self) -> None:
         """What is chosen from lists."""

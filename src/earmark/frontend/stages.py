@@ -1,4 +1,4 @@
-"""What follows the features: differences over time, and the picture that notebooks feed to image networks."""
+"""What follows the features: the window's level taken out, differences over time, the picture that notebooks feed to networks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,29 @@ from torch.nn import functional as F
 
 from earmark.filters import DECIBELS
 from earmark.frontend.settings import DELTA_WIDTH
+
+
+class Level(nn.Module):
+    """Takes each window's level out of its log power, so that a loud and a quiet take of a sound look alike.
+
+    Parameters
+    ----------
+    range_db : float
+        What lies this far under the mean power of the window's rows and frames is silence.
+
+    Shape
+    -----
+    Input, log power, (batch, 1, row, frame), output the same.
+    """
+
+    def __init__(self, range_db: float) -> None:
+        super().__init__()
+        self._floor = -range_db / DECIBELS
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Log power over the window's mean power."""
+        mean = x.exp().mean(dim=3, keepdim=True).mean(dim=2, keepdim=True)
+        return (x - mean.log()).clamp(min=self._floor)
 
 
 class Deltas(nn.Module):
