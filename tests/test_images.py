@@ -47,7 +47,7 @@ def front_end_values(path: Path, info: dict[str, Any]) -> np.ndarray:
 
 def test_settings_are_those_of_the_front_end_but_for_its_picture() -> None:
     names = {f.name for f in dataclasses.fields(FrontEndSettings)}
-    assert set(images.SETTINGS) == names - {"image_height", "image_width", "image_range_db"}
+    assert set(images.SETTINGS) == names - {"image_height", "image_width", "image_range_db", "level_range_db"}
 
 
 def test_gray16_gives_the_values_back(tmp_path: Path) -> None:

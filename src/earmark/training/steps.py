@@ -180,9 +180,9 @@ class Fitting(lightning.LightningModule):
             x = augment.noise(x, recipe.noise, recipe.noise_snr_db, rng, log=log)
         if recipe.response_db:
             x = augment.response(x, recipe.response_db, front_end.floor, rng, log=log)
-        if rng.random() < recipe.mixstyle:
+        if recipe.mixstyle and rng.random() < recipe.mixstyle:
             x = augment.mixstyle(x, _STYLES, rng, log=log)
-        if rng.random() < recipe.splice:
+        if recipe.splice and rng.random() < recipe.splice:
             x, targets = augment.splice(x, targets, rng)
         elif recipe.mixup:
             x, targets = augment.mixup(x, targets, recipe.mixup, rng, log=log)
