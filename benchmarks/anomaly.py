@@ -199,7 +199,7 @@ def _trained(data: Data, known: tuple[int, ...]) -> Classifier:
     import tempfile
 
     rng = np.random.default_rng(0)
-    settings = recipe.load("machine", ["min_steps=600", "epochs=1"])
+    settings = recipe.load("machine", ["min_steps=600", "epochs=1", "members=1", "ema=0"])
     manifest = data.clips.manifest
     spec = make_spec(manifest, settings)
     machines = int(data.machine.max()) + 1

@@ -73,13 +73,17 @@ class Run:
     def key(self) -> dict[str, Any]:
         """What tells it from others."""
         settings = recipe.load(f"{self.tier}+{self.row.kind}").to_dict()
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+        what = json.dumps([settings, self.row.arguments], sort_keys=True)
+        digest = hashlib.sha256(what.encode()).hexdigest()[:12]
         return {"row": self.row.name, "tier": self.tier, "fold": self.fold, "seed": self.seed, "settings": digest}
 
     def measure(self, data: Path) -> dict[str, Any]:
         """Train and test; figures."""
         split = ["--test-fold", self.fold, *self.row.arguments]
-        return measure([str(data / self.row.folder), *split, "--recipe", self.tier, "--seed", str(self.seed)])
+        found = measure([str(data / self.row.folder), *split, "--recipe", self.tier, "--seed", str(self.seed)])
+        if found["recipe"] != f"{self.tier}+{self.row.kind}":
+            raise SystemExit(f"{self.row.name}: Earmark took recipe {found['recipe']}, not {self.tier}+{self.row.kind}")
+        return found
 
 
 def measure(arguments: list[str]) -> dict[str, Any]:
@@ -101,7 +105,7 @@ def measure(arguments: list[str]) -> dict[str, Any]:
         size = (out / "model.onnx").stat().st_size
     return {
         "recipe": used, "accuracy": found["accuracy"], "loss": round(found["loss"], 4), "n": found["n"], "seconds": round(seconds),
-        "megabytes": round(size / 1e6, 1), "peak_memory_gb": round(usage.ru_maxrss / 1e6, 2),
+        "megabytes": round(size / 1e6, 1), "peak_memory_gb": round(usage.ru_maxrss * 1024 / 1e9, 2),
         "date": datetime.date.today().isoformat(),
     }  # fmt: skip
 

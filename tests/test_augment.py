@@ -27,8 +27,8 @@ def test_same_generator_same_draws(x: torch.Tensor) -> None:
         lambda r: augment.gain(x, 6.0, FLOOR, r, log=LOG),
         lambda r: augment.stretch(x, 0.2, 0.1, r),
         lambda r: augment.mixup(x, torch.eye(6), 0.3, r, log=LOG)[0],
-        lambda r: augment.splice(x, torch.eye(6), r)[0],
-        lambda r: augment.response(x, 6.0, FLOOR, r, log=LOG),
+        lambda r: augment.cutmix(x, torch.eye(6), r)[0],
+        lambda r: augment.filter_augment(x, 6.0, FLOOR, r, log=LOG),
         lambda r: augment.mixstyle(x, 0.4, r, log=LOG),
         lambda r: augment.noise(x, 1.0, 0.0, r, log=LOG),
         lambda r: augment.reverb(x, 1.0, 8.0, r, log=LOG),
@@ -100,14 +100,14 @@ def test_rows_that_are_no_logarithm_are_left_alone_by_gain_and_mixed_linearly(x:
 
 
 def test_a_response_is_the_same_in_every_frame_and_within_bounds(x: torch.Tensor) -> None:
-    difference = augment.response(x, 6.0, FLOOR, rng(), log=LOG) - x
+    difference = augment.filter_augment(x, 6.0, FLOOR, rng(), log=LOG) - x
     assert torch.allclose(difference, difference[..., :1].expand_as(difference), atol=1e-5)
     assert 0.1 < difference.abs().max() <= 6 * math.log(10) / 10
     bends = difference[:, 0, :, 0].diff(n=2).abs() > 1e-5
     assert torch.all(
         bends.sum(1) <= 2 * 4
     )  # at most four corners between its ends, each of which two second differences see
-    assert torch.equal(augment.response(x, 6.0, FLOOR, rng(), log=~LOG), x)
+    assert torch.equal(augment.filter_augment(x, 6.0, FLOOR, rng(), log=~LOG), x)
 
 
 def test_mixstyle_gives_rows_levels_and_ranges_between_two_clips(x: torch.Tensor) -> None:
@@ -123,7 +123,7 @@ def test_mixstyle_gives_rows_levels_and_ranges_between_two_clips(x: torch.Tensor
 @pytest.mark.parametrize("seed", range(4))
 def test_splice_takes_one_block_and_its_share_of_the_target(x: torch.Tensor, seed: int) -> None:
     x = torch.arange(6.0)[:, None, None, None].expand(6, 1, 16, 400).contiguous()
-    spliced, targets = augment.splice(x, torch.eye(6), rng(seed))
+    spliced, targets = augment.cutmix(x, torch.eye(6), rng(seed))
     assert torch.allclose(targets.sum(1), torch.ones(6))
     assert torch.all(targets.diagonal() >= 0.5 - 1e-6)
     for number, clip in enumerate(spliced[:, 0]):

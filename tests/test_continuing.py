@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from safetensors.torch import load_file
 
 import earmark
 from conftest import TINY, write_tones
-from earmark import bundle
+from earmark import bundle, recipe
+from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier
+from earmark.frontend import FrontEndSettings
 from earmark.workflow import continuing
 
 GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
@@ -67,6 +70,27 @@ def test_a_label_is_added(two: earmark.Result, tones: Path, tmp_path: Path) -> N
     assert torch.equal(*statistics)
 
 
+def test_what_the_model_has_settled_goes_into_the_record() -> None:
+    fields = {f.name for f in dataclasses.fields(FrontEndSettings)}
+    assert fields <= set(continuing._KEPT)
+    front_end = {"fft_seconds": 0.05, "hop_seconds": 0.02, "n_mels": 40, "fmin": 20.0, "fmax": 4000.0, "floor": 1e-7}
+    base = BundleSpec(
+        ("a", "b"), {"name": "plain", "width": 0.5}, 8_000, 1.0, 0.5, front_end
+    )  # made before there were members
+    found = continuing.settled(recipe.load("balanced+speech"), base)
+    assert (found.network, found.width, found.members) == ("plain", 0.5, 1)
+    assert {name: getattr(found, name) for name in front_end} == front_end
+
+
+def test_networks_side_by_side_are_gone_on_from(tones: Path, tmp_path: Path) -> None:
+    options = earmark.TrainOptions(settings=(*TINY, "members=2", "epochs=2"))
+    first = earmark.train(tones, tmp_path / "first", source=GROUPS, options=options)
+    options = earmark.TrainOptions(base=first.path, settings=(*MORE, "epochs=1"))
+    result = earmark.train(tones, tmp_path / "second", source=GROUPS, options=options)
+    spec = earmark.load(result.path).spec
+    assert spec.network["members"] == spec.provenance["recipe"]["members"] == 2
+
+
 def test_what_the_model_knows_does_not_test(two: earmark.Result, tones: Path, tmp_path: Path) -> None:
     from earmark.cache import content_hash
 
@@ -95,6 +119,7 @@ def test_what_cannot_be_gone_on_from(two: earmark.Result, tones: Path, tmp_path:
         assert not (tmp_path / "model").exists()
 
     refused("--set n_mels=64: the model to go on from has settled n_mels", "n_mels=64")
+    refused("setting teachers is 2; with --from there is a model to learn from", "teachers=2")
     refused("--channel 1: the model to go on from took None", channel=1)
     refused("no such model", base=tmp_path / "nothing")
     lists = pd.DataFrame({"path": [str(p) for p in sorted(tones.rglob("*.wav"))]})

@@ -45,7 +45,7 @@ def front_end_values(path: Path, info: dict[str, Any]) -> np.ndarray:
         return front_end.stack(rows)[0].flatten(0, 1).numpy()
 
 
-def test_settings_are_those_of_the_front_end_but_for_its_picture() -> None:
+def test_settings_are_those_of_the_front_end_but_for_its_picture_and_levels() -> None:
     names = {f.name for f in dataclasses.fields(FrontEndSettings)}
     assert set(images.SETTINGS) == names - {"image_height", "image_width", "image_range_db", "level_range_db"}
 

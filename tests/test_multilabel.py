@@ -116,7 +116,7 @@ def test_predicts_labels_by_their_thresholds(chords: tuple[Path, earmark.Result]
 def test_evaluates_and_cross_validates(chords: tuple[Path, earmark.Result], tmp_path: Path) -> None:
     data, result = chords
     assert earmark.evaluate(result.path, data)["map"] == pytest.approx(result.metrics["map"])
-    options = earmark.TrainOptions(settings=[*TINY, "epochs=3"])
+    options = earmark.TrainOptions(settings=[*TINY, "epochs=3", "cutmix=0.5", "focal=1", "sampler=balanced"])
     found = earmark.crossval(data, tmp_path / "cv", folds=2, options=options)
     assert {"map", "accuracy", "f1"} <= set(found["mean"])
     assert found["n"] == 48

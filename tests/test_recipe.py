@@ -74,7 +74,8 @@ def test_a_tier_and_a_kind_make_a_recipe(tmp_path: Path) -> None:
     [
         (["normal", "abnormal"], "machine"),
         (["yes", "No", "stop"], "speech"),
-        (["0", "1", "7"], "speech"),
+        (["0", "1", "7"], "general"),  # numbers may stand for anything
+        (["yes", "no"], "general"),  # and so may these
         (["angry", "calm", "happy"], "speech"),
         (["dog", "yes"], "general"),
         (["normal", "calm"], "general"),
@@ -82,7 +83,23 @@ def test_a_tier_and_a_kind_make_a_recipe(tmp_path: Path) -> None:
 )
 def test_the_kind_is_told_by_the_labels(labels: list[str], kind: str) -> None:
     assert recipe.suited(labels)[0] == kind
-    assert recipe.resolved("auto", labels) == f"balanced+{kind}"
-    assert recipe.resolved("best", labels) == f"best+{kind}"
-    for name in ("machine", "fast+general", "notebook", "my.toml"):
-        assert recipe.resolved(name, labels) == name
+    assert recipe.resolved("auto", labels)[0] == f"balanced+{kind}"
+    assert recipe.resolved("best", labels)[0] == f"best+{kind}"
+    assert recipe.resolved("machine", labels)[0] == "balanced+machine"
+    for name in ("fast+general", "notebook", "my.toml"):
+        assert recipe.resolved(name, labels) == (name, "")
+
+
+def test_the_kind_is_told_by_the_layout_first() -> None:
+    assert recipe.suited(["0", "1", "7"], "fsdd") == ("speech", "fsdd is speech")
+    assert recipe.suited(["bed", "cat", "wow"], "speech-commands")[0] == "speech"
+    assert recipe.suited(["dog", "rain"], "esc50")[0] == "general"
+
+
+def test_levels_are_taken_out_where_the_features_have_some() -> None:
+    assert recipe.load("speech").level_range_db > 0
+    for change in ("features=mfcc,chroma", "scale=pcen"):
+        assert recipe.load("speech", [change]).level_range_db == 0
+        assert (
+            recipe.load("speech", [change, "level_range_db=30"]).level_range_db == 30
+        )  # which the front end refuses by name

@@ -20,7 +20,7 @@ from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier
 from earmark.errors import SettingsError
 from earmark.training.steps import Fitting
-from earmark.training.watchers import Average
+from earmark.training.watchers import MovingAverage
 
 SOURCE = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
 
@@ -82,9 +82,9 @@ def test_other_front_ends_learn_and_are_exported(tones: Path, tmp_path: Path, se
 @pytest.mark.parametrize(
     "settings",
     [
-        ("members=2", "average=0.2"),
+        ("members=2", "ema=0.2"),
         ("teachers=2", "distill=0.8"),
-        ("splice=0.5", "response_db=6", "mixstyle=0.5", "noise=0.3", "reverb=0.3"),
+        ("cutmix=0.5", "filter_db=6", "mixstyle=0.5", "noise=0.3", "reverb=0.3"),
         ("sampler=balanced", "focal=2", "bootstrap=0.2"),
     ],
 )
@@ -109,24 +109,58 @@ def test_the_mean_of_the_members_is_what_is_exported() -> None:
 
 
 def test_averaged_weights_forget_the_first_and_weigh_the_last_most() -> None:
-    module = torch.nn.Linear(1, 1, bias=False)
-    average = Average(0.25, steps=16)  # remembers four steps
-    average.on_train_start(SimpleNamespace(), module)
-    expected = module.weight.item()
-    for step in range(1, 17):
-        torch.nn.init.constant_(module.weight, float(step))
-        average.on_train_batch_end(SimpleNamespace(global_step=step), module, None, None, step)
-        weight = max(0.25, 10 / (10 + step))
-        expected += weight * (step - expected)
-    average.on_train_end(SimpleNamespace(), module)
-    assert module.weight.item() == pytest.approx(expected, rel=1e-5)
-    assert 14 < expected < 16
+    def averaged(share: float, values: np.ndarray) -> float:
+        module = torch.nn.Linear(1, 1, bias=False)
+        average = MovingAverage(share, steps=len(values))
+        average.on_train_start(SimpleNamespace(), module)
+        for step, value in enumerate(values, start=1):
+            torch.nn.init.constant_(module.weight, float(value))
+            average.on_train_batch_end(SimpleNamespace(global_step=step), module, None, None, step)
+        average.put_into(module)
+        return module.weight.item()
+
+    late = np.arange(200) >= 100
+    assert averaged(0.01, late) > 0.999  # remembers two steps
+    assert 0.9 < averaged(0.2, late) < 0.95  # 40 steps, of the last 100: 1 - exp(-100 / 40)
+    assert averaged(1.0, late) == pytest.approx(0.5, abs=0.01)  # the mean of all
+    assert averaged(0.05, np.full(50, 3.0)) == pytest.approx(3.0)
+
+
+def test_a_run_broken_off_after_its_last_step_keeps_its_averages(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*TINY, "epochs=2", "ema=0.5")
+    unbroken = earmark.train(tones, tmp_path / "whole", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr("earmark.training.watchers.SAVE_SECONDS", 0.0)
+        broken.setattr("earmark.export.write_model", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            earmark.train(tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    again = earmark.TrainOptions(settings=settings, resume=True)
+    resumed = earmark.train(tones, tmp_path / "model", source=SOURCE, options=again)
+    first = weights(unbroken.path)
+    assert all(np.array_equal(first[k], v) for k, v in weights(resumed.path).items())
+
+
+def test_teachers_count_by_their_share_of_the_target(tones: Path, tmp_path: Path) -> None:
+    def trained(name: str, *settings: str) -> dict[str, np.ndarray]:
+        options = earmark.TrainOptions(settings=(*TINY, "epochs=2", *settings))
+        return weights(earmark.train(tones, tmp_path / name, source=SOURCE, options=options).path)
+
+    alone, unheard = trained("alone"), trained("unheard", "teachers=1", "distill=0")
+    heard = trained("heard", "teachers=1", "distill=0.5")
+    assert all(np.allclose(alone[k], v, atol=1e-5) for k, v in unheard.items())
+    assert not all(np.allclose(alone[k], v, atol=1e-3) for k, v in heard.items())
 
 
 def test_resumed_runs_with_averages_and_teachers_equal_unbroken_ones(
     tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = (*TINY, "epochs=4", "average=0.3", "teachers=2")
+    settings = (*TINY, "epochs=4", "ema=0.3", "teachers=2")
     unbroken = earmark.train(tones, tmp_path / "whole", source=SOURCE, options=earmark.TrainOptions(settings=settings))
     begin, begun = Fitting.train_dataloader, []
 

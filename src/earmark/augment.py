@@ -71,10 +71,10 @@ def mixup(x: Tensor, targets: Tensor, alpha: float, rng: np.random.Generator, *,
     return mixed, share[:, None] * targets + (1 - share[:, None]) * targets[partner]
 
 
-def response(x: Tensor, largest_db: float, floor: float, rng: np.random.Generator, *, log: Tensor) -> Tensor:
+def filter_augment(x: Tensor, largest_db: float, floor: float, rng: np.random.Generator, *, log: Tensor) -> Tensor:
     """Give each clip another microphone: a frequency response of straight lines between points of up to ``largest_db`` either way.
 
-    Nam et al. 2022, arXiv 2110.03282.
+    FilterAugment (Nam et al. 2022, arXiv 2110.03282), its linear kind.
     """
     points = _uniform((x.shape[0], int(rng.integers(3, 7))), rng, x) * 2 - 1
     curve = F.interpolate(points[:, None] * (largest_db / DECIBELS), x.shape[2], mode="linear", align_corners=True)
@@ -122,7 +122,8 @@ def reverb(x: Tensor, share: float, longest: float, rng: np.random.Generator, *,
 def mixstyle(x: Tensor, alpha: float, rng: np.random.Generator, *, log: Tensor) -> Tensor:
     """Give each row of each clip a level and a range between its own and those of another clip of the batch.
 
-    Freq-MixStyle (Kim et al. 2022, arXiv 2111.06531): rooms, microphones and voices differ in these, what is said hardly.
+    MixStyle (Zhou et al. 2021, arXiv 2104.02008) over frequency (Kim et al. 2022, arXiv 2206.12513): rooms, microphones and voices
+    differ in these, what is said hardly.
     """
     mean = x.mean(dim=-1, keepdim=True)
     deviation = x.std(dim=-1, keepdim=True) + 1e-3
@@ -134,7 +135,7 @@ def mixstyle(x: Tensor, alpha: float, rng: np.random.Generator, *, log: Tensor) 
     return torch.where(log, styled, x)
 
 
-def splice(x: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def cutmix(x: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Put a stretch of time or a band of another clip into each, up to half of it, and mix their targets by that share.
 
     CutMix (Yun et al. 2019, arXiv 1905.04899) along one axis at a time, as of spectrograms in arXiv 2108.03020.

@@ -52,7 +52,7 @@ class BundleSpec:
     normal : str
         Label of sound machines, where that matters.
     network : dict
-        ``name`` and ``width``.
+        ``name``, ``width``, and ``members`` if there are several side by side.
     sample_rate : int
         Hz.
     channel : int or None

@@ -42,17 +42,23 @@ def plan(job: Job, classifier: Classifier, epochs: int, seconds: float) -> list[
     """What is about to happen, for the user to stop if it is not what was meant."""
     manifest, split, spec = job.clips.manifest, job.split, job.spec
     parameters = sum(p.numel() for p in classifier.parameters())
-    count = f"{job.recipe.members} side by side, " if job.recipe.members > 1 else ""
-    kind, reason = recipe.suited(manifest.labels)
+    kind, why = recipe.suited(manifest.labels, manifest.layout)
     lines = [
         f"data      {manifest.root}: {_summary(manifest)}",
         f"split     {split.name}: {len(split.train)} train, {len(split.valid)} validate, {len(split.test)} test",
         f"input     {_input(spec)}, shorter clips are {'repeated' if spec.short_clip == 'repeat' else 'padded'}",
-        f"network   {job.recipe.network}, width {job.recipe.width:g}, {count}{parameters / 1e6:.2f} M parameters",
-        f"recipe    {job.options.recipe}{': ' + reason if job.options.recipe.endswith('+' + kind) else ''}",
+        f"network   {_network(spec)}, {parameters / 1e6:.2f} M parameters",
+        f"recipe    {job.options.recipe}{', ' + why if job.options.recipe.endswith('+' + kind) else ''}",
         f"training  {epochs} epochs, about {max(0.1, seconds / 60):.1f} minutes",
     ]
     return lines + _remarks(job)
+
+
+def _network(spec: BundleSpec) -> str:
+    members = spec.network.get("members", 1)
+    return (
+        f"{spec.network['name']}, width {spec.network['width']:g}{f', {members} side by side' if members > 1 else ''}"
+    )
 
 
 def _remarks(job: Job) -> list[str]:
@@ -138,6 +144,8 @@ def _input(spec: BundleSpec) -> str:
     said = " + ".join(words.get(name, name) for name in settings.names)
     if {"mel", "stft"} & set(settings.names) and settings.scale != "log":
         said += f" ({settings.scale})"
+    if settings.level_range_db:
+        said += " with each window's level taken out"
     if settings.deltas:
         said += f" with {settings.deltas} differences"
     if settings.image_height:
@@ -152,7 +160,7 @@ def facts(manifest: Manifest, spec: BundleSpec, options: TrainOptions) -> dict[s
     return {
         "data": f"{manifest.root.resolve().name}: {_summary(manifest)}",
         "input": _input(spec),
-        "network": f"{spec.network['name']}, width {spec.network['width']:g}",
+        "network": _network(spec),
         "recipe": ", ".join([options.recipe, *options.settings]),
         "seed": options.seed,
     }

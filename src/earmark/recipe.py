@@ -25,12 +25,13 @@ DETECTOR, FINETUNE = "anomaly", "finetune"
 _TIER, _KIND = "balanced", "general"  # where a name has only the other
 _SPOKEN = frozenset(
     [
-        *"0123456789", "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
         "yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go", "forward", "backward", "follow", "learn", "visual",
         "neutral", "calm", "happy", "happiness", "sad", "sadness", "angry", "anger", "fearful", "fear", "disgust", "disgusted",
         "surprised", "surprise", "boredom", "bored", "contempt",
     ]
 )  # fmt: skip
+_SPEECH_LAYOUTS = frozenset(["speech-commands", "fsdd", "audiomnist", "ravdess", "emodb"])
 _SHORT, _FRAME, _FINE_HOP = 2.0, 0.032, 0.010  # seconds: words need finer frames than scenes
 _EVEN_HOP = 16  # samples: the exported front end is several times as fast where hop and frame have a factor in common
 
@@ -87,7 +88,7 @@ class Recipe:
     contrast_bands: int = _setting(0, "octaves above 200 Hz of contrast; 0: as many as fit, at most 6", 0, 12)
     level_range_db: float = _setting(
         0.0,
-        "each window's level is taken out, and what lies this far under its mean power is silence; 0: levels are kept",
+        "each window's level is taken out, also that of silence, and what lies this far under its mean power is cut off; 0: kept",
         0,
         200,
     )
@@ -106,7 +107,7 @@ class Recipe:
     # Network
     network: str = _setting("resnet", "name in earmark.networks")
     width: float = _setting(1.0, "factor on the number of channels", 0.125, 8)
-    members: int = _setting(1, "networks side by side, trained apart, whose logits are averaged", 1, 16)
+    members: int = _setting(1, "networks side by side, each with its own loss, whose logits are averaged", 1, 16)
     dropout: float = _setting(0.2, "share of the embedding dropped in training", 0, 0.9)
     # Training
     epochs: int = _setting(60, "passes over the training clips, at least", 1, 100_000)
@@ -117,7 +118,12 @@ class Recipe:
     batch_size: int = _setting(32, "clips a step", 2, 4096)
     lr: float = _setting(3e-3, "highest learning rate of the one-cycle schedule", 1e-6, 1)
     weight_decay: float = _setting(0.02, "of AdamW", 0, 1)
-    average: float = _setting(0.0, "share of the run that the averaged weights remember; 0: the last weights", 0, 1)
+    ema: float = _setting(
+        0.0,
+        "share of the run that averaged weights remember; 0: the last weights; not with patience, which keeps the best",
+        0,
+        1,
+    )
     label_smoothing: float = _setting(0.1, "share of the target spread over all labels", 0, 0.9)
     class_weights: str = _setting(
         "none", "weights of the loss: balanced gives rare labels more", choices=("none", "balanced")
@@ -134,7 +140,10 @@ class Recipe:
         0.0, "share of the target that is the network's own opinion, against wrong labels", 0, 0.9
     )
     teachers: int = _setting(
-        0, "networks that are trained first, from whose joint opinion the network then learns; 0: none", 0, 16
+        0,
+        "networks that are trained first, from whose joint opinion the network then learns; 0: none; not with --from",
+        0,
+        16,
     )
     distill: float = _setting(0.7, "share of the target that is the teachers' opinion", 0, 1)
     crop_seconds: float = _setting(
@@ -155,15 +164,21 @@ class Recipe:
     time_stretch: float = _setting(0.3, "largest change of tempo; 0.2 means a factor of 1.2 either way", 0, 1)
     mel_warp: float = _setting(0.2, "largest warp of the mel axis, as time_stretch", 0, 1)
     gain_db: float = _setting(6.0, "largest change of level in dB, either way", 0, 60)
-    response_db: float = _setting(
-        0.0, "another microphone: largest change of the frequency response in dB; 0: off", 0, 60
+    filter_db: float = _setting(
+        0.0, "FilterAugment, as another microphone: largest change in dB; 0: off; of one frequency axis alone", 0, 60
     )
-    noise: float = _setting(0.0, "share of the clips that steady noise of any colour is added to", 0, 1)
+    noise: float = _setting(
+        0.0, "share of the clips that steady noise of any colour is added to; of one frequency axis alone", 0, 1
+    )
     noise_snr_db: float = _setting(0.0, "lowest ratio of clip to noise in dB; the highest is 30 dB above it", -60, 60)
     reverb: float = _setting(0.0, "share of the clips that are put into a room", 0, 1)
     reverb_seconds: float = _setting(0.6, "longest time in which the room's sound decays by 60 dB", 0.05, 10)
-    mixstyle: float = _setting(0.0, "share of the batches whose rows take level and range from other clips", 0, 1)
-    splice: float = _setting(0.0, "share of the batches with stretches or bands of other clips instead of mixup", 0, 1)
+    mixstyle: float = _setting(
+        0.0, "MixStyle: share of the batches whose rows take level and range from other clips", 0, 1
+    )
+    cutmix: float = _setting(
+        0.0, "CutMix: share of the batches with stretches of time or bands of other clips instead of mixup", 0, 1
+    )
     time_masks: int = _setting(2, "SpecAugment: number of stretches of time blanked", 0, 20)
     time_mask: float = _setting(0.1, "SpecAugment: longest such stretch as a share of the input", 0, 1)
     frequency_masks: int = _setting(2, "SpecAugment: number of bands blanked", 0, 20)
@@ -198,19 +213,24 @@ def names() -> list[str]:
     )
 
 
-def suited(labels: Iterable[str]) -> tuple[str, str]:
-    """Kind of recipe that suits a data set of these labels, and why."""
+def suited(labels: Iterable[str], layout: str = "") -> tuple[str, str]:
+    """Kind of recipe that suits a data set of these labels, lying in this layout of `earmark.layouts`, and why."""
+    words = {label.casefold() for label in labels}
     if are_conditions(labels):
         return "machine", f"the labels are conditions of machines ({', '.join(sorted(labels))})"
-    if {label.casefold() for label in labels} <= _SPOKEN:
+    if layout in _SPEECH_LAYOUTS:
+        return "speech", f"{layout} is speech"
+    if len(words) > 2 and words <= _SPOKEN:
         return "speech", f"the labels are spoken words or emotions ({', '.join(sorted(labels)[:3])} ...)"
     return _KIND, "sounds of any kind"
 
 
-def resolved(name: str, labels: Iterable[str]) -> str:
-    """Name of a recipe with its kind, which is the one that suits the data where the name has none."""
-    tier = _TIER if name == AUTO else name
-    return f"{tier}+{suited(labels)[0]}" if tier in TIERS else name
+def resolved(name: str, labels: Iterable[str], layout: str = "") -> tuple[str, str]:
+    """Full name of a recipe, its tier and its kind, and why that kind where the name has none."""
+    if name == AUTO or name in TIERS:
+        kind, why = suited(labels, layout)
+        return f"{_TIER if name == AUTO else name}+{kind}", why
+    return f"{_TIER}+{name}" if name in KINDS else name, ""
 
 
 def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
@@ -229,18 +249,25 @@ def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
     SettingsError
         For an unknown recipe or key, or a value of the wrong type or out of range.
     """
-    values = _read(name)
+    values, changes = _read(name), list(changes)
     fields = {f.name: f for f in dataclasses.fields(Recipe)}
     for change in changes:
         key, equals, text = change.partition("=")
         if not equals:
             raise SettingsError(f"--set {change}: has no '='; write --set key=value")
         values[key.strip()] = text.strip()
+    if not any(change.startswith("level_range_db") for change in changes) and not _has_levels(values):
+        values.pop("level_range_db", None)  # the recipe's, which does not go with the features that are asked for
     for key, value in values.items():
         if key not in fields:
             raise SettingsError(f"unknown setting {key!r}; the settings are {', '.join(fields)}")
         values[key] = _typed(key, value, type(fields[key].default))
     return Recipe(**values)
+
+
+def _has_levels(values: dict[str, Any]) -> bool:
+    """Whether the features are ones whose level can be taken out."""
+    return values.get("features", "mel") in ("mel", "stft") and values.get("scale", "log") == "log"
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     *(
         (
             change | {"level_range_db": 30.0},
-            "setting level_range_db is 30; it takes features mel or stft alone, with scale log",
+            "setting level_range_db is 30; it takes features mel or stft alone, with scale log; 0 switches it off",
         )
         for change in ({"features": "mfcc"}, {"features": "mel,chroma"}, {"scale": "db"})
     ),

@@ -34,8 +34,8 @@ GroupPattern = Annotated[
 RecipeName = Annotated[
     str,
     typer.Option(
-        help="Time to take (fast, balanced, best), kind of sound (general, speech, machine), or both: fast+speech; what is not "
-        "said is found by task and labels. Or notebook, anomaly, finetune, or the path of a .toml file."
+        help="Time to take (fast, balanced, best), kind of sound (general, speech, machine), or both: fast+speech. Without a time "
+        "balanced, without a kind by the labels. Or notebook, anomaly, finetune, or the path of a .toml file."
     ),
 ]
 LabelColumn = Annotated[

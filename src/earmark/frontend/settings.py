@@ -56,7 +56,7 @@ class FrontEndSettings:
     contrast_bands : int
         Octaves above 200 Hz; 0: as many as fit, at most 6.
     level_range_db : float
-        Each window's level is taken out, and what lies this far under its mean power is silence; 0: levels are kept.
+        Each window's level is taken out, and what lies this far under its mean power is cut off; 0: levels are kept.
     deltas : int
         Orders of differences over time, each a channel of its own; of a picture, over its width.
     image_height, image_width : int
@@ -105,7 +105,8 @@ class FrontEndSettings:
         self._check_picture()
         if self.level_range_db and (self.features not in ("mel", "stft") or self.scale != "log"):
             raise SettingsError(
-                f"setting level_range_db is {self.level_range_db:g}; it takes features mel or stft alone, with scale log"
+                f"setting level_range_db is {self.level_range_db:g}; it takes features mel or stft alone, with scale log; "
+                "0 switches it off"
             )
 
     def _check_words(self) -> None:

@@ -11,12 +11,12 @@ from earmark.frontend.settings import DELTA_WIDTH
 
 
 class Level(nn.Module):
-    """Takes each window's level out of its log power, so that a loud and a quiet take of a sound look alike.
+    """Takes each window's level out of its log power, so that a loud and a quiet take of a sound look alike; silence too.
 
     Parameters
     ----------
     range_db : float
-        What lies this far under the mean power of the window's rows and frames is silence.
+        What lies this far under the mean power of the window's rows and frames is cut off.
 
     Shape
     -----
@@ -29,7 +29,9 @@ class Level(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Log power over the window's mean power."""
-        mean = x.exp().mean(dim=3, keepdim=True).mean(dim=2, keepdim=True)
+        mean = (
+            x.exp().mean(dim=3, keepdim=True).mean(dim=2, keepdim=True)
+        )  # one axis at a time is what is translated to ONNX
         return (x - mean.log()).clamp(min=self._floor)
 
 

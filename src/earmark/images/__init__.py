@@ -30,7 +30,7 @@ SETTINGS = (
     "fft_seconds", "hop_seconds", "n_mels", "fmin", "fmax", "floor", "features", "scale", "mel_scale", "n_mfcc", "lifter",
     "n_chroma", "contrast_bands", "deltas",
 )  # fmt: skip
-"""What `ImageOptions.settings` may change: the front end's settings but for its picture, which is what this module makes."""
+"""What `ImageOptions.settings` may change: the front end's, but for its picture, which is made here, and for levels of windows."""
 
 _SURVEYED = 500  # recordings whose headers are read to choose rate and hop
 _HIGHEST_RATE = 32_000
@@ -49,7 +49,7 @@ class ImageOptions:
     recipe : str
         Name of a recipe or path of a TOML file, whose front end is used; its levels are not.
     settings : iterable of str
-        Changes to it as ``key=value``; the keys are those of `FrontEndSettings` but for its picture. Several features make one
+        Changes to it as ``key=value``; the keys are `SETTINGS`. Several features make one
         image with one scale, on which those of small values have little contrast.
     sample_rate : int
         In Hz; 0: the recipe's, else the commonest of the recordings, at most 32 kHz.

@@ -23,7 +23,7 @@ from earmark.errors import Interrupted, SettingsError
 from earmark.progress import quiet
 from earmark.recipe import Recipe
 from earmark.training.steps import Fitting, class_weights, crop_frames, epochs, lay_out, steps
-from earmark.training.watchers import Average, Checkpoint, History, ProgressBar
+from earmark.training.watchers import Checkpoint, History, MovingAverage, ProgressBar
 
 __all__ = [
     "CHECKPOINT",
@@ -90,8 +90,9 @@ def fit(
     module = Fitting(classifier, train, valid, recipe, window_frames, seed, teacher)
     total = epochs(recipe, len(train[1]), classifier.head.out_features)
     watchers: list[Any] = [History(folder / "logs" / _HISTORY), ProgressBar()]
-    if recipe.average:
-        watchers.append(Average(recipe.average, total * steps(recipe, len(train[1]))))
+    average = MovingAverage(recipe.ema, total * steps(recipe, len(train[1]))) if recipe.ema else None
+    if average is not None:
+        watchers.append(average)
     if valid is not None and recipe.patience:
         watchers += [
             callbacks.ModelCheckpoint(
@@ -118,6 +119,8 @@ def fit(
             enable_model_summary=False,
         )
         _run(trainer, module, str(folder / CHECKPOINT) if resume else None)
+        if average is not None:
+            average.put_into(module)
         if valid is not None and recipe.patience:
             best = torch.load(folder / _BEST, weights_only=True)
             module.load_state_dict(best["state_dict"])
@@ -143,7 +146,7 @@ def seconds(classifier: Classifier, recipe: Recipe, *, clips: int, window_frames
         if accelerator == "cuda":
             torch.cuda.synchronize()
         timed.append(time.perf_counter() - begin)
-    taught = 4 / 3 * recipe.teachers / recipe.members  # they are trained, then asked in every step
+    taught = 4 / 3 * recipe.teachers / classifier.members  # they are trained, then asked in every step
     return (
         min(timed[1:]) * 1.3 * (1 + taught) * epochs(recipe, clips, classifier.head.out_features) * steps(recipe, clips)
     )

@@ -66,6 +66,10 @@ class Fitting(lightning.LightningModule):
             class_weights(train[1], classifier.head.out_features) if recipe.class_weights == "balanced" else None
         )
 
+    def on_fit_start(self) -> None:
+        for teacher in self._teachers:
+            teacher.to(self.device)
+
     def train_dataloader(self) -> Batches:
         features, targets = self._train
         frames = crop_frames(self.classifier, self._recipe, self._window_frames)
@@ -89,22 +93,24 @@ class Fitting(lightning.LightningModule):
         rng = np.random.default_rng([self._seed, self.current_epoch, step, 1])
         torch.default_generator.manual_seed(int(rng.integers(2**62)))  # dropout
         targets = y.float() if self._several else F.one_hot(y, self.classifier.head.out_features).float()
-        x, targets = self._augmented(x, targets, rng)
+        with torch.autocast(x.device.type, enabled=False):  # logarithms need all digits
+            x, targets = self._augmented(x, targets, rng)
+        labels = targets
         x = x.contiguous(memory_format=torch.channels_last)
-        for teacher in self._teachers:
+        for teacher in self._teachers:  # knowledge distillation (Hinton et al. 2015, arXiv 1503.02531)
             with torch.no_grad():
-                opinion = self._probabilities(teacher.to(x.device).classify(x)[0].float())
+                opinion = self._probabilities(teacher.classify(x)[0].float())
             targets = targets.lerp(opinion, self._recipe.distill)
         embedding = self.classifier.backbone(x)
         each = self.classifier.logits_of_members(embedding).float()  # (member, batch, class)
-        if self._recipe.bootstrap:
+        if self._recipe.bootstrap:  # Reed et al. 2014, arXiv 1412.6596
             targets = targets.lerp(self._probabilities(each.detach().mean(0)), self._recipe.bootstrap)
         # Every member learns for itself, so that they err apart.
         recipe = self._recipe
         how: dict[str, Any] = {"smoothing": recipe.label_smoothing, "weights": self._weights, "focal": recipe.focal}
         loss = torch.stack([self._loss(one, targets, **how) for one in each]).mean()
         logits = each.mean(0)
-        accuracy = _agreement(logits, targets, several=self._several)
+        accuracy = _agreement(logits, labels, several=self._several)
         # Logged once an epoch: Lightning's own mean costs milliseconds a step.
         self._figures.append(torch.stack([loss.detach(), accuracy]) * len(y))
         if step == self.trainer.num_training_batches - 1:
@@ -136,16 +142,16 @@ class Fitting(lightning.LightningModule):
     ) -> Tensor:
         """Cross-entropy; of each label by itself where a clip may have several.
 
-        With ``focal``, what is right already counts less (Lin et al. 2017, arXiv 1708.02002).
+        With ``focal``, what is right already counts less (focal loss, Lin et al. 2017, arXiv 1708.02002).
         """
         weights = None if weights is None else weights.to(logits.device)
         if self._several:
             smooth = targets * (1 - smoothing) + smoothing / 2
             each = F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights, reduction="none")
-            right = 1 - (logits.detach().sigmoid() - targets).abs()
+            right = 1 - (logits.sigmoid() - targets).abs()
         else:
             each = F.cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing, reduction="none")
-            right = (logits.detach().softmax(1) * targets).sum(1)
+            right = (logits.softmax(1) * targets).sum(1)
         return (each * (1 - right) ** focal if focal else each).mean()
 
     def configure_optimizers(self) -> Any:
@@ -176,14 +182,14 @@ class Fitting(lightning.LightningModule):
             x = augment.reverb(
                 x, recipe.reverb, recipe.reverb_seconds * front_end.sr / front_end.hop_length, rng, log=log
             )
-        if recipe.noise:
+        if recipe.noise and front_end.one_axis:
             x = augment.noise(x, recipe.noise, recipe.noise_snr_db, rng, log=log)
-        if recipe.response_db:
-            x = augment.response(x, recipe.response_db, front_end.floor, rng, log=log)
+        if recipe.filter_db and front_end.one_axis:
+            x = augment.filter_augment(x, recipe.filter_db, front_end.floor, rng, log=log)
         if recipe.mixstyle and rng.random() < recipe.mixstyle:
             x = augment.mixstyle(x, _STYLES, rng, log=log)
-        if recipe.splice and rng.random() < recipe.splice:
-            x, targets = augment.splice(x, targets, rng)
+        if recipe.cutmix and rng.random() < recipe.cutmix:
+            x, targets = augment.cutmix(x, targets, rng)
         elif recipe.mixup:
             x, targets = augment.mixup(x, targets, recipe.mixup, rng, log=log)
         x = augment.spec_augment(
@@ -199,9 +205,7 @@ class Fitting(lightning.LightningModule):
     def _finished(self, rows: Tensor) -> Tensor:
         """The front end's last steps."""
         front_end = self.classifier.front_end
-        with torch.autocast(
-            rows.device.type, enabled=False
-        ):  # cepstra and differences need all digits, as in the bundle
+        with torch.autocast(rows.device.type, enabled=False):  # as in the bundle
             return front_end.standardise(front_end.stack(rows))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch import callbacks
-from torch import Tensor
+from torch import Tensor, nn
 
 from earmark.files import atomic_file, make_folder
 
@@ -55,11 +55,11 @@ class Checkpoint(callbacks.Callback):
             self._saved = time.monotonic()
 
 
-class Average(callbacks.Callback):
-    """Keeps a moving average of the weights, and puts it in their place when the last step is done.
+class MovingAverage(callbacks.Callback):
+    """Keeps an exponential moving average of the weights (as in Tarvainen and Valpola 2017, arXiv 1703.01780).
 
-    Averages are over the last ``share`` of the run, over less in the beginning, so that the first weights are soon forgotten
-    (Polyak averaging as in Tarvainen and Valpola 2017, arXiv 1703.01780). Statistics of batch normalisation are averaged too.
+    It remembers the last ``share`` of the run; before that, all weights since the beginning. Statistics of batch normalisation are
+    averaged too.
     """
 
     def __init__(self, share: float, steps: int) -> None:
@@ -77,10 +77,12 @@ class Average(callbacks.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        torch._foreach_lerp_(self._mean, self._now, max(self._least, 10 / (10 + trainer.global_step)))
+        torch._foreach_lerp_(self._mean, self._now, max(self._least, 1 / (1 + trainer.global_step)))
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        torch._foreach_copy_(self._now, self._mean)
+    def put_into(self, module: nn.Module) -> None:
+        """Replace the weights by their averages; after the training, since a checkpoint holds both."""
+        weights = [t.detach() for t in module.state_dict().values() if t.is_floating_point()]
+        torch._foreach_copy_(weights, [mean.to(now.device) for mean, now in zip(self._mean, weights, strict=True)])
 
     def state_dict(self) -> dict[str, Any]:
         return {"mean": self._mean}

@@ -22,7 +22,7 @@ _KEPT = (
     "sample_rate", "window_seconds", "stride_seconds", "short_clip", "remove_dc", "trim_db", "normalise", "network", "width",
     "members", "fft_seconds", "long_fft_seconds", "hop_seconds", "long_hop_seconds", "features", "scale", "n_mels", "mel_scale",
     "fmin", "fmax", "floor", "n_mfcc", "lifter", "n_chroma", "contrast_bands", "deltas", "image_height", "image_width",
-    "image_range_db",
+    "image_range_db", "level_range_db",
 )  # fmt: skip
 """Settings that the model has settled."""
 
@@ -74,7 +74,14 @@ def continued(base: BundleSpec, manifest: Manifest) -> BundleSpec:
 def settled(chosen: Recipe, base: BundleSpec) -> Recipe:
     """The recipe with what the model has settled, for the record."""
     said = base.provenance.get("recipe", {})
-    return dataclasses.replace(chosen, **{name: said[name] for name in _KEPT if name in said})
+    network = {"members": 1, **base.network}
+    known = {
+        **{name: said[name] for name in _KEPT if name in said},
+        **base.front_end,
+        "network": network.pop("name"),
+        **network,
+    }
+    return dataclasses.replace(chosen, **{name: known[name] for name in _KEPT if name in known})
 
 
 def _known_to(base: BundleSpec, clips: Clips) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

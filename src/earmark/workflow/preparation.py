@@ -49,7 +49,7 @@ def prepare(
     source = source or DataOptions()
     if options.task not in (recipe.AUTO, ANOMALY):
         raise SettingsError(f"--task is {options.task!r}; choose {recipe.AUTO} or {ANOMALY}")
-    chosen = recipe.load(options.recipe, options.settings)  # faults in it are told before the data are read
+    recipe.load(options.recipe, options.settings)  # faults in it are told before the data are read
     # Where there are no labels at all, a plant's recordings are taken to be what plants have: normal sound.
     manifest = source.read(data, alone=(options.normal or conditions.NORMAL) if options.task == ANOMALY else None)
     check_unlabelled(manifest)
@@ -58,6 +58,10 @@ def prepare(
     base = continuing.opened(options)
     options = dataclasses.replace(options, recipe=_suited(manifest, options))
     chosen = recipe.load(options.recipe, options.settings)
+    if base is not None and chosen.teachers:
+        raise SettingsError(
+            f"setting teachers is {chosen.teachers}; with --from there is a model to learn from: leave it out"
+        )
     _parts(manifest, split, options)  # what is wrong with it is better said before everything is decoded
     if base is None:
         spec = make_spec(manifest, chosen, channel=options.channel)
@@ -133,7 +137,7 @@ def _suited(manifest: Manifest, options: TrainOptions) -> str:
         return recipe.DETECTOR
     if options.recipe == recipe.AUTO and options.base is not None:
         return recipe.FINETUNE
-    return recipe.resolved(options.recipe, manifest.labels)
+    return recipe.resolved(options.recipe, manifest.labels, manifest.layout)[0]
 
 
 def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, base: Bundle | None) -> BundleSpec:

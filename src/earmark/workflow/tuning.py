@@ -39,6 +39,7 @@ SPACE: Mapping[str, Range | Sequence[float]] = {
     "label_smoothing": (0.0, 0.2, False),
     "dropout": (0.0, 0.5, False),
     "mixup": (0.05, 0.6, False),
+    "cutmix": (0.0, 0.8, False),
     "time_stretch": (0.0, 0.4, False),
     "mel_warp": (0.0, 0.3, False),
     "time_mask": (0.0, 0.25, False),
@@ -127,7 +128,7 @@ def tune(
     _tell_cost(job, trials)
     study = _study(optuna, work, options.seed)
     if not _done(study):
-        study.enqueue_trial({name: getattr(job.recipe, name) for name in search})
+        study.enqueue_trial({name: _own(name, job) for name in search})
 
     def judge(trial: Any) -> float:
         changes = [f"{name}={_drawn(trial, name, job)!r}" for name in search]
@@ -198,14 +199,18 @@ def _tell_cost(job: Job, trials: int) -> None:
     )  # fmt: skip
 
 
+def _own(name: str, job: Job) -> Any:
+    """The recipe's value, or what it left to the data."""
+    return job.spec.front_end.get(name, getattr(job.recipe, name))
+
+
 def _drawn(trial: Any, name: str, job: Job) -> Any:
     """A value of a setting; the recipe's own is among the values."""
-    space = SPACE[name]
+    space, own = SPACE[name], _own(name, job)
     if isinstance(space, tuple):
         low, high, log_scale = space
-        own = getattr(job.recipe, name)
         return trial.suggest_float(name, min(low, own) if own or not log_scale else low, max(high, own), log=log_scale)
-    return trial.suggest_categorical(name, sorted({*space, getattr(job.recipe, name)}))
+    return trial.suggest_categorical(name, sorted({*space, own}))
 
 
 def _score(job: Job, changes: Sequence[str], place: Path) -> float:
