@@ -19,7 +19,7 @@ format: .venv/installed
 	$(BIN)/ruff check --fix src tests benchmarks
 	$(BIN)/ruff format src tests benchmarks
 
-bench: .venv/installed  ## the figures of benchmarks/RESULTS.md; needs the recordings, takes an hour
+bench: .venv/installed  ## the figures of benchmarks/RESULTS.md; needs the recordings; the first two take a day and go on where they stopped
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/ablation.py
 	$(BIN)/python benchmarks/training.py --profile
