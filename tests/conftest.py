@@ -16,7 +16,7 @@ import earmark
 from earmark import cli
 
 TINY = (
-    "epochs=6", "epochs_a_label=0", "min_steps=0", "width=0.5", "members=1", "ema=0", "batch_size=8", "n_mels=32", "mixup=0",
+    "epochs=10", "epochs_a_label=0", "min_steps=0", "width=0.5", "members=1", "ema=0", "batch_size=8", "n_mels=32", "mixup=0",
     "cutmix=0", "dropout=0",
 )  # fmt: skip
 """A recipe that learns to tell tones apart within seconds."""

@@ -34,7 +34,7 @@ def test_holds_what_the_design_promises(trained: earmark.Result) -> None:
     assert data["window_seconds"] == pytest.approx(0.6, abs=0.0125)
     assert len(data["provenance"]["trained_on"]) == data["provenance"]["data"]["train"]
     assert data["metrics"]["accuracy"] == trained.metrics["accuracy"]
-    assert data["provenance"]["recipe"]["epochs_trained"] == 6
+    assert data["provenance"]["recipe"]["epochs_trained"] == 10
 
 
 def test_folder_and_zip_are_the_same(copied: Path, tones: Path) -> None:

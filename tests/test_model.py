@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.special
 import soundfile
 
 import earmark
-from conftest import tone
+from conftest import TINY, tone
 from earmark import audio
 from earmark.windows import merge, softmax
 
@@ -45,6 +46,18 @@ def test_other_rates_are_resampled(model: earmark.Model, sr: int) -> None:
     other = model.predict(audio.resample(tone(1800, 0.6, 8000), 8000, sr), sr=sr)
     assert other.label == native.label
     assert other.score == pytest.approx(native.score, abs=0.1)
+
+
+def test_windows_that_are_heard_shifted(tones: Path, tmp_path: Path) -> None:
+    options = earmark.TrainOptions(settings=(*TINY, "epochs=1", "shifts=3"))
+    source = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
+    model = earmark.load(earmark.train(tones, tmp_path / "model", source=source, options=options).path)
+    samples = tone(300, 0.6, seed=99)
+    window = len(samples)
+    assert window == model.spec.plan.window
+    logits = [model.logits(np.roll(samples, i * window // 3)[None])[0][0] for i in range(3)]
+    assert not np.allclose(logits[0], logits[1])
+    assert model.scores(samples) == pytest.approx(scipy.special.softmax(np.mean(logits, axis=0)), abs=1e-5)
 
 
 def test_long_recordings_are_averaged_over_windows(model: earmark.Model) -> None:

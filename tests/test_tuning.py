@@ -44,7 +44,7 @@ def test_the_test_part_takes_no_part(tones: Path, tmp_path: Path, monkeypatch: p
     written = recipe.load(str(tmp_path / "out" / "tuned.toml"))
     assert written.lr == pytest.approx(found.best["lr"]) and written.n_mels == found.best["n_mels"]
     assert written.width == 0.5  # what was set stays set
-    assert tomllib.loads((tmp_path / "out" / "tuned.toml").read_text())["epochs"] == 6
+    assert tomllib.loads((tmp_path / "out" / "tuned.toml").read_text())["epochs"] == 10
 
 
 def test_an_interrupted_search_goes_on(tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ ONNX = "model.onnx"
 WEIGHTS = "model.safetensors"
 DETECTOR = "detector.safetensors"
 _LISTS = ("labels", "thresholds", "per", "machines")
+Logits = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Waveforms of windows, shape (window, time), to logits, shape (window, class)."""
 _AGAIN = "copy the bundle again or train anew"
 
 
@@ -59,6 +62,8 @@ class BundleSpec:
         The channel that was trained on; None for the mean of all.
     window_seconds, stride_seconds : float
         Whole numbers of STFT hops.
+    shifts : int
+        How often each window is heard, shifted in time round its end; the mean of the logits counts.
     short_clip : {"pad", "repeat"}
         Rule for recordings shorter than the window.
     levels : Levels
@@ -89,6 +94,7 @@ class BundleSpec:
     front_end: dict[str, Any]
     channel: int | None = None
     short_clip: ShortClip = "pad"
+    shifts: int = 1
     levels: Levels = field(default_factory=Levels)
     merge: MergeRule = "mean"
     task: str = CLASSIFICATION
@@ -111,6 +117,12 @@ class BundleSpec:
             stride=round(self.stride_seconds * self.sample_rate),
             short_clip=self.short_clip,
         )
+
+    def shifted_logits(self, waveforms: NDArray[np.float32], logits: Logits) -> NDArray[np.float32]:
+        """Logits of windows, shape (window, time) to (window, class): the mean over their shifts."""
+        length = waveforms.shape[1]
+        each = [logits(np.roll(waveforms, i * length // self.shifts, axis=1)) for i in range(self.shifts)]
+        return each[0] if self.shifts == 1 else np.mean(each, axis=0, dtype=np.float32)
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores of windows from their logits, shape (window, class)."""
@@ -199,6 +211,7 @@ def _validate(spec: BundleSpec, source: str) -> None:
         ("temperature", spec.temperature, _positive(spec.temperature)),
         ("short_clip", spec.short_clip, spec.short_clip in SHORT_CLIP_RULES),
         ("merge", spec.merge, spec.merge in MERGE_RULES),
+        ("shifts", spec.shifts, isinstance(spec.shifts, int) and spec.shifts > 0),
         ("thresholds", spec.thresholds, all(isinstance(t, int | float) for t in spec.thresholds)),
         ("machines", spec.machines, all(isinstance(x, str) for x in spec.machines)),
         (

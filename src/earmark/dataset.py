@@ -166,6 +166,7 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
         window_seconds=window / sr,
         stride_seconds=min(stride, window) / sr,
         short_clip=short,
+        shifts=chosen.shifts,
         levels=Levels.from_dict(
             {"remove_dc": bool(chosen.remove_dc), "trim_db": chosen.trim_db, "normalise": chosen.normalise}
         ),

@@ -73,8 +73,9 @@ def largest_difference(classifier: Classifier, model: Model, waveforms: Sequence
     """
     worst = 0.0
     for samples in waveforms:
+        windows = np.ascontiguousarray(model.spec.plan.cut(np.asarray(samples))[0])
         with torch.inference_mode():
-            logits = classifier(torch.from_numpy(model.spec.plan.cut(np.asarray(samples))[0]))[0].numpy()
+            logits = model.spec.shifted_logits(windows, lambda x: classifier(torch.from_numpy(x))[0].numpy())
         expected = merge(model.spec.probabilities(logits), model.spec.merge)
         difference = np.abs(expected - model.scores(np.asarray(samples))).max()
         worst = float(np.maximum(worst, difference))  # not max(): NaN must stay

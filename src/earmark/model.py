@@ -220,8 +220,7 @@ class Model:
                 tails.append(tail)
                 rows.append(1 - tail[:, None])
                 continue
-            logits = self.logits(waveforms)[0]
-            rows.append(self.spec.probabilities(logits))
+            rows.append(self.spec.probabilities(self.spec.shifted_logits(waveforms, lambda x: self.logits(x)[0])))
         number = int(votes.argmax()) if machine is None else machine
         return _Judged(np.concatenate(rows), starts, number, np.concatenate(tails) if tails else np.zeros(0))
 

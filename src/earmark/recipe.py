@@ -51,6 +51,12 @@ class Recipe:
     window_seconds: float = _setting(0.0, "model input in seconds; 0: the usual clip length, 0.5 to 10 s", 0, 60)
     stride_seconds: float = _setting(0.0, "advance of the window in seconds; 0: half a window", 0, 60)
     short_clip: str = _setting("pad", "what clips shorter than the window become", choices=("pad", "repeat"))
+    shifts: int = _setting(
+        1,
+        "how often each window is heard in prediction, shifted in time round its end: that many times the work",
+        1,
+        64,
+    )
     # Levels, of each clip in training and of the whole recording in prediction, which then is held in memory
     remove_dc: int = _setting(0, "1: take off the mean", 0, 1)
     trim_db: float = _setting(

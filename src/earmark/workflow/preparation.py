@@ -170,6 +170,10 @@ def _check_network(spec: BundleSpec, chosen: Recipe, name: str) -> None:
                 f"setting network is {chosen.network!r}; an anomaly detector takes bands: leave that setting out, and take recipe "
                 f"{recipe.DETECTOR}"
             )
+        if chosen.shifts > 1:
+            raise SettingsError(
+                f"setting shifts is {chosen.shifts}; an anomaly detector hears each window once: leave it out"
+            )
         anomaly.false_alarm_rate(chosen.false_alarms, spec.stride_seconds, 1)
         embedder = Embedder(spec)
         embedder.front_end.frames(spec.plan.window)
