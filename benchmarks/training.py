@@ -120,7 +120,7 @@ def fit(settings: recipe.Recipe, steps: int) -> None:
     """Train for this many steps."""
     made = classifier(settings)
     targets = np.arange(steps * settings.batch_size) % CLASSES
-    once = recipe.Recipe(**{**settings.to_dict(), "epochs": 1, "min_steps": 0})
+    once = recipe.Recipe(**{**settings.to_dict(), "epochs": 1, "epochs_a_label": 0.0, "min_steps": 0})
     with tempfile.TemporaryDirectory() as folder:
         features: Any = Noise(made.front_end.row_count)
         frames = made.front_end.frames(5 * SR)
