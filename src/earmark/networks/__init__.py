@@ -34,7 +34,7 @@ NETWORKS: Mapping[str, Callable[[int, int, float], nn.Module]] = {
 
 
 class Members(nn.Module):
-    """Networks side by side, whose embeddings are joined: each is trained by itself, and they are heard together.
+    """Networks side by side, whose embeddings are joined: each is trained by a loss of its own, and they are heard together.
 
     Shape
     -----
@@ -44,7 +44,9 @@ class Members(nn.Module):
     def __init__(self, members: list[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.size = sum(int(member.size) for member in members)  # type: ignore[arg-type, misc]
+        size = members[0].size  # they are alike
+        assert isinstance(size, int)
+        self.size = len(members) * size
 
     def forward(self, x: Tensor) -> Tensor:
         """Spectrograms to the embeddings of all members."""

@@ -90,7 +90,7 @@ def fit(
     module = Fitting(classifier, train, valid, recipe, window_frames, seed, teacher)
     total = epochs(recipe, len(train[1]), classifier.head.out_features)
     watchers: list[Any] = [History(folder / "logs" / _HISTORY), ProgressBar()]
-    average = MovingAverage(recipe.ema, total * steps(recipe, len(train[1]))) if recipe.ema else None
+    average = MovingAverage(recipe.ema, module.total_steps) if recipe.ema else None
     if average is not None:
         watchers.append(average)
     if valid is not None and recipe.patience:

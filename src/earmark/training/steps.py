@@ -57,7 +57,7 @@ class Fitting(lightning.LightningModule):
         self._train, self._valid = train, valid
         self._recipe, self._seed = recipe, seed
         self._window_frames = window_frames
-        self._total = epochs(recipe, len(train[1]), classifier.head.out_features) * steps(recipe, len(train[1]))
+        self.total_steps = epochs(recipe, len(train[1]), classifier.head.out_features) * steps(recipe, len(train[1]))
         self._several = train[1].ndim == 2
         self._figures: list[Tensor] = []
         # In a tuple, so that it is no part of what is trained and saved.
@@ -105,7 +105,7 @@ class Fitting(lightning.LightningModule):
         each = self.classifier.logits_of_members(embedding).float()  # (member, batch, class)
         if self._recipe.bootstrap:  # Reed et al. 2014, arXiv 1412.6596
             targets = targets.lerp(self._probabilities(each.detach().mean(0)), self._recipe.bootstrap)
-        # Every member learns for itself, so that they err apart.
+        # Every member has a loss of its own, so that they err apart.
         recipe = self._recipe
         how: dict[str, Any] = {"smoothing": recipe.label_smoothing, "weights": self._weights, "focal": recipe.focal}
         loss = torch.stack([self._loss(one, targets, **how) for one in each]).mean()
@@ -163,7 +163,9 @@ class Fitting(lightning.LightningModule):
         others = [p for p in self.parameters() if p.ndim <= 1 or id(p) in heard]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=self._total, pct_start=0.15)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, recipe.lr, total_steps=self.total_steps, pct_start=0.15
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:

@@ -68,7 +68,7 @@ class MovingAverage(callbacks.Callback):
         self._mean: list[Tensor] = []
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._now = [t.detach() for t in pl_module.state_dict().values() if t.is_floating_point()]
+        self._now = _numbers(pl_module)
         if self._mean:  # of the run that is resumed
             self._mean = [mean.to(now.device) for mean, now in zip(self._mean, self._now, strict=True)]
         else:
@@ -81,7 +81,7 @@ class MovingAverage(callbacks.Callback):
 
     def put_into(self, module: nn.Module) -> None:
         """Replace the weights by their averages; after the training, since a checkpoint holds both."""
-        weights = [t.detach() for t in module.state_dict().values() if t.is_floating_point()]
+        weights = _numbers(module)
         torch._foreach_copy_(weights, [mean.to(now.device) for mean, now in zip(self._mean, weights, strict=True)])
 
     def state_dict(self) -> dict[str, Any]:
@@ -89,6 +89,11 @@ class MovingAverage(callbacks.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._mean = state_dict["mean"]
+
+
+def _numbers(module: nn.Module) -> list[Tensor]:
+    """Weights and statistics of a module, as it holds them."""
+    return [t.detach() for t in module.state_dict().values() if t.is_floating_point()]
 
 
 class ProgressBar(callbacks.Callback):
