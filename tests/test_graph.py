@@ -46,7 +46,7 @@ class Layers(nn.Module):
         super().__init__()
         self.plain = nn.Conv2d(1, 4, (3, 5), stride=(1, 2), padding=(1, 2), bias=True)
         self.normed = nn.Sequential(nn.Conv2d(4, 8, 3, dilation=2, padding=2, groups=2, bias=False), nn.BatchNorm2d(8))
-        self.pool = nn.AvgPool2d(3, stride=2, padding=1)
+        self.pool = nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False)
         self.drop = nn.Dropout(0.5)
         self.dense = nn.Linear(8 * 4, 3)
 

@@ -40,12 +40,14 @@ def stretch(x: Tensor, time: float, frequency: float, rng: np.random.Generator) 
     One bilinear resampling of the picture; what lies beyond its edges repeats them.
     """
     factors = [torch.exp((_uniform(x.shape[0], rng, x) * 2 - 1) * math.log1p(largest)) for largest in (time, frequency)]
-    grid = torch.zeros(x.shape[0], 2, 3, device=x.device)
-    grid[:, 0, 0], grid[:, 1, 1] = factors
     # The time axis is scaled about a random point, the frequency axis about its low end, where warping leaves little to move.
-    grid[:, 0, 2] = (1 - factors[0]) * (_uniform(x.shape[0], rng, x) * 2 - 1)
-    grid[:, 1, 2] = factors[1] - 1
-    places = F.affine_grid(grid, list(x.shape), align_corners=False)
+    offsets = [(1 - factors[0]) * (_uniform(x.shape[0], rng, x) * 2 - 1), factors[1] - 1]
+    axes = [
+        factor[:, None] * ((2 * torch.arange(size, device=x.device) + 1) / size - 1) + offset[:, None]  # -1 to 1 within x
+        for factor, offset, size in zip(factors, offsets, (x.shape[3], x.shape[2]), strict=True)
+    ]
+    shape = (x.shape[0], x.shape[2], x.shape[3])
+    places = torch.stack([axes[0][:, None].expand(shape), axes[1][:, :, None].expand(shape)], dim=-1)
     return F.grid_sample(x, places, padding_mode="border", align_corners=False)
 
 

@@ -207,6 +207,7 @@ def _average_pool(g: _Graph, x: str, *, module: nn.AvgPool2d) -> str:
         kernel_shape=kernel,
         strides=stride,
         pads=padding * 2,
+        ceil_mode=int(module.ceil_mode),
         count_include_pad=int(module.count_include_pad),
     )
 

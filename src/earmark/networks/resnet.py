@@ -50,7 +50,9 @@ class Block(nn.Module):
         super().__init__()
         self.first = ConvNorm(channels_in, channels, kernel=3, stride=2)
         self.second = ConvNorm(channels, channels, kernel=3)
-        self.shortcut = nn.Sequential(nn.AvgPool2d(3, stride=2, padding=1), ConvNorm(channels_in, channels, kernel=1))
+        # Pairs, not overlapping threes: as accurate, and a CPU takes far less time for its gradient.
+        pool = nn.AvgPool2d(2, stride=2, ceil_mode=True, count_include_pad=False)
+        self.shortcut = nn.Sequential(pool, ConvNorm(channels_in, channels, kernel=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (batch, channels_in, a, b) to (batch, channels, a / 2, b / 2)."""

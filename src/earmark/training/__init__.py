@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import csv
+import ctypes
+import platform
 import signal
 import threading
 import time
@@ -40,6 +42,7 @@ __all__ = [
 CHECKPOINT = "last.ckpt"
 _BEST = "best.ckpt"
 _HISTORY = "metrics.csv"
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
 def fit(
@@ -87,6 +90,7 @@ def fit(
     Interrupted
         After Ctrl-C; the last checkpoint is in ``folder``.
     """
+    _keep_memory()
     module = Fitting(classifier, train, valid, recipe, window_frames, seed, teacher)
     total = epochs(recipe, len(train[1]), classifier.head.out_features)
     watchers: list[Any] = [History(folder / "logs" / _HISTORY), ProgressBar()]
@@ -184,6 +188,18 @@ def history(folder: Path) -> list[dict[str, float]]:
     """What was logged in each epoch: ``train_loss``, ``train_accuracy``, and the same of ``valid`` if there is such a part."""
     with (folder / "logs" / _HISTORY).open(newline="") as file:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _keep_memory() -> None:
+    """Have the allocator keep what a step sets free for the next one, where it is glibc's.
+
+    Else it gives large blocks back to the system, which hands them out again page by page in every step: an eighth to a fifth of
+    the time of training. The most that is held at once stays the same.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        library = ctypes.CDLL(None)
+        library.mallopt(_MMAP_THRESHOLD, 1 << 25)  # the most that it takes
+        library.mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 def _run(trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: str | None) -> None:
