@@ -43,7 +43,8 @@ def stretch(x: Tensor, time: float, frequency: float, rng: np.random.Generator) 
     # The time axis is scaled about a random point, the frequency axis about its low end, where warping leaves little to move.
     offsets = [(1 - factors[0]) * (_uniform(x.shape[0], rng, x) * 2 - 1), factors[1] - 1]
     axes = [
-        factor[:, None] * ((2 * torch.arange(size, device=x.device) + 1) / size - 1) + offset[:, None]  # -1 to 1 within x
+        factor[:, None] * ((2 * torch.arange(size, device=x.device) + 1) / size - 1)
+        + offset[:, None]  # -1 to 1 within x
         for factor, offset, size in zip(factors, offsets, (x.shape[3], x.shape[2]), strict=True)
     ]
     shape = (x.shape[0], x.shape[2], x.shape[3])
