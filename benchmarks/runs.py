@@ -5,7 +5,7 @@
 Protocol: the recipe as shipped, the weights of the last step, one fold tests and takes no part in anything; the kind of recipe is
 the one that Earmark finds by itself. Each run is one `earmark train` in a process of its own with an empty cache, from the files to
 the report; its line goes to ``benchmarks/runs.jsonl``, and the table between the marks in RESULTS.md is made anew of all lines. A
-run counts as done while the settings that its recipe comes to are the same.
+run counts as done while the settings that its recipe comes to, and the layers of its network, are the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from earmark import recipe
+from earmark import networks, recipe
 
 HERE = Path(__file__).parent
 RUNS, RESULTS = HERE / "runs.jsonl", HERE / "RESULTS.md"
@@ -72,8 +72,11 @@ class Run:
     @property
     def key(self) -> dict[str, Any]:
         """What tells it from others."""
-        settings = recipe.load(f"{self.tier}+{self.row.kind}").to_dict()
-        what = json.dumps([settings, self.row.arguments], sort_keys=True)
+        chosen = recipe.load(f"{self.tier}+{self.row.kind}")
+        network = networks.build(
+            chosen.network, channels=1, rows=chosen.n_mels, width=chosen.width, members=chosen.members
+        )
+        what = json.dumps([chosen.to_dict(), self.row.arguments, str(network)], sort_keys=True)
         digest = hashlib.sha256(what.encode()).hexdigest()[:12]
         return {"row": self.row.name, "tier": self.tier, "fold": self.fold, "seed": self.seed, "settings": digest}
 
