@@ -134,6 +134,7 @@ def fit(
 
 def seconds(classifier: Classifier, recipe: Recipe, *, clips: int, window_frames: int, device: str = "auto") -> float:
     """Estimated duration of `fit`, from a few timed steps on a copy."""
+    _keep_memory()
     accelerator = resolve_device(device)
     module = lay_out(copy.deepcopy(classifier).to(accelerator), torch.channels_last).train()
     size = min(recipe.batch_size, clips)
