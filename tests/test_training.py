@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors.numpy import load_file
 
@@ -67,7 +69,7 @@ def test_a_resumed_run_equals_an_unbroken_one(
 @pytest.mark.parametrize(
     "settings",
     [
-        ("features=mfcc,chroma", "deltas=2", "roll=0"),  # no contrast: beside pure tones there is rounding alone
+        ("features=mfcc,chroma", "deltas=2", "roll=0"),  # contrast has a test of its own
         ("features=stft", "scale=magnitude"),
         ("image_height=32", "image_width=48", "network=plain", "crop_seconds=0"),
     ],
@@ -77,6 +79,17 @@ def test_other_front_ends_learn_and_are_exported(tones: Path, tmp_path: Path, se
         tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=(*TINY, "epochs=12", *settings))
     )
     assert result.metrics["accuracy"] >= 2 / 3  # of six clips; the export compared torch with ONNX Runtime
+
+
+def test_contrast_learns_and_is_exported(make_tones: Callable[..., Path], tmp_path: Path) -> None:
+    data = make_tones()
+    rng = np.random.default_rng(0)
+    for path in data.rglob("*.wav"):  # as recordings have it: beside a tone alone, contrast is rounding
+        samples, sr = soundfile.read(path)
+        soundfile.write(path, samples + 1e-3 * rng.normal(size=len(samples)), sr)
+    settings = (*TINY, "epochs=12", "features=mfcc,chroma,contrast", "deltas=2", "roll=0")
+    result = earmark.train(data, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    assert result.metrics["accuracy"] >= 2 / 3
 
 
 @pytest.mark.parametrize(
