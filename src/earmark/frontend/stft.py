@@ -55,8 +55,8 @@ class Blockwise(nn.Module):
     Input (batch, time), output (batch, frame, row).
     """
 
-    samples = 2**18
-    """Of the frames taken at a time: a megabyte; measured in benchmarks/frontends.py."""
+    samples = 2**19
+    """Of the frames taken at a time: two megabytes; measured in benchmarks/frontends.py."""
 
     def __init__(self, rows: nn.Module, size: int, n_fft: int, hop_length: int) -> None:
         super().__init__()

@@ -86,8 +86,8 @@ class Contrast(nn.Module):
 
     def forward(self, power: Tensor) -> Tensor:
         """Contrast of each band."""
-        levels: Tensor = self.extremes(power).clamp(min=_SMALLEST).log() * DECIBELS
-        return levels[..., 0::2] - levels[..., 1::2]
+        levels: Tensor = self.extremes(power).clamp(min=_SMALLEST)
+        return (levels[..., 0::2] / levels[..., 1::2]).log() * DECIBELS
 
 
 class Extremes(nn.Module):
@@ -119,13 +119,26 @@ class Extremes(nn.Module):
         """The same: NumPy sorts ten times as fast as torch on a CPU."""
         leading = x.shape[:-1]
         x = x.reshape(-1, x.shape[-1])
-        flipped = np.ascontiguousarray(x.T)  # so that minima and maxima run over all frames at once
         found = np.empty((len(self.bands), 2, len(x)), np.float32)
-        for place, (first, end, count) in zip(found, self.bands, strict=True):
+        for (first, end, count), (high, low) in zip(self.bands, found, strict=True):
             if count == 1:
-                np.sqrt([flipped[first:end].max(axis=0), flipped[first:end].min(axis=0)], out=place)
+                flipped = np.ascontiguousarray(x[:, first:end].T)  # so that extremes run over all frames at once
+                np.sqrt(flipped.max(axis=0), out=high)
+                np.sqrt(flipped.min(axis=0), out=low)
             else:
-                band = np.sort(x[:, first:end])
-                for part, row in ((band[:, -count:], place[0]), (band[:, :count], place[1])):
-                    np.sqrt(part.T).mean(axis=0, out=row)
+                ends = _ends(x[:, first:end], count)
+                np.sqrt(ends, out=ends)
+                ends[-count:].mean(axis=0, out=high)
+                ends[:count].mean(axis=0, out=low)
         return np.ascontiguousarray(found.reshape(-1, len(x)).T).reshape(*leading, -1)
+
+
+def _ends(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """The ``count`` smallest of each row, then the ``count`` largest: (row, value) to (value, row)."""
+    # NumPy sorts as many values as the next power of two: 258 as slowly as 512, 256 and 2 in half the time.
+    network = 1 << (x.shape[1].bit_length() - 1)
+    if 2 * count < x.shape[1] - network < network // 2:
+        parts = [np.sort(part) for part in (x[:, :network], x[:, network:])]
+        x = np.concatenate([end for part in parts for end in (part[:, :count], part[:, -count:])], axis=1)
+    x = np.sort(x)
+    return np.concatenate([x[:, :count].T, x[:, -count:].T])
