@@ -12,7 +12,7 @@ from librosa.feature import spectral
 from references import RATES, Array, cases, examples, features, front_end, librosa_power, noise, sound
 
 from earmark.errors import SettingsError
-from earmark.frontend.tonal import Contrast
+from earmark.frontend.tonal import Contrast, Extremes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -90,6 +90,15 @@ def test_contrast_equals_librosa_as_it_comes_where_nothing_lies_80_decibels_unde
         S=np.sqrt(librosa_power(module, samples)), sr=16_000, n_fft=module.n_fft, n_bands=module.height - 1
     )
     assert features(module, samples)[0] == pytest.approx(expected, abs=1e-3)
+
+
+@given(width=st.integers(2, 700), share=st.sampled_from((0.02, 0.1, 0.5)))
+def test_extremes_are_the_ends_of_the_sorted_band(width: int, share: float) -> None:
+    count = max(1, round(share * width))
+    x = np.random.default_rng(width).exponential(size=(3, width + 2)).astype(np.float32)
+    ordered = np.sqrt(np.sort(x[:, 1:-1]))
+    expected = np.stack([ordered[:, -count:].mean(axis=1), ordered[:, :count].mean(axis=1)], axis=1)
+    assert Extremes([(1, width + 1, count)])(torch.from_numpy(x)).numpy() == pytest.approx(expected, rel=1e-5)
 
 
 @given(sr=st.sampled_from((*RATES, 11_025, 12_800, 44_100)), bands=st.integers(1, 9))
