@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,9 +113,9 @@ def test_labels_that_may_be_forgotten_are_named(two: earmark.Result, tmp_path: P
 
 
 def test_what_cannot_be_gone_on_from(two: earmark.Result, tones: Path, tmp_path: Path) -> None:
-    def refused(match: str, *settings: str, **options: object) -> None:
+    def refused(match: str, *settings: str, **options: Any) -> None:
         with pytest.raises(earmark.EarmarkError, match=match):
-            chosen = earmark.TrainOptions(**{"base": two.path, "settings": settings, **options})  # type: ignore[arg-type]
+            chosen = earmark.TrainOptions(**{"base": two.path, "settings": settings, **options})
             earmark.train(tones, tmp_path / "model", source=GROUPS, options=chosen)
         assert not (tmp_path / "model").exists()
 

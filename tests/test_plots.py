@@ -8,6 +8,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.typing import ColorType
 
 from conftest import tone
 from earmark import plots
@@ -46,9 +47,9 @@ def test_learning_curves_with_and_without_validation(tmp_path: Path) -> None:
     assert plots.data_uri(figure).startswith("data:image/png;base64,iVBOR")
 
 
-def lightness(colour: object) -> float:
+def lightness(colour: ColorType) -> float:
     """Relative luminance, 0 to 1."""
-    red, green, blue = to_rgb(colour)  # type: ignore[arg-type]
+    red, green, blue = to_rgb(colour)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 

@@ -19,9 +19,10 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     assert list(track([1, 2], "working", 2)) == [1, 2]
-    assert "working" in sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "working" in terminal.getvalue()
 
 
 def test_quiet_puts_the_level_back() -> None:

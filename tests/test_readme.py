@@ -35,11 +35,14 @@ def test_python_examples_run(
 
 
 def test_commands_exist() -> None:
+    from typer.core import TyperGroup
     from typer.main import get_command
 
     from earmark.cli import app
 
-    verbs = get_command(app).commands  # type: ignore[attr-defined]
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    verbs = group.commands
     found = re.findall(r"(?:^|`)earmark (\w+)([^\n`]*)", README, flags=re.MULTILINE)
     assert len(found) >= 6
     for verb, rest in found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -110,7 +111,7 @@ def test_trials_really_train(run: Callable[..., Run], tones: Path, tmp_path: Pat
         ({"options": earmark.TrainOptions(task="anomaly")}, "leave out --task anomaly and --from"),
     ],
 )
-def test_wrong_calls(tones: Path, tmp_path: Path, words: dict[str, object], message: str) -> None:
+def test_wrong_calls(tones: Path, tmp_path: Path, words: dict[str, Any], message: str) -> None:
     with pytest.raises(earmark.SettingsError, match=message):
-        earmark.tune(tones, tmp_path / "out", source=GROUPS, **words)  # type: ignore[arg-type]
+        earmark.tune(tones, tmp_path / "out", source=GROUPS, **words)
     assert not list(tmp_path.iterdir())

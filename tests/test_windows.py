@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.windows import WindowCutter, WindowPlan, merge, softmax
+from earmark.windows import ShortClip, WindowCutter, WindowPlan, merge, softmax
 
 
 @given(
@@ -18,10 +18,10 @@ from earmark.windows import WindowCutter, WindowPlan, merge, softmax
     st.lists(st.integers(0, 90), max_size=8),
 )
 def test_blocks_give_the_windows_of_the_whole_and_every_sample_is_heard(
-    length: int, window: int, stride: int, rule: str, sizes: list[int]
+    length: int, window: int, stride: int, rule: ShortClip, sizes: list[int]
 ) -> None:
     stride = min(stride, window)
-    plan = WindowPlan(window, stride, rule)  # type: ignore[arg-type]
+    plan = WindowPlan(window, stride, rule)
     samples = np.arange(length, dtype=np.float32)
     whole, starts = plan.cut(samples)
     cutter = WindowCutter(plan)

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -137,11 +138,11 @@ def test_crossval_goes_on_where_it_was_interrupted(
 
     fit, calls = training.fit, []
 
-    def second_fails(*arguments: object, **settings: object) -> int:
+    def second_fails(*arguments: Any, **settings: Any) -> int:
         calls.append(1)
         if len(calls) == 2:
             raise earmark.Interrupted("interrupted")
-        return fit(*arguments, **settings)  # type: ignore[arg-type]
+        return fit(*arguments, **settings)
 
     monkeypatch.setattr(training, "fit", second_fails)
     with pytest.raises(earmark.Interrupted):
