@@ -69,12 +69,26 @@ def test_stretch_moves_a_tone_and_an_event(x: torch.Tensor) -> None:
     assert torch.allclose(stretched, picture, atol=1e-5)
 
 
-def test_mixup_adds_powers_and_targets_alike(x: torch.Tensor) -> None:
-    mixed, targets = augment.mixup(x, torch.eye(6), 0.4, rng(), log=LOG)
+def test_mixup_adds_powers_by_the_amplitudes_of_between_class_learning(x: torch.Tensor) -> None:
+    x = x + torch.linspace(-4, 4, 6)[:, None, None, None]  # loud clips and quiet ones
+    mixed, targets = augment.mixup(x, torch.eye(6), 1.0, rng(), log=LOG)
     assert torch.allclose(targets.sum(1), torch.ones(6))
     assert torch.all(targets.diagonal() >= 0.5 - 1e-6)
-    power = torch.einsum("bj,jcmt->bcmt", targets, x.exp())
-    assert torch.allclose(mixed.exp(), power, rtol=1e-4)
+    decibels = 10 * x.exp().mean(dim=(1, 2, 3)).log10()
+    for own, (clip, target) in enumerate(zip(mixed, targets, strict=True)):
+        for other in (set(target.nonzero().flatten().tolist()) - {own}) or {own}:
+            ratio = 10 ** ((decibels[own] - decibels[other]) / 20) * (1 - target[own]) / target[own]
+            p = 1 / (1 + ratio)  # equation 2 of arXiv 1711.10282
+            power = (p**2 * x[own].exp() + (1 - p) ** 2 * x[other].exp()) / (p**2 + (1 - p) ** 2)
+            assert torch.allclose(clip.exp(), power, rtol=1e-3)
+
+
+def test_what_a_mix_sounds_like_does_not_depend_on_the_levels(x: torch.Tensor) -> None:
+    levels = torch.linspace(-4, 4, 6)[:, None, None, None]
+    mixed, louder = (augment.mixup(clips, torch.eye(6), 1.0, rng(), log=LOG)[0] for clips in (x, x + levels))
+    offsets = louder - mixed
+    assert torch.allclose(offsets, offsets[:, :1, :1, :1].expand_as(offsets), atol=1e-4)
+    assert offsets.abs().max() > 1
 
 
 def test_spec_augment_blanks_whole_rows_and_columns(x: torch.Tensor) -> None:

@@ -114,8 +114,9 @@ def test_the_mean_of_the_members_is_what_is_exported() -> None:
     front_end = {"fft_seconds": 0.032, "hop_seconds": 0.01, "n_mels": 32, "fmin": 50, "fmax": 4000, "floor": 1e-6}
     network = {"name": "resnet", "width": 0.25, "members": 3}
     classifier = Classifier(BundleSpec(("a", "b"), network, 8_000, 1.0, 0.5, front_end)).eval()
-    logits, embedding = classifier.classify(torch.rand(4, 1, 32, 60))
-    each = classifier.logits_of_members(embedding)
+    features = torch.rand(4, 1, 32, 60)
+    logits, _ = classifier.classify(features)
+    each = classifier.logits_of_members([features] * 3)
     assert each.shape == (3, 4, 2)
     assert torch.allclose(each.mean(0), logits, atol=1e-6)
     assert not torch.allclose(each[0] - each[0].mean(), each[1] - each[1].mean(), atol=1e-5)

@@ -53,7 +53,10 @@ def stretch(x: Tensor, time: float, frequency: float, rng: np.random.Generator) 
 
 
 def mixup(x: Tensor, targets: Tensor, alpha: float, rng: np.random.Generator, *, log: Tensor) -> tuple[Tensor, Tensor]:
-    """Add another clip of the batch to each, log rows in power, and mix their targets alike (Zhang et al. 2018, arXiv 1710.09412).
+    """Add another clip of the batch to each, and mix their targets alike (Zhang et al. 2018, arXiv 1710.09412).
+
+    Log rows are added in power, by shares of the amplitude that even out the clips' levels first: a quiet clip that is half of the
+    target is half of what is heard (between-class learning, Tokozume et al. 2018, arXiv 1711.10282).
 
     Parameters
     ----------
@@ -68,9 +71,12 @@ def mixup(x: Tensor, targets: Tensor, alpha: float, rng: np.random.Generator, *,
     share = torch.maximum(share, 1 - share)
     partner = torch.from_numpy(rng.permutation(x.shape[0])).to(x.device)
     wide = share[:, None, None, None]
-    mixed = torch.logaddexp(x + wide.log(), x[partner] + (1 - wide).clamp(min=1e-8).log())
-    if not log.all():
-        mixed = torch.where(log, mixed, wide * x + (1 - wide) * x[partner])
+    mixed = wide * x + (1 - wide) * x[partner]
+    if log.any():
+        level = x.where(log, -torch.inf).flatten(1).logsumexp(1)
+        odds = (2 * share.logit(eps=1e-6) - level + level[partner])[:, None, None, None]
+        powers = torch.logaddexp(x + F.logsigmoid(odds), x[partner] + F.logsigmoid(-odds))
+        mixed = torch.where(log, powers, mixed)
     return mixed, share[:, None] * targets + (1 - share[:, None]) * targets[partner]
 
 

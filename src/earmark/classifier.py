@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -47,13 +49,13 @@ class Classifier(nn.Module):
         """Logits and embeddings."""
         return self.classify(self.front_end(waveforms))
 
-    def logits_of_members(self, embedding: Tensor) -> Tensor:
-        """Logits of each member of the network by itself, shape (member, batch, class); their mean is what `classify` gives."""
-        parts = self.dropout(embedding).chunk(self.members, dim=1)
-        weights = self.head.weight.chunk(self.members, dim=1)
-        return torch.stack(
-            [F.linear(part, weight, self.head.bias) for part, weight in zip(parts, weights, strict=True)]
-        )
+    def logits_of_members(self, features: Sequence[Tensor]) -> Tensor:
+        """Logits of each member of the network by itself, shape (member, batch, class), from features of its own.
+
+        Where all hear the same, `classify` gives their mean.
+        """
+        heard = zip(networks.members(self.backbone), features, self.head.weight.chunk(self.members, dim=1), strict=True)
+        return torch.stack([F.linear(self.dropout(member(x)), weight, self.head.bias) for member, x, weight in heard])
 
     def classify(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and embeddings of standardised features, shape (batch, channels, height, frame)."""

@@ -113,7 +113,9 @@ class Recipe:
     # Network
     network: str = _setting("resnet", "name in earmark.networks")
     width: float = _setting(1.0, "factor on the number of channels", 0.125, 8)
-    members: int = _setting(1, "networks side by side, each with its own loss, whose logits are averaged", 1, 16)
+    members: int = _setting(
+        1, "networks side by side, each with its own loss and augmentation, whose logits are averaged", 1, 16
+    )
     dropout: float = _setting(0.2, "share of the embedding dropped in training", 0, 0.9)
     # Training
     epochs: int = _setting(60, "passes over the training clips, at least", 1, 100_000)
@@ -165,7 +167,7 @@ class Recipe:
         0.15, "share of the training groups used as validation part by early stopping", 0.02, 0.5
     )
     # Augmentation
-    mixup: float = _setting(0.2, "alpha of the Beta distribution of mixup; 0: off", 0, 10)
+    mixup: float = _setting(0.2, "alpha of the Beta distribution of mixup, by level; 0: off", 0, 10)
     roll: float = _setting(1.0, "largest shift in time as a share of the input", 0, 1)
     time_stretch: float = _setting(0.3, "largest change of tempo; 0.2 means a factor of 1.2 either way", 0, 1)
     mel_warp: float = _setting(0.2, "largest warp of the mel axis, as time_stretch", 0, 1)

@@ -65,3 +65,8 @@ def build(name: str, *, channels: int, rows: int, width: float = 1.0, members: i
         raise SettingsError(f"unknown network {name!r}; choose one of {', '.join(NETWORKS)}")
     made = [NETWORKS[name](channels, rows, width) for _ in range(members)]
     return made[0] if members == 1 else Members(made)
+
+
+def members(backbone: nn.Module) -> list[nn.Module]:
+    """The networks that a backbone consists of."""
+    return list(backbone.members) if isinstance(backbone, Members) else [backbone]

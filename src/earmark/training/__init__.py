@@ -151,7 +151,7 @@ def seconds(classifier: Classifier, recipe: Recipe, *, clips: int, window_frames
         if accelerator == "cuda":
             torch.cuda.synchronize()
         timed.append(time.perf_counter() - begin)
-    taught = 4 / 3 * recipe.teachers / classifier.members  # they are trained, then asked in every step
+    taught = recipe.teachers * (1 / classifier.members + 1 / 3)  # they are trained, then asked by every member
     return (
         min(timed[1:]) * 1.3 * (1 + taught) * epochs(recipe, clips, classifier.head.out_features) * steps(recipe, clips)
     )

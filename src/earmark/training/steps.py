@@ -92,25 +92,27 @@ class Fitting(lightning.LightningModule):
         x, y = batch
         rng = np.random.default_rng([self._seed, self.current_epoch, step, 1])
         torch.default_generator.manual_seed(int(rng.integers(2**62)))  # dropout
-        targets = y.float() if self._several else F.one_hot(y, self.classifier.head.out_features).float()
-        with torch.autocast(x.device.type, enabled=False):  # logarithms need all digits
-            x, targets = self._augmented(x, targets, rng)
-        labels = targets
-        x = x.contiguous(memory_format=torch.channels_last)
-        for teacher in self._teachers:  # knowledge distillation (Hinton et al. 2015, arXiv 1503.02531)
-            with torch.no_grad():
-                opinion = self._probabilities(teacher.classify(x)[0].float())
-            targets = targets.lerp(opinion, self._recipe.distill)
-        embedding = self.classifier.backbone(x)
-        each = self.classifier.logits_of_members(embedding).float()  # (member, batch, class)
-        if self._recipe.bootstrap:  # Reed et al. 2014, arXiv 1412.6596
-            targets = targets.lerp(self._probabilities(each.detach().mean(0)), self._recipe.bootstrap)
-        # Every member has a loss of its own, so that they err apart.
+        labels = y.float() if self._several else F.one_hot(y, self.classifier.head.out_features).float()
+        # Every member hears another augmentation of the clips and has a loss of its own, so that they err apart.
+        heard, wanted, told = [], [], []
+        for _ in range(self.classifier.members):
+            with torch.autocast(x.device.type, enabled=False):  # logarithms need all digits
+                augmented, targets = self._augmented(x, labels, rng)
+            heard.append(augmented.contiguous(memory_format=torch.channels_last))
+            told.append(targets)
+            for teacher in self._teachers:  # knowledge distillation (Hinton et al. 2015, arXiv 1503.02531)
+                with torch.no_grad():
+                    opinion = self._probabilities(teacher.classify(heard[-1])[0].float())
+                targets = targets.lerp(opinion, self._recipe.distill)
+            wanted.append(targets)
+        each = self.classifier.logits_of_members(heard).float()  # (member, batch, class)
         recipe = self._recipe
+        if recipe.bootstrap:  # Reed et al. 2014, arXiv 1412.6596
+            opinions = self._probabilities(each.detach())
+            wanted = [targets.lerp(own, recipe.bootstrap) for targets, own in zip(wanted, opinions, strict=True)]
         how: dict[str, Any] = {"smoothing": recipe.label_smoothing, "weights": self._weights, "focal": recipe.focal}
-        loss = torch.stack([self._loss(one, targets, **how) for one in each]).mean()
-        logits = each.mean(0)
-        accuracy = _agreement(logits, labels, several=self._several)
+        loss = torch.stack([self._loss(one, targets, **how) for one, targets in zip(each, wanted, strict=True)]).mean()
+        accuracy = _agreement(each.flatten(0, 1), torch.cat(told), several=self._several)
         # Logged once an epoch: Lightning's own mean costs milliseconds a step.
         self._figures.append(torch.stack([loss.detach(), accuracy]) * len(y))
         if step == self.trainer.num_training_batches - 1:
@@ -129,7 +131,7 @@ class Fitting(lightning.LightningModule):
         self.log_dict({"valid_loss": self._loss(logits, targets), "valid_accuracy": accuracy}, batch_size=len(y))
 
     def _probabilities(self, logits: Tensor) -> Tensor:
-        return logits.sigmoid() if self._several else logits.softmax(1)
+        return logits.sigmoid() if self._several else logits.softmax(-1)
 
     def _loss(
         self,

@@ -38,7 +38,7 @@ SPACE: Mapping[str, Range | Sequence[float]] = {
     "weight_decay": (1e-3, 0.1, True),
     "label_smoothing": (0.0, 0.2, False),
     "dropout": (0.0, 0.5, False),
-    "mixup": (0.05, 0.6, False),
+    "mixup": (0.05, 2.0, True),
     "cutmix": (0.0, 0.8, False),
     "time_stretch": (0.0, 0.4, False),
     "mel_warp": (0.0, 0.3, False),
