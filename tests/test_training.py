@@ -160,6 +160,21 @@ def test_a_run_broken_off_after_its_last_step_keeps_its_averages(
     assert all(np.array_equal(first[k], v) for k, v in weights(resumed.path).items())
 
 
+def test_mixing_rests_at_the_end(tones: Path, tmp_path: Path) -> None:
+    found = {}
+    for name, mixing in {
+        "never": ("mixup=0",),
+        "rests": ("mixup=1", "cutmix=0.5", "unmixed=1"),
+        "half": ("mixup=1", "cutmix=0.5", "unmixed=0.5"),
+        "always": ("mixup=1", "cutmix=0.5"),
+    }.items():
+        options = earmark.TrainOptions(settings=(*TINY, "epochs=2", *mixing))
+        found[name] = weights(earmark.train(tones, tmp_path / name, source=SOURCE, options=options).path)["head.weight"]
+    assert np.array_equal(found["never"], found["rests"])
+    assert not np.array_equal(found["never"], found["half"])
+    assert not np.array_equal(found["always"], found["half"])
+
+
 def test_teachers_count_by_their_share_of_the_target(tones: Path, tmp_path: Path) -> None:
     def trained(name: str, *settings: str) -> dict[str, np.ndarray]:
         options = earmark.TrainOptions(settings=(*TINY, "epochs=2", *settings))

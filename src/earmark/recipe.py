@@ -187,6 +187,7 @@ class Recipe:
     cutmix: float = _setting(
         0.0, "CutMix: share of the batches with stretches of time or bands of other clips instead of mixup", 0, 1
     )
+    unmixed: float = _setting(0.0, "share of the run, at its end, in which mixup and CutMix rest", 0, 1)
     time_masks: int = _setting(2, "SpecAugment: number of stretches of time blanked", 0, 20)
     time_mask: float = _setting(0.1, "SpecAugment: longest such stretch as a share of the input", 0, 1)
     frequency_masks: int = _setting(2, "SpecAugment: number of bands blanked", 0, 20)

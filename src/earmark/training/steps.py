@@ -192,10 +192,7 @@ class Fitting(lightning.LightningModule):
             x = augment.filter_augment(x, recipe.filter_db, front_end.floor, rng, log=log)
         if recipe.mixstyle and rng.random() < recipe.mixstyle:
             x = augment.mixstyle(x, _STYLES, rng, log=log)
-        if recipe.cutmix and rng.random() < recipe.cutmix:
-            x, targets = augment.cutmix(x, targets, rng)
-        elif recipe.mixup:
-            x, targets = augment.mixup(x, targets, recipe.mixup, rng, log=log)
+        x, targets = self._mixed(x, targets, rng)
         x = augment.spec_augment(
             self._finished(x),
             time_masks=recipe.time_masks,
@@ -204,6 +201,17 @@ class Fitting(lightning.LightningModule):
             frequency_mask=recipe.frequency_mask,
             rng=rng,
         )
+        return x, targets
+
+    def _mixed(self, x: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Clips with others of the batch in them, until the run nears its end."""
+        recipe = self._recipe
+        if self.trainer.global_step >= (1 - recipe.unmixed) * self.total_steps:
+            return x, targets
+        if recipe.cutmix and rng.random() < recipe.cutmix:
+            return augment.cutmix(x, targets, rng)
+        if recipe.mixup:
+            return augment.mixup(x, targets, recipe.mixup, rng, log=self.classifier.front_end.log_rows)
         return x, targets
 
     def _finished(self, rows: Tensor) -> Tensor:
