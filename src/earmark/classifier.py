@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -49,13 +46,10 @@ class Classifier(nn.Module):
         """Logits and embeddings."""
         return self.classify(self.front_end(waveforms))
 
-    def logits_of_members(self, features: Sequence[Tensor]) -> Tensor:
-        """Logits of each member of the network by itself, shape (member, batch, class), from features of its own.
-
-        Where all hear the same, `classify` gives their mean.
-        """
-        heard = zip(networks.members(self.backbone), features, self.head.weight.chunk(self.members, dim=1), strict=True)
-        return torch.stack([F.linear(self.dropout(member(x)), weight, self.head.bias) for member, x, weight in heard])
+    def logits_of_member(self, member: int, features: Tensor) -> Tensor:
+        """Logits of one of the networks side by side, shape (batch, class); `classify` gives their mean."""
+        embedding = self.dropout(networks.members(self.backbone)[member](features))
+        return F.linear(embedding, self.head.weight.chunk(self.members, dim=1)[member], self.head.bias)
 
     def classify(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and embeddings of standardised features, shape (batch, channels, height, frame)."""

@@ -94,34 +94,34 @@ class Fitting(lightning.LightningModule):
         torch.default_generator.manual_seed(int(rng.integers(2**62)))  # dropout
         labels = y.float() if self._several else F.one_hot(y, self.classifier.head.out_features).float()
         # Every member hears another augmentation of the clips and has a loss of its own, so that they err apart.
-        heard, wanted, told = [], [], []
-        for _ in range(self.classifier.members):
-            with torch.autocast(x.device.type, enabled=False):  # logarithms need all digits
-                augmented, targets = self._augmented(x, labels, rng)
-            heard.append(augmented.contiguous(memory_format=torch.channels_last))
-            told.append(targets)
-            for teacher in self._teachers:  # knowledge distillation (Hinton et al. 2015, arXiv 1503.02531)
-                with torch.no_grad():
-                    opinion = self._probabilities(teacher.classify(heard[-1])[0].float())
-                targets = targets.lerp(opinion, self._recipe.distill)
-            wanted.append(targets)
-        each = self.classifier.logits_of_members(heard).float()  # (member, batch, class)
-        recipe = self._recipe
-        if recipe.bootstrap:  # Reed et al. 2014, arXiv 1412.6596
-            opinions = self._probabilities(each.detach())
-            wanted = [targets.lerp(own, recipe.bootstrap) for targets, own in zip(wanted, opinions, strict=True)]
-        how: dict[str, Any] = {"smoothing": recipe.label_smoothing, "weights": self._weights, "focal": recipe.focal}
-        loss = torch.stack([self._loss(one, targets, **how) for one, targets in zip(each, wanted, strict=True)]).mean()
-        accuracy = _agreement(each.flatten(0, 1), torch.cat(told), several=self._several)
+        members = [torch.stack(self._member(member, x, labels, rng)) for member in range(self.classifier.members)]
+        figures = torch.stack(members).mean(0)
         # Logged once an epoch: Lightning's own mean costs milliseconds a step.
-        self._figures.append(torch.stack([loss.detach(), accuracy]) * len(y))
+        self._figures.append(figures.detach() * len(y))
         if step == self.trainer.num_training_batches - 1:
             mean = torch.stack(self._figures).sum(0) / len(self._train[1])
             self._figures.clear()
             self.log_dict(
                 {"train_loss": mean[0], "train_accuracy": mean[1]}, on_step=False, on_epoch=True, batch_size=1
             )
-        return loss
+        return figures[0]
+
+    def _member(self, member: int, x: Tensor, labels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Loss of one network, and the share of what it says that is right."""
+        recipe = self._recipe
+        with torch.autocast(x.device.type, enabled=False):  # logarithms need all digits
+            x, mixed = self._augmented(x, labels, rng)
+        x = x.contiguous(memory_format=torch.channels_last)
+        targets = mixed
+        for teacher in self._teachers:  # knowledge distillation (Hinton et al. 2015, arXiv 1503.02531)
+            with torch.no_grad():
+                opinion = self._probabilities(teacher.classify(x)[0].float())
+            targets = targets.lerp(opinion, recipe.distill)
+        logits = self.classifier.logits_of_member(member, x).float()
+        if recipe.bootstrap:  # Reed et al. 2014, arXiv 1412.6596
+            targets = targets.lerp(self._probabilities(logits.detach()), recipe.bootstrap)
+        loss = self._loss(logits, targets, smoothing=recipe.label_smoothing, weights=self._weights, focal=recipe.focal)
+        return loss, _agreement(logits, mixed, several=self._several)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], step: int) -> None:
         x, y = batch
@@ -131,7 +131,7 @@ class Fitting(lightning.LightningModule):
         self.log_dict({"valid_loss": self._loss(logits, targets), "valid_accuracy": accuracy}, batch_size=len(y))
 
     def _probabilities(self, logits: Tensor) -> Tensor:
-        return logits.sigmoid() if self._several else logits.softmax(-1)
+        return logits.sigmoid() if self._several else logits.softmax(1)
 
     def _loss(
         self,
