@@ -110,7 +110,9 @@ def test_rows_that_are_no_logarithm_are_left_alone_by_gain_and_mixed_linearly(x:
     assert torch.equal(louder[:, :, 10:], x[:, :, 10:])
     assert torch.equal(louder[:, :, :10], augment.gain(x, 6.0, FLOOR, rng(), log=LOG)[:, :, :10])
     mixed, targets = augment.mixup(x, torch.eye(6), 0.4, rng(), log=log)
-    assert torch.allclose(mixed[:, :, 10:], torch.einsum("ab,bcde->acde", targets, x)[:, :, 10:], atol=1e-5)
+    linear = torch.einsum("ab,bcde->acde", targets, x)
+    assert torch.allclose(mixed[:, :, 10:], linear[:, :, 10:], atol=1e-5)
+    assert torch.allclose(augment.mixup(x, torch.eye(6), 0.4, rng(), log=~LOG)[0], linear, atol=1e-5)
 
 
 def test_a_response_is_the_same_in_every_frame_and_within_bounds(x: torch.Tensor) -> None:

@@ -70,13 +70,12 @@ def mixup(x: Tensor, targets: Tensor, alpha: float, rng: np.random.Generator, *,
     share = _tensor(rng.beta(alpha, alpha, x.shape[0]), x)
     share = torch.maximum(share, 1 - share)
     partner = torch.from_numpy(rng.permutation(x.shape[0])).to(x.device)
-    wide = share[:, None, None, None]
-    mixed = wide * x + (1 - wide) * x[partner]
-    if log.any():
-        level = x.where(log, -torch.inf).flatten(1).logsumexp(1)
-        odds = (2 * share.logit(eps=1e-6) - level + level[partner])[:, None, None, None]
-        powers = torch.logaddexp(x + F.logsigmoid(odds), x[partner] + F.logsigmoid(-odds))
-        mixed = torch.where(log, powers, mixed)
+    level = x.where(log, -torch.inf).flatten(1).logsumexp(1)
+    odds = (2 * share.logit(eps=1e-6) - level + level[partner])[:, None, None, None]
+    mixed = torch.logaddexp(x + F.logsigmoid(odds), x[partner] + F.logsigmoid(-odds))
+    if not log.all():
+        wide = share[:, None, None, None]
+        mixed = torch.where(log, mixed, wide * x + (1 - wide) * x[partner])
     return mixed, share[:, None] * targets + (1 - share[:, None]) * targets[partner]
 
 
