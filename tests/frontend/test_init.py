@@ -133,6 +133,15 @@ def test_a_row_that_never_changes_is_not_divided_by_0() -> None:
     assert features(module, sound("silence", 16_000)) == pytest.approx(0, abs=1e-2)
 
 
+def test_a_band_that_was_empty_in_training_is_not_blown_up_by_a_sound() -> None:
+    module = front_end(16_000)
+    std = torch.full((1, 32), 4.0)
+    std[0, 20:] = 0
+    module.set_statistics(torch.full((1, 32), float(np.log(1e-10))), std)
+    values = features(module, noise(16_000))[0]
+    assert values[20:].mean() == pytest.approx(values[:20].mean() * 1 / 0.15, rel=0.2)
+
+
 def test_forward_is_rows_stacked_and_standardised() -> None:
     module = front_end(16_000, features=ALL, deltas=1)
     x = torch.from_numpy(noise(8_000))[None]
