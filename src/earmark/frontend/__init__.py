@@ -23,10 +23,8 @@ from earmark.frontend.tonal import Chroma, Contrast
 
 __all__ = ["FEATURES", "MEL_SCALES", "SCALES", "FrontEnd", "FrontEndSettings", "hop_length"]
 
-
-_LEAST_SHARE = (
-    0.15  # of the largest deviation of any row, so much each has at least; the fields' recordings have 0.17 and above
-)
+_LEAST_SHARE = 0.15
+"""Least deviation of a row as a share of the largest; recordings at their own rate were seen to have 0.17 and above."""
 
 
 class FrontEnd(nn.Module):
@@ -161,9 +159,11 @@ class FrontEnd(nn.Module):
         self.mean.copy_(mean[..., None])
         # What does not vary is not blown up. Bands above what was recorded are empty in training, but not in augmented clips and
         # other recordings; powers and magnitudes have no level that is small of itself.
-        share, least = (1e-8, 1e-20) if self.settings.scale in ("power", "magnitude") else (_LEAST_SHARE, 1e-3)
-        largest = std.amax(1, keepdim=True) if self.one_axis else torch.zeros_like(std)
-        self.std.copy_(torch.maximum(std, share * largest).clamp(min=least)[..., None])
+        if self.settings.scale in ("power", "magnitude"):
+            share, least = 1e-8, 1e-20
+        else:
+            share, least = _LEAST_SHARE if self.one_axis else 0.0, 1e-3
+        self.std.copy_(torch.maximum(std, share * std.amax(1, keepdim=True)).clamp(min=least)[..., None])
 
     def frames(self, time: int, *, setting: str = "window_seconds") -> int:
         """Frames that a waveform of ``time`` samples gives; ``setting`` is where that number comes from.
