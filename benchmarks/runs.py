@@ -44,6 +44,10 @@ class Row:
     asked: tuple[float, float, float]
     arguments: tuple[str, ...] = ()
 
+    def asked_folds(self, tier: str) -> tuple[str, ...]:
+        """Folds that a seed is whole with: of best the first."""
+        return self.folds[:1] if tier == "best" else self.folds
+
 
 def _numbers(count: int) -> tuple[str, ...]:
     return tuple(str(n) for n in range(1, count + 1))
@@ -149,7 +153,7 @@ def planned(chosen: argparse.Namespace) -> Iterator[Run]:
         for seed in chosen.seeds or ([0, 1, 2] if tier == "fast" else [0]):
             for row in ROWS:
                 if row.name in chosen.rows:
-                    for fold in chosen.folds or (row.folds[:1] if tier == "best" else row.folds):
+                    for fold in chosen.folds or row.asked_folds(tier):
                         if fold in row.folds:
                             yield Run(row, tier, fold, seed)
 
@@ -180,7 +184,9 @@ def tables(lines: list[dict[str, Any]]) -> str:
 
 
 def _line(row: Row, tier: str, asked: float, found: list[dict[str, Any]]) -> str:
-    seeds = sorted({x["seed"] for x in found})
+    measured = {seed: {x["fold"] for x in found if x["seed"] == seed} for seed in sorted({x["seed"] for x in found})}
+    whole = [seed for seed, folds in measured.items() if folds >= set(row.asked_folds(tier))]
+    seeds = whole or list(measured)[:1]
     means = [100 * statistics.mean(x["accuracy"] for x in found if x["seed"] == seed) for seed in seeds]
     first = {x["fold"]: x["accuracy"] for x in found if x["seed"] == seeds[0]}
     folds = " / ".join(f"{100 * first[f]:.1f}" if f in first else "-" for f in row.folds)
@@ -189,7 +195,7 @@ def _line(row: Row, tier: str, asked: float, found: list[dict[str, Any]]) -> str
     spread = f" ({', '.join(f'{m:.1f}' for m in means)})" if len(means) > 1 else ""
     overall = round(statistics.mean(means), 6)  # as a sum of floats, 70 may be less than 70
     mean = f"**{overall:.1f}{': missed' if overall < asked else ''}**{spread}"
-    if tier != "best" and len(first) < len(row.folds):  # best is asked for one fold
+    if not whole:
         mean = f"{overall:.1f} so far"
     return f"| {row.about} | {tier} | {asked:g} | {mean} | {folds} | {len(seeds)} | {minutes:.1f} | {size:g} MB | {memory:.1f} GB |"
 

@@ -14,10 +14,12 @@ from safetensors.torch import load_file
 
 import earmark
 from conftest import TINY, write_tones
-from earmark import bundle, recipe
+from earmark import bundle, recipe, splits
 from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier
+from earmark.dataset import ingest
 from earmark.frontend import FrontEndSettings
+from earmark.splits import Split
 from earmark.workflow import continuing
 
 GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
@@ -103,6 +105,34 @@ def test_what_the_model_knows_does_not_test(two: earmark.Result, tones: Path, tm
     assert any("clips of the test part train, since the model to go on from knows them" in n for n in result.notes)
 
 
+def test_what_the_model_knows_is_not_chosen_by(two: earmark.Result, tones: Path) -> None:
+    clips = ingest(GROUPS.read(tones), sr=8_000)
+    base = bundle.read(two.path).spec
+    train, rest = np.arange(0, 10), np.arange(10, 30)
+    for split in (Split(train, rest, rest[:0], "", ""), Split(train, rest[:10], rest[10:], "", "")):
+        known = continuing.known_to(base, clips, split)
+        found = continuing.prepared(split, base, clips, known)
+        assert not known[[*found.valid, *found.test]].any()
+        assert sorted([*found.train, *found.valid, *found.test]) == list(range(30))
+        assert any("clips of the valid part train, since the model to go on from knows them" in n for n in found.notes)
+
+
+def test_of_a_split_that_parts_groups_the_recordings_alone_are_known(two: earmark.Result, tones: Path) -> None:
+    clips = ingest(GROUPS.read(tones), sr=8_000)
+    base = bundle.read(two.path).spec
+    groups, trained = clips.manifest.column("group"), set(base.provenance["trained_on"])
+    seen = np.array([content in trained for content in clips.hashes])
+    apart = splits.grouped_folds(clips.manifest, folds=5)[0]
+    assert np.array_equal(continuing.known_to(base, clips, apart), np.isin(groups, groups[seen]))
+    parted = Split(np.arange(0, 30, 2), apart.valid, np.arange(1, 30, 2), "", "")
+    one = dataclasses.replace(base, provenance={"trained_on": clips.hashes[:1]})
+    assert continuing.known_to(one, clips, parted).nonzero()[0].tolist() == [0]
+    paths = clips.manifest.column("path")
+    copied = dataclasses.replace(clips, manifest=dataclasses.replace(clips.manifest, copies=((paths[7], paths[0]),)))
+    assert continuing.known_to(one, copied, parted).nonzero()[0].tolist() == [0, 7]
+    assert continuing.known_to(one, clips, apart).nonzero()[0].tolist() == [0, 1]
+
+
 def test_labels_that_may_be_forgotten_are_named(two: earmark.Result, tmp_path: Path) -> None:
     write_tones(tmp_path / "tones", clips=6, sr=16_000)
     source = earmark.DataOptions(group_pattern=GROUPS.group_pattern, include=("high", "low"))
@@ -120,6 +150,7 @@ def test_what_cannot_be_gone_on_from(two: earmark.Result, tones: Path, tmp_path:
         assert not (tmp_path / "model").exists()
 
     refused("--set n_mels=64: the model to go on from has settled n_mels", "n_mels=64")
+    refused("--set shifts=2: the model to go on from has settled shifts", "shifts=2")
     refused("setting teachers is 2; with --from there is a model to learn from", "teachers=2")
     refused("--channel 1: the model to go on from took None", channel=1)
     refused("no such model", base=tmp_path / "nothing")

@@ -117,6 +117,25 @@ def test_statistics(features: Features) -> None:
     assert torch.allclose(deviation[0], frames.std(1, correction=0), atol=1e-4)
 
 
+def test_crops_of_short_clips_hold_the_clip_and_not_the_zeros_behind_it(tmp_path: Path) -> None:
+    for i, seconds in enumerate((0.2, 0.7, 1.0)):
+        soundfile.write(tmp_path / f"{i}.wav", tone(300, seconds), 8_000)
+    manifest = Manifest.of(
+        pd.DataFrame([{"path": f"{i}.wav", "label": "a", "group": str(i)} for i in range(3)]), tmp_path
+    )
+    plan = WindowPlan(8_000, 4_000, "pad")
+    features = Features(FrontEnd(8_000, SETTINGS), ingest(manifest, sr=8_000), plan, tmp_path)
+    rng = np.random.default_rng(0)
+    drawn = torch.stack([features.batch(np.arange(3), 40, rng)[:, 0] for _ in range(50)])
+    silent = (
+        (drawn == drawn[0, 0, :, -1:]).all(2).sum(2)
+    )  # frames that are as the last one of the shortest clip, zeros alone
+    assert (silent[:, 0] == 20).all()  # 0.2 of 0.4 s: it begins where the clip begins
+    assert (silent[:, 1:] == 0).all()
+    starts = [len({crop.sum().item() for crop in drawn[:, i]}) for i in range(3)]
+    assert starts[0] == 1 < starts[1] < starts[2]
+
+
 def test_batches_follow_from_seed_and_epoch(features: Features) -> None:
     targets = np.arange(30)
 

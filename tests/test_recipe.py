@@ -57,6 +57,8 @@ def test_own_recipe(tmp_path: Path) -> None:
         recipe.load(str(tmp_path / "none.toml"))
     with pytest.raises(SettingsError, match="unknown recipe 'other'; choose one of anomaly, balanced"):
         recipe.load("other")
+    with pytest.raises(SettingsError, match="setting teachers is 2; with scale=pcen-trained each hears"):
+        recipe.load("fast", ["teachers=2", "scale=pcen-trained"])
 
 
 def test_a_tier_and_a_kind_make_a_recipe(tmp_path: Path) -> None:

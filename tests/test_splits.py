@@ -165,6 +165,18 @@ def test_validation_comes_out_of_the_training_part_by_groups() -> None:
     assert len(s.valid) == pytest.approx(0.2 * len(outer.train), abs=4)
 
 
+def test_validation_is_taken_from_what_a_model_does_not_know_while_there_is_such() -> None:
+    m = manifest(40, 3)
+    outer = splits.holdout(m)
+    known = np.isin(m.column("group"), m.column("group")[outer.train[:60]])
+    s = splits.with_validation(m, outer, share=0.2, known=known)
+    assert len(s.valid) and not known[s.valid].any()
+    assert sorted([*s.train, *s.valid]) == sorted(outer.train)
+    everything = splits.with_validation(m, outer, share=0.2, known=np.ones(len(m), bool))
+    assert np.array_equal(everything.valid, splits.with_validation(m, outer, share=0.2).valid)
+    assert "the model to go on from knows the clips held out to choose by" in everything.notes[-1]
+
+
 @pytest.mark.data
 def test_esc50_states_its_two_straddling_sources(recordings) -> None:
     from earmark import layouts

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -215,6 +216,46 @@ def test_resumed_runs_with_averages_and_teachers_equal_unbroken_ones(
     assert all(np.array_equal(first[k], v) for k, v in weights(resumed.path).items())
 
 
+@pytest.mark.parametrize("broken_off", ["training", "export"])
+def test_resumed_runs_with_early_stopping_equal_unbroken_ones(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_off: str
+) -> None:
+    # Losses of validation as one wishes: the second epoch is the best, the fourth the last.
+    step = Fitting.validation_step
+
+    def validate(self: Fitting, batch: Any, number: int) -> None:
+        step(self, batch, number)
+        self.log("valid_loss", [1.0, 0.5, 0.6, 0.7, 0.8][self.current_epoch])
+
+    monkeypatch.setattr(Fitting, "validation_step", validate)
+    monkeypatch.setattr("earmark.training.watchers.SAVE_SECONDS", 0.0)
+    settings = (*TINY, "epochs=5", "patience=2", "validation=0.25")
+    unbroken = earmark.train(tones, tmp_path / "whole", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    assert len(training.history(unbroken.path)) == 4
+    begin = Fitting.train_dataloader
+
+    def interrupt(self: Fitting) -> object:
+        if self.current_epoch == 2:
+            raise KeyboardInterrupt
+        return begin(self)
+
+    def interrupt_export(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        if broken_off == "training":
+            broken.setattr(Fitting, "train_dataloader", interrupt)
+        else:
+            broken.setattr("earmark.export.write_model", interrupt_export)
+        with pytest.raises((KeyboardInterrupt, earmark.Interrupted)):
+            earmark.train(tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    again = earmark.TrainOptions(settings=settings, resume=True)
+    resumed = earmark.train(tones, tmp_path / "model", source=SOURCE, options=again)
+    first = weights(unbroken.path)
+    assert all(np.array_equal(first[k], v) for k, v in weights(resumed.path).items())
+    assert len(training.history(resumed.path)) == 4
+
+
 def test_a_trained_front_end_is_trained(tones: Path, tmp_path: Path) -> None:
     settings = (*TINY, "epochs=12", "scale=pcen-trained")
     result = earmark.train(tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
@@ -274,19 +315,43 @@ def test_class_weights_give_every_label_the_same_share() -> None:
     assert found[targets].mean() == pytest.approx(1)
 
 
+def module_of(targets: np.ndarray, **settings: Any) -> Fitting:
+    front_end = {"fft_seconds": 0.032, "hop_seconds": 0.01, "n_mels": 32, "fmin": 50, "fmax": 4000, "floor": 1e-6}
+    classifier = Classifier(BundleSpec(("a", "b", "c"), {"name": "resnet", "width": 0.25}, 8_000, 1.0, 0.5, front_end))
+    return Fitting(classifier, (None, targets), None, recipe.Recipe(**settings), 10, 0)
+
+
+def test_class_weights_do_not_change_what_is_best_to_say_of_a_clip() -> None:
+    softened = torch.tensor([[0.9, 0.05, 0.05]])
+    common, rare = np.array([0] * 50 + [1, 2]), np.array([[1, 0, 0]] * 50 + [[0, 1, 1]])
+    for targets, best in ((common, softened.log()), (rare, softened.logit())):
+        module = module_of(targets, class_weights="balanced")
+        logits = best.clone().requires_grad_()
+        weight = module._weight(torch.eye(3)[:1])
+        module._loss(logits, softened, weight=weight).backward()
+        assert logits.grad.abs().max() < 1e-6
+    assert module._weight(torch.tensor([[0.0, 1.0, 0.0]])).tolist() == [[1, 50, 1]]
+
+
+def test_focal_loss_of_a_small_power_has_a_slope_where_all_is_right() -> None:
+    for targets in (np.array([0, 2]), np.array([[1, 0, 0], [0, 0, 1]])):
+        logits = torch.tensor([[90.0, -90.0, -90.0], [-90.0, -90.0, 90.0]], requires_grad=True)
+        wanted = torch.tensor([[1.0, 0, 0], [0, 0, 1]])
+        module_of(targets)._loss(logits, wanted, focal=0.5).backward()
+        assert logits.grad.isfinite().all()
+
+
 def test_small_data_sets_get_more_epochs() -> None:
     settings = recipe.Recipe(epochs=10, min_steps=1000, batch_size=32)
     assert training.epochs(settings, 320, 4) == 100
     assert training.epochs(settings, 32_000, 4) == 10
 
 
-def test_focal_loss_weighs_each_clip_by_what_is_wrong(tmp_path: Path) -> None:
-    front_end = {"fft_seconds": 0.032, "hop_seconds": 0.01, "n_mels": 32, "fmin": 50, "fmax": 4000, "floor": 1e-6}
-    classifier = Classifier(BundleSpec(("a", "b", "c"), {"name": "resnet", "width": 0.25}, 8_000, 1.0, 0.5, front_end))
+def test_focal_loss_weighs_each_clip_by_what_is_wrong() -> None:
     logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
     for targets in (np.array([0, 2]), np.array([[1, 0, 1], [0, 1, 0]])):
         several = targets.ndim == 2
-        module = Fitting(classifier, (None, targets), None, recipe.Recipe(), 10, 0)
+        module = module_of(targets)
         wanted = torch.from_numpy(targets).float() if several else torch.eye(3)[targets]
         right = logits.sigmoid() if several else logits.softmax(1)
         if several:

@@ -69,6 +69,42 @@ def test_an_interrupted_search_goes_on(tones: Path, tmp_path: Path, monkeypatch:
     assert len(done) == 5
 
 
+def test_a_search_that_goes_on_draws_what_an_unbroken_one_draws(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, ...]] = []
+
+    def score(job: tuning.Job, changes: list[str], place: Path) -> float:
+        if tmp_path / "broken.partial" in place.parents and len(done) == 8:
+            done.append(())
+            raise KeyboardInterrupt
+        done.append(tuple(changes))
+        return len(done) % 5 / 5
+
+    monkeypatch.setattr(tuning, "_score", score)
+    call = {"trials": 5, "search": ["lr", "mixup", "n_mels"], "source": GROUPS}
+    options = earmark.TrainOptions(settings=[*TINY, "mixup=0"])
+    earmark.tune(tones, tmp_path / "whole", options=options, **call)
+    with pytest.raises(earmark.Interrupted):
+        earmark.tune(tones, tmp_path / "broken", options=options, **call)
+    again = earmark.TrainOptions(settings=[*TINY, "mixup=0"], resume=True)
+    earmark.tune(tones, tmp_path / "broken", options=again, **call)
+    assert done[:5] == [x for x in done[5:] if x]
+    assert len(set(done[:5])) == 5
+    assert "mixup=0.0" in done[0]  # the recipe's own, though a logarithmic scale has no 0
+    assert pd.read_csv(tmp_path / "broken" / "trials.csv")["trial"].tolist() == [1, 2, 3, 4, 5]
+
+
+def test_early_stopping_has_clips_of_its_own(tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def score(job: tuning.Job, changes: list[str], place: Path) -> float:
+        assert len(job.split.valid) and not set(job.split.valid) & {*job.split.train, *job.split.test}
+        return 0.5
+
+    monkeypatch.setattr(tuning, "_score", score)
+    options = earmark.TrainOptions(settings=[*TINY, "patience=3"])
+    earmark.tune(tones, tmp_path / "out", trials=2, search=["lr"], source=GROUPS, options=options)
+
+
 def test_the_recipe_as_it_is_comes_first_also_after_an_interruption(
     tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -257,16 +257,20 @@ class Features:
 
     def __init__(self, front_end: FrontEnd, clips: Clips, plan: WindowPlan, folder: Path) -> None:
         count = len(clips.manifest)
-        sizes = []
+        sizes, heard = [], []
         path = folder / "features.f32"
         with path.open("wb") as file, torch.inference_mode():
             for i in track(range(count), "spectrograms", count):
-                waveform = torch.from_numpy(np.array(plan.fit(clips.waveform(i))))
+                clip = clips.waveform(i)
+                waveform = torch.from_numpy(np.array(plan.fit(clip)))
                 rows = front_end.rows(waveform[None])[0].numpy()
                 sizes.append(len(rows))
+                padded = plan.short_clip == "pad" and len(clip) < plan.window
+                heard.append(-(-len(clip) // front_end.hop_length) if padded else len(rows))
                 rows.tofile(file)
         self._ends = np.cumsum(np.array(sizes, np.int64))
         self._starts = self._ends - sizes
+        self._heard = np.minimum(heard, sizes)  # frames before the zeros that a short clip is filled up with
         self._frames = np.memmap(path, np.float32, "r", shape=(int(self._ends[-1]), front_end.row_count))
 
     def __len__(self) -> int:
@@ -292,8 +296,11 @@ class Features:
         return mean.float(), (square - mean**2).clamp(min=0).sqrt().float()
 
     def batch(self, rows: NDArray[np.int64], frames: int, rng: np.random.Generator | None = None) -> Tensor:
-        """Stretches of ``frames`` frames of these clips, at random or from their start, shape (batch, 1, row, frames)."""
-        room = self._ends[rows] - self._starts[rows] - frames
+        """Stretches of ``frames`` frames of these clips, at random or from their start, shape (batch, 1, row, frames).
+
+        Those at random hold no more of the zeros that a short clip is filled up with than they must.
+        """
+        room = np.maximum(self._heard[rows] - frames, 0)
         offset = np.zeros(len(rows), np.int64) if rng is None else rng.integers(0, room + 1)
         first = self._starts[rows] + offset
         rows_of_frames = torch.from_numpy(np.stack([self._frames[a : a + frames] for a in first]))

@@ -197,6 +197,10 @@ class Recipe:
         """Refuse values out of range."""
         for setting in dataclasses.fields(self):
             _check(setting, getattr(self, setting.name))
+        if self.teachers and self.scale == "pcen-trained":
+            raise SettingsError(
+                f"setting teachers is {self.teachers}; with scale=pcen-trained each hears in its own way: leave out one of them"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """All settings."""

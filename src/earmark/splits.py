@@ -232,17 +232,32 @@ def normal_alone(manifest: Manifest, split: Split, normal: str, *, all_others: b
     return Split(train, np.zeros(0, np.int64), test, split.name, protocol, notes)
 
 
-def with_validation(manifest: Manifest, split: Split, *, share: float, seed: int = 0) -> Split:
-    """Take a validation part, by whole groups, out of the training part; a published ``valid`` split is used as it is."""
+def with_validation(
+    manifest: Manifest, split: Split, *, share: float, seed: int = 0, known: NDArray[np.bool_] | None = None
+) -> Split:
+    """Take a validation part, by whole groups, out of the training part; a published ``valid`` split is used as it is.
+
+    Clips ``known`` to a model that is gone on from, shape (clip,), are not taken as long as there are others.
+    """
     if len(split.valid):
         return split
-    inner = manifest.take(split.train)
+    rows, notes = split.train, split.notes
+    if known is not None:
+        rows = rows[~known[rows]]
+        if manifest.take(rows).table["group"].nunique() < 2:
+            rows = split.train
+            notes = (
+                *notes,
+                "the model to go on from knows the clips held out to choose by: what is chosen will suit them too well",
+            )
+    inner, labels = manifest.take(rows), manifest.column("label")
     groups = inner.table["group"].nunique()
     made = grouped_folds(inner, folds=min(max(2, round(1 / share)), max(2, groups)), seed=seed)[0]
     taken = f"{len(made.test)} of the other clips, by whole groups, were held out of training to choose by"
-    notes = tuple(dict.fromkeys([*split.notes, *made.notes]))
-    protocol = f"{split.protocol}; {taken}"
-    return Split(split.train[made.train], split.train[made.test], split.test, split.name, protocol, notes)
+    valid = rows[made.test]
+    train = np.setdiff1d(split.train, valid)
+    notes = tuple(dict.fromkeys([*notes, *_unlearnt(labels[split.train], labels[train])]))
+    return Split(train, valid, split.test, split.name, f"{split.protocol}; {taken}", notes)
 
 
 def _checked(
@@ -282,10 +297,7 @@ def _checked(
     train = ~test & ~valid
     if published:
         train &= split != "test"  # also where another part tests
-    every, known = ({x for value in set(part) for x in split_labels(value)} for part in (labels, labels[train]))
-    lost = sorted(every - known)
-    if lost:
-        notes.append(f"labels without a training clip here, so that they cannot be recognised: {', '.join(lost)}")
+    notes += _unlearnt(labels, labels[train])
     both = sorted(set(groups[valid]) & set(groups[train]))
     if both and not manifest.published:
         fault = f"{len(both)} groups are on both sides of the train and valid splits: {_sides(manifest, valid, both, 'valid')}"
@@ -293,6 +305,13 @@ def _checked(
             raise DataError(f"{manifest.root}: {fault}. Correct the split, or pass --allow-leak")
         notes.append(f"LEAK: {fault}")
     return Split(np.flatnonzero(train), np.flatnonzero(valid), np.flatnonzero(test), name, protocol, tuple(notes))
+
+
+def _unlearnt(labels: NDArray[np.object_], trained: NDArray[np.object_]) -> list[str]:
+    """A note, if there are labels that do not train."""
+    every, known = ({x for value in set(part) for x in split_labels(value)} for part in (labels, trained))
+    lost = ", ".join(sorted(every - known))
+    return [f"labels without a training clip here, so that they cannot be recognised: {lost}"] if lost else []
 
 
 def _sides(manifest: Manifest, part: NDArray[np.bool_], groups: list[str], what: str) -> str:

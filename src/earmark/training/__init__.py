@@ -119,7 +119,6 @@ def fit(
             num_sanity_val_steps=0,
             log_every_n_steps=1_000_000,
             enable_progress_bar=False,
-            enable_checkpointing=valid is not None and bool(recipe.patience),
             enable_model_summary=False,
         )
         _run(trainer, module, str(folder / CHECKPOINT) if resume else None)

@@ -120,7 +120,10 @@ class Fitting(lightning.LightningModule):
         logits = self.classifier.logits_of_member(member, x).float()
         if recipe.bootstrap:  # Reed et al. 2014, arXiv 1412.6596
             targets = targets.lerp(self._probabilities(logits.detach()), recipe.bootstrap)
-        loss = self._loss(logits, targets, smoothing=recipe.label_smoothing, weights=self._weights, focal=recipe.focal)
+        # A clip has the weight of what it truly is: its softened target would lend common clips the weight of rare labels.
+        loss = self._loss(
+            logits, targets, smoothing=recipe.label_smoothing, weight=self._weight(mixed), focal=recipe.focal
+        )
         return loss, _agreement(logits, mixed, several=self._several)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], step: int) -> None:
@@ -133,28 +136,36 @@ class Fitting(lightning.LightningModule):
     def _probabilities(self, logits: Tensor) -> Tensor:
         return logits.sigmoid() if self._several else logits.softmax(1)
 
+    def _weight(self, labels: Tensor) -> Tensor | float:
+        """Weight of each clip, shape (batch,), or of each of its labels, shape (batch, class)."""
+        if self._weights is None:
+            return 1.0
+        weights = self._weights.to(labels.device)
+        return 1 + labels * (weights - 1) if self._several else labels @ weights
+
     def _loss(
         self,
         logits: Tensor,
         targets: Tensor,
         *,
         smoothing: float = 0.0,
-        weights: Tensor | None = None,
+        weight: Tensor | float = 1.0,
         focal: float = 0.0,
     ) -> Tensor:
         """Cross-entropy; of each label by itself where a clip may have several.
 
         With ``focal``, what is right already counts less (focal loss, Lin et al. 2017, arXiv 1708.02002).
         """
-        weights = None if weights is None else weights.to(logits.device)
         if self._several:
             smooth = targets * (1 - smoothing) + smoothing / 2
-            each = F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weights, reduction="none")
+            each = F.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
             right = 1 - (logits.sigmoid() - targets).abs()
         else:
-            each = F.cross_entropy(logits, targets, weight=weights, label_smoothing=smoothing, reduction="none")
+            each = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
             right = (logits.softmax(1) * targets).sum(1)
-        return (each * (1 - right) ** focal if focal else each).mean()
+        if focal:  # held above 0, where a power below 1 has no slope
+            each = each * (1 - right).clamp(min=1e-6) ** focal
+        return (each * weight).mean()
 
     def configure_optimizers(self) -> Any:
         recipe = self._recipe

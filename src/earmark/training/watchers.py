@@ -42,15 +42,19 @@ class History(callbacks.Callback):
         self._rows = state_dict["rows"]
 
 
-class Checkpoint(callbacks.Callback):
-    """Saves the run at the end of an epoch, seldom enough to cost nothing."""
+class Checkpoint(callbacks.Checkpoint):
+    """Saves the run at the end of an epoch, seldom enough to cost nothing.
+
+    Lightning calls checkpoints after all else, so that what early stopping has counted is saved with the epoch that it belongs to.
+    The epoch that stops the run is not saved: a resumed run comes to that by itself.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._saved = -SAVE_SECONDS  # so that there soon is something to go on from
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if time.monotonic() - self._saved >= SAVE_SECONDS:
+        if not trainer.should_stop and time.monotonic() - self._saved >= SAVE_SECONDS:
             trainer.save_checkpoint(self._path)
             self._saved = time.monotonic()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
@@ -19,9 +20,9 @@ from earmark.recipe import Recipe
 from earmark.splits import Split
 
 _KEPT = (
-    "sample_rate", "window_seconds", "stride_seconds", "short_clip", "remove_dc", "trim_db", "normalise", "network", "width",
-    "members", "fft_seconds", "long_fft_seconds", "hop_seconds", "long_hop_seconds", "features", "scale", "n_mels", "mel_scale",
-    "fmin", "fmax", "floor", "n_mfcc", "lifter", "n_chroma", "contrast_bands", "deltas", "image_height", "image_width",
+    "sample_rate", "window_seconds", "stride_seconds", "short_clip", "remove_dc", "trim_db", "normalise", "shifts", "network",
+    "width", "members", "fft_seconds", "long_fft_seconds", "hop_seconds", "long_hop_seconds", "features", "scale", "n_mels",
+    "mel_scale", "fmin", "fmax", "floor", "n_mfcc", "lifter", "n_chroma", "contrast_bands", "deltas", "image_height", "image_width",
     "image_range_db", "level_range_db",
 )  # fmt: skip
 """Settings that the model has settled."""
@@ -84,17 +85,30 @@ def settled(chosen: Recipe, base: BundleSpec) -> Recipe:
     return dataclasses.replace(chosen, **{name: known[name] for name in _KEPT if name in known})
 
 
-def _known_to(base: BundleSpec, clips: Clips) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which clips are in a group of which the model was trained on a clip already: they cannot test what comes of it."""
+def known_to(base: BundleSpec, clips: Clips, split: Split) -> NDArray[np.bool_]:
+    """Which clips cannot test what comes of a model, shape (clip,): those of groups of which it was trained on a clip already.
+
+    A split with groups on both sides claims nothing about them: then it is the recordings that it was trained on, and their copies.
+    """
     trained_on = set(base.provenance.get("trained_on", ()))
     seen = np.array([content in trained_on for content in clips.hashes])
     groups = clips.manifest.column("group")
-    return np.isin(groups, groups[seen])
+    if not np.isin(groups[split.test], groups[split.train]).any():
+        return np.isin(groups, groups[seen])
+    paths = clips.manifest.column("path")
+    heard = set(paths[seen])
+    return seen | np.isin(paths, [path for pair in clips.manifest.copies if heard & set(pair) for path in pair])
 
 
-def prepared(split: Split, base: BundleSpec, clips: Clips) -> Split:
-    """Nothing that the model knows is tested; a note where it may forget."""
-    split = _without_known(split, _known_to(base, clips))
+def prepared(split: Split, base: BundleSpec, clips: Clips, known: NDArray[np.bool_]) -> Split:
+    """Nothing that the model knows tests, nor is chosen by; a note where it may forget.
+
+    Raises
+    ------
+    DataError
+        Where nothing is left to test.
+    """
+    split = _without_known(split, known)
     trained = {x for value in clips.manifest.take(split.train).table["label"] for x in split_labels(value)}
     missing = [label for label in base.labels if label not in trained]
     if not missing:
@@ -103,25 +117,23 @@ def prepared(split: Split, base: BundleSpec, clips: Clips) -> Split:
     return dataclasses.replace(split, notes=(*split.notes, note))
 
 
-def _without_known(split: Split, known: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Split:
-    """Let clips that the model knows train instead of test.
-
-    Raises
-    ------
-    DataError
-        Where none is left to test.
-    """
-    moved = split.test[known[split.test]]
-    if not len(moved):
-        return split
-    if len(moved) == len(split.test):
-        raise DataError(
-            f"{split.name}: the model to go on from was trained on all {len(moved)} clips of the test part or on their groups; "
-            "choose the --test-fold that it was tested on, or none"
-        )
-    note = f"{len(moved)} clips of the test part train, since the model to go on from knows them or their groups"
-    train, test = np.union1d(split.train, moved), np.setdiff1d(split.test, moved)
-    return dataclasses.replace(split, train=train, test=test, notes=(*split.notes, note))
+def _without_known(split: Split, known: NDArray[np.bool_]) -> Split:
+    """Let clips that the model knows train instead."""
+    for part in ("valid", "test"):
+        rows = getattr(split, part)
+        moved = rows[known[rows]]
+        if not len(moved):
+            continue
+        if part == "test" and len(moved) == len(rows):
+            raise DataError(
+                f"{split.name}: the model to go on from was trained on all {len(moved)} clips of the test part or on their groups; "
+                "test on the fold that it was tested on, or on recordings that are new to it"
+            )
+        note = f"{len(moved)} clips of the {part} part train, since the model to go on from knows them or their groups"
+        split = dataclasses.replace(split, train=np.union1d(split.train, moved), notes=(*split.notes, note))
+        left = np.setdiff1d(rows, moved)
+        split = dataclasses.replace(split, test=left) if part == "test" else dataclasses.replace(split, valid=left)
+    return split
 
 
 def take_weights(classifier: Classifier, source: Bundle) -> None:

@@ -75,11 +75,17 @@ def prepare(
     spec = _of_task(spec, clips.manifest, options, base)
     clips = clips.with_copies_grouped()
     parts = _parts(clips.manifest, split, options)
-    if base is not None:
-        parts = [continuing.prepared(one, base.spec, clips) for one in parts]
-    if chosen.patience or spec.task == MULTILABEL:
-        share, seed = chosen.validation, options.seed
-        parts = [splits.with_validation(clips.manifest, one, share=share, seed=seed) for one in parts]
+
+    def settled(one: Split) -> Split:
+        known = None
+        if base is not None:
+            known = continuing.known_to(base.spec, clips, one)
+            one = continuing.prepared(one, base.spec, clips, known)
+        if chosen.patience or spec.task == MULTILABEL:
+            one = splits.with_validation(clips.manifest, one, share=chosen.validation, seed=options.seed, known=known)
+        return one
+
+    parts = [settled(one) for one in parts]
     if options.task == ANOMALY:
         return [Job(clips, one, chosen, _with_machines(spec, clips.manifest, one), options) for one in parts]
     for one in parts:

@@ -126,7 +126,7 @@ def tune(
     said = identity([job]) + "\n" + " ".join(sorted(search))
     work = work_folder(target, said, resume=options.resume, overwrite=options.overwrite)
     _tell_cost(job, trials)
-    study = _study(optuna, work, options.seed)
+    study = _study(optuna, work)
     if not _done(study):
         study.enqueue_trial({name: _own(name, job) for name in search})
 
@@ -135,14 +135,17 @@ def tune(
         try:
             score = _score(job, changes, work / "trial")
         except SettingsError as error:  # settings that do not fit each other
-            log.info("trial %d: %s", trial.number + 1, error)
+            log.info("not trained: %s", error)
             raise optuna.TrialPruned from error
-        log.info("trial %d: %.4f with %s", trial.number + 1, score, ", ".join(changes))
+        log.info("%.4f with %s", score, ", ".join(changes))
         return score
 
     try:
         while (count := len(_done(study))) < trials:
             log.info("— trial %d of %d", count + 1, trials)
+            # Seeded for each trial, so that a search that goes on draws what an unbroken one draws.
+            seed = int(np.random.SeedSequence([options.seed, count]).generate_state(1)[0])
+            study.sampler = optuna.samplers.TPESampler(seed=seed)
             study.optimize(judge, n_trials=1)
     except (Interrupted, KeyboardInterrupt) as error:
         kept = f"{work} holds the {count} trials done: run the same command with --resume to go on"
@@ -156,13 +159,12 @@ def tune(
     return found
 
 
-def _study(optuna: Any, folder: Path, seed: int) -> Any:
+def _study(optuna: Any, folder: Path) -> Any:
     """The search, kept in a file from which it goes on."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.create_study(
         study_name="earmark",
         direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=seed),
         storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder / _STUDY))),
         load_if_exists=True,
     )
@@ -179,8 +181,9 @@ def _inner(outer: Job) -> Job:
     parts = splits.with_validation(outer.clips.manifest, outer.split, share=share, seed=seed)
     nothing = np.zeros(0, np.int64)
     inner = Split(parts.train, nothing, parts.valid, "inner part", "clips inside the training part judge")
-    several = outer.spec.task == MULTILABEL  # which needs clips to choose its thresholds by
-    if several:
+    if (
+        outer.spec.task == MULTILABEL or outer.recipe.patience
+    ):  # thresholds, or when to stop, are chosen on clips of their own
         inner = splits.with_validation(outer.clips.manifest, inner, share=share, seed=seed + 1)
     options = dataclasses.replace(outer.options, overwrite=True, resume=False)
     return dataclasses.replace(outer, split=inner, options=options)
@@ -209,7 +212,7 @@ def _drawn(trial: Any, name: str, job: Job) -> Any:
     space, own = SPACE[name], _own(name, job)
     if isinstance(space, tuple):
         low, high, log_scale = space
-        return trial.suggest_float(name, min(low, own) if own or not log_scale else low, max(high, own), log=log_scale)
+        return trial.suggest_float(name, min(low, own), max(high, own), log=log_scale and own > 0)
     return trial.suggest_categorical(name, sorted({*space, own}))
 
 
@@ -233,7 +236,7 @@ def _write(study: Any, job: Job, best: Mapping[str, Any], folder: Path) -> None:
     lines = [f"{k} = {_toml(v)}" for k, v in chosen.to_dict().items() if v != plain[k]]
     about = f"# Found by earmark tune: {job.options.recipe} with {', '.join(best)} searched inside the training part."
     write_text(folder / RECIPE, "\n".join([about, *lines]) + "\n")
-    rows = [{"trial": t.number + 1, "score": t.value, **t.params} for t in _done(study)]
+    rows = [{"trial": n, "score": t.value, **t.params} for n, t in enumerate(_done(study), start=1)]
     pd.DataFrame(rows).to_csv(folder / TRIALS, index=False, float_format="%.6g", lineterminator="\n")
     (folder / "run.json").unlink()
 
