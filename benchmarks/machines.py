@@ -142,9 +142,10 @@ def watch(_: Path, out: Path) -> None:
         prediction = earmark.load(result.path).predict(recording, windows=True)
         seconds = time.perf_counter() - begin
         found = detection.watch(
-            [(e.raised, max(e.end, e.raised)) for e in prediction.events],
+            [(e.start, e.end) for e in prediction.events],
             [f[:2] for f in faults],
             7200.0,
+            raised=[e.raised for e in prediction.events],
             tolerance=10.0,
         )
         delays = ", ".join("missed" if d is None else f"{d:.1f} s" for d in found["delays"])

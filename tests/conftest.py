@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import soundfile
@@ -20,6 +21,10 @@ TINY = (
     "cutmix=0", "dropout=0",
 )  # fmt: skip
 """A recipe that learns to tell tones apart within seconds."""
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 RECORDINGS = Path(os.environ.get("EARMARK_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from itertools import pairwise
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_resampling_keeps_a_tone_and_removes_what_would_alias(wanted: int) -> No
         assert np.abs(audio.resample(high, 32_000, wanted)[500:-500]).max() < 1e-3
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sampled_from([8_000, 11_025, 16_000, 22_050, 48_000]), st.floats(0.01, 0.7))
 def test_blocks_equal_the_whole(wanted: int, block_seconds: float) -> None:
     parts = list(audio.blocks(WAV, sr=wanted, block_seconds=block_seconds))
@@ -120,7 +121,7 @@ def test_blocks_equal_the_whole(wanted: int, block_seconds: float) -> None:
     assert np.array_equal(np.concatenate([p.samples for p in parts]), audio.decode(WAV, sr=wanted).samples)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=8))
 def test_stream_resampler_equals_whole(sizes: list[int]) -> None:
     resampler = audio.Resampler(16_000, 11_025)
@@ -198,6 +199,12 @@ def test_arrays() -> None:
     assert np.allclose(audio.from_array(integers, 16_000, wanted=16_000), SOUND, atol=1e-4)
     stereo = np.stack([SOUND, SOUND], axis=1)
     assert np.allclose(audio.from_array(stereo, 16_000, wanted=16_000), SOUND, atol=1e-7)
+    with pytest.raises(
+        AudioError, match=r"shape \(2, 16000\) would be 16000 channels; pass \(time, channel\): transpose"
+    ):
+        audio.from_array(stereo.T, 16_000, wanted=16_000)
+    with pytest.raises(AudioError, match="corrupt: holds a sample of 3.4e"):
+        audio.from_array(np.array([0.1, -3.4e37, 0.1]), 16_000, wanted=16_000)
     for bad in (np.zeros((2, 2, 2)), np.zeros(3, np.uint8), np.zeros(0), np.array([np.inf])):
         with pytest.raises(AudioError):
             audio.from_array(bad, 16_000, wanted=16_000)
@@ -216,7 +223,13 @@ def test_find_recordings(tmp_path: Path) -> None:
     for name in ("b.wav", "a/c.FLAC", ".hidden.wav", "a/notes.txt", "__MACOSX/d.wav"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(WAV)
-    assert audio.find_recordings([tmp_path]) == [tmp_path / "a/c.FLAC", tmp_path / "b.wav"]
+    found = [tmp_path / "a/c.FLAC", tmp_path / "b.wav"]
+    assert audio.find_recordings([tmp_path]) == found
+    if os.name != "nt":
+        (tmp_path / "a" / "back").symlink_to("..")  # would be gone round for ever
+        assert audio.find_recordings([tmp_path]) == found
+        (tmp_path / "z").symlink_to("a")
+        assert audio.find_recordings([tmp_path]) == [*found, tmp_path / "z/c.FLAC"]
 
 
 @pytest.mark.data

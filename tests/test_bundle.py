@@ -44,6 +44,9 @@ def test_folder_and_zip_are_the_same(copied: Path, tones: Path) -> None:
     around = shutil.make_archive(str(copied.parent / "around"), "zip", copied.parent, "model")
     assert earmark.load(inside).predict(sound).to_dict() == wanted
     assert earmark.load(around).predict(sound).to_dict() == wanted
+    place = f"{copied.parent.name}/model"
+    deep = shutil.make_archive(str(copied.parent / "deep"), "zip", copied.parent.parent, place)
+    assert earmark.load(deep).predict(sound).to_dict() == wanted
 
 
 @pytest.mark.parametrize("name", ["earmark.json", "model.onnx"])

@@ -130,6 +130,13 @@ def test_of_a_split_that_parts_groups_the_recordings_alone_are_known(two: earmar
     paths = clips.manifest.column("path")
     copied = dataclasses.replace(clips, manifest=dataclasses.replace(clips.manifest, copies=((paths[7], paths[0]),)))
     assert continuing.known_to(one, copied, parted).nonzero()[0].tolist() == [0, 7]
+    chain = dataclasses.replace(clips.manifest, copies=((paths[9], paths[7]), (paths[7], paths[0])))
+    found = continuing.known_to(one, dataclasses.replace(clips, manifest=chain), parted)
+    assert found.nonzero()[0].tolist() == [0, 7, 9]
+    mostly = dataclasses.replace(
+        apart, test=np.append(apart.test, apart.train[-1])
+    )  # one group on both sides, others not
+    assert continuing.known_to(one, clips, mostly).nonzero()[0].tolist() == [0, 1]
     assert continuing.known_to(one, clips, apart).nonzero()[0].tolist() == [0, 1]
 
 

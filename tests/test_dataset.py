@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from earmark import layouts, recipe
 from earmark.dataset import Batches, Features, ingest, make_spec, survey
 from earmark.errors import DataError
 from earmark.frontend import FrontEnd, FrontEndSettings
+from earmark.levels import Levels
 from earmark.manifest import Manifest
 from earmark.windows import WindowPlan
 
@@ -46,6 +49,24 @@ def test_bad_clips_are_left_out_and_the_counts_add_up(tmp_path: Path) -> None:
     assert len(manifest) == len(clips.manifest) + len(clips.skipped) == 14
     assert sorted(e.kind for e in clips.skipped) == ["empty", "not-audio"]
     assert len(clips.decoded) == 12
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_text_are_told(tmp_path: Path) -> None:
+    odd = write_tones(tmp_path / "tones", clips=4).rename(tmp_path / os.fsdecode(b"G\xe4nse"))
+    with pytest.raises(DataError, match=r"low/g.*wav: unreadable: its name is not UTF-8; rename it"):
+        survey(layouts.find(odd).include(["low"]))
+    root = odd.rename(tmp_path / "tones")
+    (root / "low" / "g0_0.wav").rename(root / "low" / os.fsdecode(b"G\xe4nse.wav"))
+    with pytest.raises(DataError, match=r"the name low/G\\udce4nse.wav is not UTF-8; rename it"):
+        layouts.find(root)
+
+
+def test_clips_are_as_long_as_before_they_were_levelled(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.concatenate([np.zeros(8_000), tone(300), np.zeros(8_000)]), 8_000)
+    manifest = Manifest.of(pd.DataFrame([{"path": "a.wav", "label": "a", "start": 0.5, "end": 3.0}]), tmp_path)
+    clips = ingest(manifest, sr=8_000, levels=Levels(trim_db=40.0))
+    assert clips.seconds(0) == 2.5 > len(clips.waveform(0)) / 8_000
 
 
 def test_copies_are_one_group_even_through_others(tmp_path: Path) -> None:

@@ -167,6 +167,11 @@ def test_watch_by_hand() -> None:
     only_numbers([found, tolerant])
 
 
+def test_an_alarm_counts_for_the_fault_that_its_windows_hold_from_when_it_was_raised() -> None:
+    found = detection.watch([(15.0, 30.0)], [(21.0, 24.0)], 60.0, raised=[25.0])
+    assert (found["found"], found["delays"], found["false_alarms"]) == (1, [4.0], 0)
+
+
 def test_watches_are_one_long_watch() -> None:
     first = detection.watch([(10, 20), (100, 110)], [(5, 50)], 1800)
     second = detection.watch([(1000, 1010)], [(900, 1200), (1300, 1400)], 1800)

@@ -26,25 +26,30 @@ def test_missing_folder(tmp_path: Path) -> None:
 
 
 def test_claim(tmp_path: Path) -> None:
-    assert files.claim_output(tmp_path / "deep" / "new") == tmp_path / "deep" / "new"
+    def claim(path: Path, *, overwrite: bool = False) -> Path:
+        return files.claim_output(path, overwrite=overwrite, made=["earmark.json", "b"])
+
+    assert claim(tmp_path / "deep" / "new") == tmp_path / "deep" / "new"
     (tmp_path / "empty").mkdir()
-    assert files.claim_output(tmp_path / "empty") == tmp_path / "empty"
-    files.write_text(tmp_path / "empty" / "a", "x")
-    with pytest.raises(OutputError, match="exists already; choose another path, or pass --overwrite"):
-        files.claim_output(tmp_path / "empty")
-    with pytest.raises(OutputError, match="was not made by Earmark, so --overwrite does not replace it"):
-        files.claim_output(tmp_path / "empty", overwrite=True)
+    assert claim(tmp_path / "empty") == tmp_path / "empty"
     files.write_text(tmp_path / "empty" / "earmark.json", "{}")
-    assert files.claim_output(tmp_path / "empty", overwrite=True)
+    with pytest.raises(OutputError, match="exists already; choose another path, or pass --overwrite"):
+        claim(tmp_path / "empty")
+    with pytest.raises(
+        OutputError, match="was not made by this command \\(it lacks earmark.json, b\\), so --overwrite"
+    ):
+        claim(tmp_path / "empty", overwrite=True)
+    files.write_text(tmp_path / "empty" / "b", "x")
+    assert claim(tmp_path / "empty", overwrite=True)
     with pytest.raises(OutputError, match="cannot be made"):
-        files.claim_output(tmp_path / "empty" / "a" / "b")
+        claim(tmp_path / "empty" / "b" / "c")
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
 def test_no_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="no permission"):
-        files.claim_output(tmp_path / "new")
+        files.claim_output(tmp_path / "new", made=["a"])
 
 
 def test_publish_replaces_whole_folders(tmp_path: Path) -> None:

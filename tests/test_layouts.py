@@ -100,8 +100,10 @@ def test_esc50(tmp_path: Path) -> None:
 def test_metadata(tmp_path: Path, name: str, text: str) -> None:
     make(tmp_path, "a b.wav", "c.wav")
     (tmp_path / name).write_text(text)
+    make(tmp_path, "more/d.wav")
     manifest = layouts.find(tmp_path)
     assert manifest.layout == "metadata"
+    assert manifest.ignored == ("more/d.wav",)  # told, since nothing says what it is
     assert manifest.table[["path", "label", "group", "split"]].to_numpy().tolist() == [
         ["a b.wav", "dog", "s1", "train"],
         ["c.wav", "cat", "s2", "test"],

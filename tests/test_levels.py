@@ -51,7 +51,6 @@ def rms(samples: Samples) -> float:
     return float(np.sqrt(np.square(samples, dtype=np.float64).mean()))
 
 
-@settings(deadline=None)
 @given(sounds())
 def test_normalised_to_the_peak_or_the_rms(samples: Samples) -> None:
     peak, level = Levels(normalise="peak").apply(samples), Levels(normalise="rms").apply(samples)
@@ -65,7 +64,6 @@ def test_normalised_to_the_peak_or_the_rms(samples: Samples) -> None:
         assert np.array_equal(np.sign(found)[heard], np.sign(samples)[heard])
 
 
-@settings(deadline=None)
 @given(sounds(), st.floats(0.01, 100), st.sampled_from(["peak", "rms"]), st.booleans())
 def test_normalised_sound_does_not_tell_its_gain(
     samples: Samples, gain: float, normalise: str, remove_dc: bool
@@ -77,7 +75,6 @@ def test_normalised_sound_does_not_tell_its_gain(
     assert np.allclose(louder, levels.apply(samples), atol=1e-3 if remove_dc else 1e-5)
 
 
-@settings(deadline=None)
 @given(sounds())
 def test_without_its_mean(samples: Samples) -> None:
     found = Levels(remove_dc=True).apply(samples)
@@ -86,7 +83,6 @@ def test_without_its_mean(samples: Samples) -> None:
     assert np.allclose(Levels(remove_dc=True).apply(found), found, atol=1e-7)
 
 
-@settings(deadline=None)
 @given(
     arrays.arrays(np.float32, st.integers(0, 40), elements=st.floats(-(2.0**100), 2.0**100, width=32)),
     st.booleans(),
@@ -115,7 +111,7 @@ def test_nothing_set_is_nothing_done() -> None:
     assert (str(Levels()), str(EVERY)) == ("", "mean removed, silence trimmed at 40 dB, scaled to a peak of 1")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(sounds(), st.sampled_from([1, 10, 20, 40, 60, 80]))
 def test_trim_is_librosas(samples: Samples, top_db: float) -> None:
     first, end = sounding(samples, top_db)

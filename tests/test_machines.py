@@ -322,6 +322,7 @@ def test_what_cannot_be_done(machines: Path, tmp_path: Path, trained: earmark.Re
     refused("recipe anomaly makes anomaly detectors; pass --task anomaly", recipe="anomaly")
     refused("setting network is 'resnet'; an anomaly detector takes bands", task="anomaly", recipe="fast")
     refused("setting features is 'chroma'", task="anomaly", settings=["features=chroma"])
+    refused("setting features is 'mfcc'", task="anomaly", settings=["features=mfcc"])
     refused("which of its labels is normal", tones, task="anomaly")
     refused("which of its labels is normal", tones, per=("group",))
     refused("has no label 'fine' \\(--normal\\)", task="anomaly", normal="fine")

@@ -13,8 +13,8 @@ from sklearn import metrics
 
 import earmark
 from conftest import TINY, tone
-from earmark import evaluation, layouts
-from earmark.bundle import MULTILABEL
+from earmark import evaluation, layouts, measuring, provenance
+from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.errors import DataError
 from earmark.manifest import Manifest
 
@@ -78,6 +78,34 @@ def test_figures_agree_with_scikit_learn() -> None:
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(targets, heard))
     assert found["loss"] == pytest.approx(np.mean([metrics.log_loss(targets[:, i], scores[:, i]) for i in range(3)]))
     assert found["confusion"] == metrics.multilabel_confusion_matrix(targets, heard).tolist()
+
+
+def test_figures_of_a_single_label_are_of_its_presence() -> None:
+    targets = np.array([[1]] * 10 + [[0]] * 90)
+    scores = np.full((100, 1), 0.1, np.float32)
+    scores[:4] = scores[20] = 0.9
+    found = evaluation.measure_several(scores, targets, ["dog"], scores >= 0.5)["per_class"]["dog"]
+    assert (found["n"], found["recall"], found["precision"]) == (10, 0.4, 0.8)
+    assert found["f1"] == pytest.approx(2 * 0.4 * 0.8 / 1.2)
+
+
+def test_one_label_a_clip_in_lists_is_cross_validated_too(tmp_path: Path) -> None:
+    data = write_chords(tmp_path / "data", clips=32)
+    rows = [line.split(",") for line in (data / "metadata.csv").read_text().splitlines()[1:]]
+    (data / "metadata.csv").unlink()
+    lines = [json.dumps({"file_name": n, "labels": [x] if x else [], "group": g}) for n, x, g in rows if ";" not in x]
+    (data / "metadata.jsonl").write_text("\n".join(lines) + "\n")
+    options = earmark.TrainOptions(settings=[*TINY, "epochs=2"])
+    assert earmark.crossval(data, tmp_path / "cv", folds=2, options=options)["n"] == 24
+
+
+def test_right_is_right_in_any_order_of_labels() -> None:
+    manifest = Manifest.of(pd.DataFrame({"path": list("abc"), "label": ["cat;dog", "dog", "dog;owl"]}), "/data")
+    spec = BundleSpec(("dog", "cat"), {"name": "resnet", "width": 1.0}, 8_000, 1.0, 0.5, {}, task=MULTILABEL)
+    scores = np.array([[0.9, 0.8], [0.9, 0.8], [0.9, 0.1]], np.float32)
+    table = provenance.predictions(measuring.Tested(manifest, scores, np.ones(3)), spec)
+    assert table["predicted"].tolist() == ["dog;cat", "dog;cat", "dog"]
+    assert table["correct"].tolist() == [True, False, True]  # what the model does not know is left aside
 
 
 def test_thresholds_have_the_highest_f1() -> None:

@@ -27,7 +27,7 @@ def write_long(root: Path, *, recordings: int = 6) -> Path:
             text = "Selection\tBegin Time (s)\tEnd Time (s)\tSpecies\n1\t1.0\t2.0\thigh\n2\t4.0\t5.0\tlow\n"
             (root / f"rec{i}.Table.1.selections.txt").write_text(text)
         else:
-            (root / f"rec{i}.txt").write_text("1.0\t2.0\thigh\n4.0\t5.0\tlow\n")
+            (root / f"rec{i}.{'TXT' if i else 'txt'}").write_text("1.0\t2.0\thigh\n4.0\t5.0\tlow\n")
     return root
 
 

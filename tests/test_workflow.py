@@ -18,6 +18,7 @@ from sklearn import metrics
 import earmark
 from conftest import TINY, tone
 from earmark import audio
+from earmark.workflow import crossvalidation
 
 GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
 OPTIONS = earmark.TrainOptions(settings=TINY)
@@ -80,6 +81,12 @@ def test_evaluate_on_other_data(trained: earmark.Result, make_tones: Callable[..
     assert {p.name for p in (tmp_path / "report").iterdir()} == {"metrics.json", "predictions.csv", "report.html"}
 
 
+def test_a_model_is_not_overwritten_by_its_evaluation(trained: earmark.Result, tones: Path) -> None:
+    with pytest.raises(earmark.OutputError, match="was not made by this command"):
+        earmark.evaluate(trained.path, tones, out=trained.path, overwrite=True)
+    assert (trained.path / "model.onnx").exists()
+
+
 def test_evaluate_on_nothing_but_training_clips(trained: earmark.Result, tones: Path, tmp_path: Path) -> None:
     tested = set(pd.read_csv(trained.path / "predictions.csv")["path"])
     root = Path(shutil.copytree(tones, tmp_path / "tones"))
@@ -100,6 +107,11 @@ def test_crossval_pools_one_model_per_fold(tones: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "cv" / "crossval.json").read_text())["n"] == 30
     for fold in ("fold-1", "fold-2"):
         assert earmark.load(tmp_path / "cv" / fold).labels == ("high", "low", "noise")
+
+
+def test_folds_have_folders_of_their_own() -> None:
+    names = ["fold 1 of 2", "fold Isle of Wight", "fold a/b", "fold a-b", "fold A b"]
+    assert crossvalidation._folders(names) == ["fold-1", "fold-Isle-of-Wight", "fold-a-b-3", "fold-a-b-4", "fold-A-b-5"]
 
 
 def test_a_leak_that_is_allowed_is_stamped_everywhere(tones: Path, tmp_path: Path) -> None:
@@ -145,7 +157,9 @@ def test_crossval_goes_on_where_it_was_interrupted(
         return fit(*arguments, **settings)
 
     monkeypatch.setattr(training, "fit", second_fails)
-    with pytest.raises(earmark.Interrupted):
+    with pytest.raises(
+        earmark.Interrupted, match="1 of 2 folds are done in .*cv.partial: run the same command with --resume"
+    ):
         earmark.crossval(tones, tmp_path / "cv", folds=2, source=GROUPS, options=QUICK)
     resumed = earmark.TrainOptions(settings=QUICK.settings, resume=True)
     assert earmark.crossval(tones, tmp_path / "cv", folds=2, source=GROUPS, options=resumed)["n"] == 30

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 
-from earmark.detector import Detector, Floats, Tail, cells_of, log_distance, own_density
+from earmark.detector import RAREST, Detector, Floats, Tail, cells_of, log_distance, own_density
 from earmark.errors import DataError, SettingsError
 
 _PARTS = 10  # of the normal groups, each left out once
@@ -244,7 +244,7 @@ def _interval(detector: Detector, cut: float) -> list[float]:
     drawn = [Tail.of(np.sort(rng.choice(detector.excess, min(n, size)))) for _ in range(_DRAWS)]
     found = [float(tail.probability(np.array([cut]))[0]) for tail in drawn]
     low, high = np.quantile(found, [0.025, 0.975])
-    return [float(low), float(high)]
+    return [max(float(low), RAREST), max(float(high), RAREST)]
 
 
 def _usual(distance: Floats, cells: NDArray[np.int64], domain: NDArray[np.int64], group: NDArray[np.int64]) -> Floats:

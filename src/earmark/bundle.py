@@ -295,10 +295,9 @@ def _read_member(place: Path, name: str) -> bytes:
         if place.is_dir():
             return (place / name).read_bytes()
         with zipfile.ZipFile(place) as archive:
-            # A bundle zipped as a folder has that folder's name in front.
-            inside = next(
-                (n for n in archive.namelist() if n == name or (n.count("/") == 1 and n.endswith(f"/{name}"))), None
-            )
+            # A bundle zipped as a folder has the names of folders in front.
+            found = (n for n in archive.namelist() if n == name or n.endswith(f"/{name}"))
+            inside = min(found, key=lambda n: n.count("/"), default=None)
             if inside is None:
                 raise BundleError(missing)
             return archive.read(inside)

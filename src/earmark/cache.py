@@ -199,6 +199,9 @@ class Index:
         except OSError:
             return compute()  # which says what is wrong
         name = str(path.absolute())
+        shown = name.encode(errors="backslashreplace").decode()
+        if shown != name:  # tables and reports could not name it
+            raise AudioError("unreadable", shown, "its name is not UTF-8", "rename it")
         # Files unpacked from one archive may share size and time of change; their inodes and times of creation differ.
         state = f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
         found = None

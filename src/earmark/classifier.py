@@ -80,7 +80,7 @@ class Embedder(nn.Module):
         settings = FrontEndSettings(**spec.front_end)
         self.front_end = FrontEnd(spec.sample_rate, settings)
         if (
-            not self.front_end.one_axis
+            settings.names not in (("mel",), ("stft",))
             or settings.scale != "log"
             or settings.image_height
             or settings.deltas

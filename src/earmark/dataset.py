@@ -72,9 +72,16 @@ class Clips:
 
     def waveform(self, row: int) -> NDArray[np.float32]:
         """One clip, levelled by itself, shape (time,)."""
+        return self.levels.apply(self._stretch(row))
+
+    def seconds(self, row: int) -> float:
+        """How long a clip is before it is levelled."""
+        return len(self._stretch(row)) / self.sr
+
+    def _stretch(self, row: int) -> NDArray[np.float32]:
         start, end = self.manifest.table["start"].iat[row], self.manifest.table["end"].iat[row]
         samples = self.decoded[row].samples()
-        return self.levels.apply(samples[round(start * self.sr) : None if np.isnan(end) else round(end * self.sr)])
+        return samples[round(start * self.sr) : None if np.isnan(end) else round(end * self.sr)]
 
     def copies(self) -> list[tuple[int, int]]:
         """Pairs of clips whose recordings are the same, byte for byte, or hold the same sound."""

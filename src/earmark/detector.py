@@ -22,6 +22,7 @@ NEIGHBOURS = 3
 _OWN = 2  # neighbours of a reference that tell how dense it lies there
 _TAIL = 0.2  # share of the left-out windows that the tail is fitted to
 _FEWEST = 10  # of them, at least
+RAREST = 1e-6  # beyond it a figure would claim what nobody has seen
 _ROWS = 512  # distances at a time: rows of the table held in memory
 
 Floats = NDArray[np.float64]
@@ -172,6 +173,13 @@ class Tail:
         if probability <= self.share:
             return self.start + self.scale * float(np.log(self.share / probability))
         return float(np.quantile(self.excess, 1 - probability))
+
+
+def rarity(tail: float) -> str:
+    """A tail probability in words."""
+    if tail < RAREST:
+        return "rarer than one in a million normal windows"
+    return f"one in {1 / tail:,.{1 if tail > 0.1 else 0}f} normal windows"
 
 
 def cells_of(machine: NDArray[np.int64], domain: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -76,12 +76,10 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-_RESULTS = ("earmark.json", "crossval.json", "metrics.json")
-"""One of these lies in every result that Earmark publishes as a whole folder, and in none that it may not replace."""
-
-
-def claim_output(path: str | os.PathLike[str], *, overwrite: bool = False, made_by: Sequence[str] = _RESULTS) -> Path:
+def claim_output(path: str | os.PathLike[str], *, overwrite: bool = False, made: Sequence[str]) -> Path:
     """Check before any work that ``path`` can become a result: it does not exist (or may be replaced), its parent can be written.
+
+    It may be replaced where all files ``made`` lie in it, by which a result of the same kind is known.
 
     Raises
     ------
@@ -94,8 +92,11 @@ def claim_output(path: str | os.PathLike[str], *, overwrite: bool = False, made_
     make_folder(target.parent)
     if target.is_dir() and not any(target.iterdir()):
         return target
-    if overwrite and target.exists() and not any((target / name).is_file() for name in made_by):
-        raise OutputError(f"{target}: was not made by Earmark, so --overwrite does not replace it; choose another path")
+    if overwrite and target.exists() and not all((target / name).is_file() for name in made):
+        raise OutputError(
+            f"{target}: was not made by this command (it lacks {', '.join(made)}), so --overwrite does not replace it; "
+            "choose another path"
+        )
     if (target.exists() or target.is_symlink()) and not overwrite:
         raise OutputError(f"{target}: exists already; choose another path, or pass --overwrite to replace it")
     return target

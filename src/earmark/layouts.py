@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -285,8 +286,19 @@ def find(
 
 
 def recordings(root: Path) -> list[str]:
-    """Relative paths of all recordings below a folder, with ``/``, sorted by code point."""
-    return [p.relative_to(root).as_posix() for p in find_recordings([root])]
+    """Relative paths of all recordings below a folder, with ``/``, sorted by code point.
+
+    Raises
+    ------
+    DataError
+        Where there are none, or a name is not UTF-8: tables and reports could not hold it.
+    """
+    found = [p.relative_to(root).as_posix() for p in find_recordings([root])]
+    for name in found:
+        shown = name.encode(errors="backslashreplace").decode()
+        if shown != name:
+            raise DataError(f"{root}: the name {shown} is not UTF-8; rename it")
+    return found
 
 
 def _named(name: str, root: Path, selections: SelectionOptions | None) -> Manifest:
@@ -308,7 +320,11 @@ def _by_table(layout: Layout, root: Path) -> Manifest:
     table = pd.concat([_renamed(layout, root, place) for place in places], ignore_index=True)
     if layout.folder and (root / layout.folder).is_dir():
         table["path"] = layout.folder + "/" + table["path"].astype(str)
-    return _finished(layout, root, table, ignored=())
+    named = {os.path.normpath(str(path)) for path in table["path"]}
+    found: list[str] = []
+    with suppress(DataError):  # a table may name recordings that lie elsewhere
+        found = recordings(root)
+    return _finished(layout, root, table, tuple(f for f in found if os.path.normpath(f) not in named))
 
 
 def _tables(layout: Layout, root: Path) -> list[Path]:

@@ -42,7 +42,7 @@ def test(model: Model, clips: Clips) -> Tested:
     scores, seconds = [], []
     for row in track(range(len(clips.manifest)), "testing", len(clips.manifest)):
         samples = clips.waveform(row)
-        seconds.append(len(samples) / clips.sr)
+        seconds.append(clips.seconds(row))
         scores.append(
             model.scores(samples)
             if model.spec.task != ANOMALY

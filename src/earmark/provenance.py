@@ -185,9 +185,12 @@ def predictions(tested: Tested, spec: BundleSpec) -> pd.DataFrame:
         best = scores.argmax(axis=1)
         predicted = np.array([labels[i] for i in best])
         if spec.task == MULTILABEL:
-            predicted = np.array([SEPARATOR.join(np.array(labels)[row]) for row in spec.heard(scores)])
-        found = pd.DataFrame({"predicted": predicted, "score": scores[np.arange(len(best)), best]})
-        found["correct"] = predicted == table["label"].to_numpy()
+            heard = spec.heard(scores)
+            predicted = np.array([SEPARATOR.join(np.array(labels)[row]) for row in heard])
+            correct = (heard == tested.manifest.several(labels)).all(axis=1)  # whatever their order
+        else:
+            correct = predicted == table["label"].to_numpy()
+        found = pd.DataFrame({"predicted": predicted, "score": scores[np.arange(len(best)), best], "correct": correct})
         every = pd.DataFrame(scores, columns=[f"score_{x}" for x in labels])
     found["seconds"] = tested.seconds
     ours = {*COLUMNS, *found.columns, *every.columns}

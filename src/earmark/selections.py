@@ -59,7 +59,7 @@ def label_files(root: Path, files: Sequence[str]) -> dict[str, list[Path]]:
         stems.setdefault((root / name).parent, {})[Path(name).stem] = name
     beside: list[tuple[str, Path]] = []
     for folder, names in stems.items():
-        for place in sorted(folder.glob("*.txt")):
+        for place in sorted(p for p in folder.iterdir() if p.suffix.lower() == ".txt"):
             # Of site.wav and site.1.wav, the second one owns site.1.txt.
             parts = place.name.split(".")
             prefixes = (".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -143,13 +144,20 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0, strata: Sequ
     # Of several labels the first one, in the order of the alphabet, is spread evenly.
     labels = pd.factorize(np.array(strata or manifest.table["label"].str.partition(SEPARATOR)[0], object), sort=True)
     count = len(groups[1])
+    recordings = manifest.table["path"].nunique()
+    if recordings < 2:
+        raise DataError(
+            f"{manifest.root}: all its clips are of one recording, which cannot be on both sides of a split; add recordings, or "
+            "test nothing with --test-fold none"
+        )
     if count < 2:
         raise DataError(
             f"{manifest.root}: has one group only, {groups[1][0]!r}; give others with --group or --group-pattern"
         )
     if not 2 <= folds <= count:
+        other = ", or --group" if count < recordings else ""
         raise DataError(
-            f"{manifest.root}: {folds} folds of {count} groups cannot be made; choose --folds 2 to {count}, or --group"
+            f"{manifest.root}: {folds} folds of {count} groups cannot be made; choose --folds 2 to {count}{other}"
         )
     order = np.lexsort((manifest.table["start"], pd.factorize(manifest.table["path"], sort=True)[0]))
     part = np.zeros(len(manifest), np.int64)
@@ -237,27 +245,33 @@ def with_validation(
 ) -> Split:
     """Take a validation part, by whole groups, out of the training part; a published ``valid`` split is used as it is.
 
-    Clips ``known`` to a model that is gone on from, shape (clip,), are not taken as long as there are others.
+    Clips ``known`` to a model that is gone on from, shape (clip,), are not taken as long as there are enough others.
     """
     if len(split.valid):
         return split
-    rows, notes = split.train, split.notes
+    labels, groups, notes = manifest.column("label"), manifest.column("group"), split.notes
+    valid = np.zeros(0, np.int64)
     if known is not None:
-        rows = rows[~known[rows]]
-        if manifest.take(rows).table["group"].nunique() < 2:
-            rows = split.train
-            notes = (
-                *notes,
-                "the model to go on from knows the clips held out to choose by: what is chosen will suit them too well",
-            )
-    inner, labels = manifest.take(rows), manifest.column("label")
-    groups = inner.table["group"].nunique()
-    made = grouped_folds(inner, folds=min(max(2, round(1 / share)), max(2, groups)), seed=seed)[0]
-    taken = f"{len(made.test)} of the other clips, by whole groups, were held out of training to choose by"
-    valid = rows[made.test]
+        others = split.train[~np.isin(groups[split.train], groups[known])]
+        if len(others) >= share * len(split.train):
+            with suppress(DataError):  # too few groups, or clips of a label
+                valid = _judges(manifest, others, share, seed)
+    if not len(valid):
+        valid = _judges(manifest, split.train, share, seed)
+        if known is not None and known[valid].any():
+            told = "the model to go on from knows clips held out to choose by: what is chosen will suit them too well"
+            notes = (*notes, told)
     train = np.setdiff1d(split.train, valid)
     notes = tuple(dict.fromkeys([*notes, *_unlearnt(labels[split.train], labels[train])]))
+    taken = f"{len(valid)} of the other clips, by whole groups, were held out of training to choose by"
     return Split(train, valid, split.test, split.name, f"{split.protocol}; {taken}", notes)
+
+
+def _judges(manifest: Manifest, rows: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:
+    """A share of these clips, by whole groups."""
+    inner = manifest.take(rows)
+    folds = min(max(2, round(1 / share)), max(2, inner.table["group"].nunique()))
+    return rows[grouped_folds(inner, folds=folds, seed=seed)[0].test]
 
 
 def _checked(

@@ -115,7 +115,8 @@ class Prediction:
     labels : tuple of str or None
         Multi-label models and anomaly detectors: the labels that reach their threshold, none to all; None for other models.
     machine : str or None
-        Models of several machines: the one that it was held against.
+        Models of several machines: the one that was named, else the one that most of its windows sound like; each window is then
+        held to what is usual of the one that it sounds like itself.
     threshold : float or None
         Anomaly detectors: the score from which a recording counts as abnormal.
     tail : float or None

@@ -24,7 +24,7 @@ RATES = (8_000, 16_000, 22_050, 32_000)
 BASE = FrontEndSettings(fft_seconds=0.032, hop_seconds=0.01, n_mels=32, fmin=50, fmax=4_000, floor=1e-10)
 BELOW, BELOW_MIXED = 1e-7, 1e-6
 
-examples = hypothesis.settings(max_examples=25, deadline=None, derandomize=True)
+examples = hypothesis.settings(max_examples=25, derandomize=True)
 """The same sounds in every run."""
 
 

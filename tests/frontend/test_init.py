@@ -112,7 +112,9 @@ def test_features_of_a_window_are_runs_too(name: str) -> None:
     assert features(module, samples)[..., 20:60] == pytest.approx(features(module, window), abs=1e-3)
 
 
-@pytest.mark.parametrize("changes", [{}, {"features": ALL, "deltas": 2}, {"scale": "pcen", "deltas": 1}], ids=named)
+@pytest.mark.parametrize(
+    "changes", [{}, {"features": "mfcc"}, {"features": ALL, "deltas": 2}, {"scale": "pcen", "deltas": 1}], ids=named
+)
 def test_standardised_to_mean_0_and_deviation_1(changes: dict[str, Any]) -> None:
     module = front_end(16_000, **changes)
     x = torch.from_numpy(np.stack([noise(16_000, seed) * level for seed, level in enumerate((1, 0.5, 0.1, 0.2))]))

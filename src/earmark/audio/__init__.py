@@ -53,6 +53,9 @@ EXTENSIONS = frozenset(
 )
 """What counts as a recording when a folder is searched. Decoding itself looks at the content alone."""
 
+_HUGE = 1e10  # only a broken file holds such samples; the sums of their squares would overflow
+_MOST_CHANNELS = 64
+
 
 def decode(
     source: Source,
@@ -230,6 +233,9 @@ def from_array(samples: NDArray[Any], sr: int, *, wanted: int, channel: int | No
     if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi":
         detail = f"shape {samples.shape} of {samples.dtype} is not a waveform"
         raise AudioError("not-audio", name, detail, "pass (time,) or (time, channel) of floats or signed integers")
+    if samples.ndim == 2 and samples.shape[1] > max(_MOST_CHANNELS, samples.shape[0]):
+        detail = f"shape {samples.shape} would be {samples.shape[1]} channels"
+        raise AudioError("not-audio", name, detail, "pass (time, channel): transpose what has the channels first")
     scale = 1.0 if samples.dtype.kind == "f" else 1.0 / -float(np.iinfo(samples.dtype).min)
     floats = (samples * scale).astype(np.float32)
     mono = _checked(floats if floats.ndim == 1 else _mono(floats, channel, name), name)
@@ -287,7 +293,9 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
             continue
         inside = []
         for folder, folders, files in os.walk(path, onerror=fail, followlinks=True):
-            folders[:] = [f for f in folders if not f.startswith(".") and f != "__MACOSX"]
+            folders[:] = [
+                f for f in folders if not f.startswith(".") and f != "__MACOSX" and not _leads_back(Path(folder), f)
+            ]
             inside += [
                 Path(folder) / f for f in files if not f.startswith(".") and Path(f).suffix.lower() in EXTENSIONS
             ]
@@ -297,6 +305,12 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
             )
         found += sorted(inside, key=lambda p: p.as_posix())
     return found
+
+
+def _leads_back(folder: Path, name: str) -> bool:
+    """Whether a folder in ``folder`` is a link to one that holds it."""
+    place = folder / name
+    return place.is_symlink() and folder.resolve().is_relative_to(place.resolve())
 
 
 def describe(source: object) -> str:
@@ -329,6 +343,9 @@ def _mono(samples: NDArray[np.float32], channel: int | None, name: str) -> NDArr
 def _checked(mono: NDArray[np.float32], name: str) -> NDArray[np.float32]:
     if not np.isfinite(mono).all():
         raise AudioError("non-finite", name, "holds NaN or infinite samples", REPLACE)
+    peak = max(float(mono.max(initial=0.0)), -float(mono.min(initial=0.0)))
+    if peak > _HUGE:
+        raise AudioError("corrupt", name, f"holds a sample of {peak:.2g}, where full scale is 1", REPLACE)
     return mono
 
 

@@ -23,16 +23,17 @@ def demo(
     from earmark import synth
     from earmark.audio import decode
     from earmark.errors import require
-    from earmark.files import claim_output, write_text
+    from earmark.files import claim_output, make_folder, write_text
 
     for package in ("torch", "lightning", "matplotlib"):
         require(package, extra="train")
     from earmark import plots
 
     o.talk()
-    target = claim_output(out, overwrite=overwrite, made_by=["demo.json"])
+    target = claim_output(out, overwrite=overwrite, made=["demo.json"])
+    # First, so that a second run knows the folder of one that was broken off.
+    write_text(make_folder(target) / "demo.json", f'{{"seed": {seed}}}\n')
     data = synth.write_machines(target / "data", seed=seed)
-    write_text(target / "demo.json", f'{{"seed": {seed}}}\n')
     print(f"made {data}: fan, pump, slider and valve, intact and worn, in noise; five units of each\n")
     print(f"$ earmark train {data} --out {target / 'model'} --recipe fast --set {_STEPS}")
     options = earmark.TrainOptions(recipe="fast", settings=[_STEPS], seed=seed, overwrite=overwrite)

@@ -29,6 +29,7 @@ def predict(
 
     import earmark
     from earmark.audio import find_recordings
+    from earmark.detector import rarity
 
     files = find_recordings(paths)
     loaded = earmark.load(model)
@@ -46,12 +47,12 @@ def predict(
             state = "" if prediction.state == "ok" else f"  [{prediction.state}]"
             print(f"{prediction.path!s:{width}}  {_said(prediction)}{state}")
             for w in prediction.windows:
-                said = f"{w.scores[0].label}  {w.scores[0].score:.3f}" if w.tail is None else _rarity(w.tail)
+                said = f"{w.scores[0].label}  {w.scores[0].score:.3f}" if w.tail is None else rarity(w.tail)
                 print(f"  {w.start:8.2f} to {w.end:8.2f} s  {said}")
             for event in prediction.events:
                 print(
                     f"  {event.label} since {event.start:.2f} s until {event.end:.2f} s, raised at {event.raised:.2f} s: "
-                    f"{_rarity(event.tail or 1.0)}"
+                    f"{rarity(event.tail or 1.0)}"
                 )
     if json:
         o.show_json(found)
@@ -62,19 +63,14 @@ def predict(
 
 def _said(prediction: Prediction) -> str:
     """The best label and the runner-up, or every label that reaches its threshold, or how unusual it is."""
+    from earmark.detector import rarity
+
     if prediction.tail is not None:
         verdict = prediction.label if prediction.labels else "normal"
         machine = f"  as {prediction.machine}" if prediction.machine else ""
-        return f"{verdict:8s}  {_rarity(prediction.tail)}{machine}"
+        return f"{verdict:8s}  {rarity(prediction.tail)}{machine}"
     if prediction.labels is not None:
         heard = [f"{s.label} {s.score:.3f}" for s in prediction.scores if s.label in prediction.labels]
         return ", ".join(heard) or "none of the labels"
     best, runner = prediction.scores[:2]
     return f"{best.label}  {best.score:.3f}   then {runner.label} {runner.score:.3f}"
-
-
-def _rarity(tail: float) -> str:
-    """A tail probability in words."""
-    if tail < 1e-6:
-        return "rarer than one in a million normal windows"
-    return f"one in {1 / tail:,.{1 if tail > 0.1 else 0}f} normal windows"

@@ -86,10 +86,12 @@ def measure_several(
     """
     n = len(targets)
     present = targets.sum(axis=0) > 0
-    precision, recall, f1, count = metrics.precision_recall_fscore_support(
-        targets, heard, average=None, zero_division=0, labels=np.arange(len(labels))
-    )
     numbers = np.arange(len(labels))
+    # Label by label: scikit-learn takes a single column of 0 and 1 for two classes.
+    confusion = np.stack([metrics.confusion_matrix(targets[:, i], heard[:, i], labels=[0, 1]) for i in numbers])
+    count, both = confusion[:, 1].sum(axis=1), confusion[:, 1, 1]
+    precision, recall = both / np.maximum(confusion[:, :, 1].sum(axis=1), 1), both / np.maximum(count, 1)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     average = np.array(
         [metrics.average_precision_score(targets[:, i], probabilities[:, i]) if present[i] else np.nan for i in numbers]
     )
@@ -117,7 +119,7 @@ def measure_several(
             for i, label in enumerate(labels)
         },
         "labels": list(labels),
-        "confusion": metrics.multilabel_confusion_matrix(targets, heard, labels=np.arange(len(labels))).tolist(),
+        "confusion": confusion.tolist(),
     }
 
 

@@ -157,6 +157,7 @@ def watch(
     faults: Sequence[tuple[float, float]],
     seconds: float,
     *,
+    raised: Sequence[float] = (),
     tolerance: float = 0.0,
 ) -> dict[str, Any]:
     """Figures of the alarms in one long recording.
@@ -170,6 +171,8 @@ def watch(
         What the detector said, and what is true, in seconds.
     seconds : float
         Length of the recording.
+    raised : sequence of float
+        When each alarm could be told, in seconds, from which delays are counted; by default its start.
     tolerance : float
         Seconds by which a fault is widened at both ends for the count of false alarms, since a window across its border is none.
         An alarm that lies in there alone is not false, but finds nothing either.
@@ -177,14 +180,15 @@ def watch(
     Returns
     -------
     dict
-        ``faults`` and how many were ``found``; ``delays`` in seconds from the start of each fault to that of the first alarm that
-        overlaps it, 0 if that came before it, None if the fault was missed; ``delay``, their median; ``false_alarms``, which
-        overlap no fault; ``normal_hours``, outside the faults; ``false_alarms_per_hour`` of them and its exact Poisson 95 %
-        ``false_alarms_per_hour_interval`` (Garwood 1936).
+        ``faults`` and how many were ``found``; ``delays`` in seconds from the start of each fault to that when the first alarm
+        that overlaps it was raised, 0 if that came before it, None if the fault was missed; ``delay``, their median;
+        ``false_alarms``, which overlap no fault; ``normal_hours``, outside the faults; ``false_alarms_per_hour`` of them and its
+        exact Poisson 95 % ``false_alarms_per_hour_interval`` (Garwood 1936).
     """
     delays: list[float | None] = []
+    told = list(zip(alarms, raised or [start for start, _ in alarms], strict=True))
     for fault in faults:
-        starts = [alarm[0] for alarm in alarms if _overlap(alarm, fault)]
+        starts = [when for alarm, when in told if _overlap(alarm, fault)]
         delays.append(max(0.0, float(min(starts) - fault[0])) if starts else None)
     wide = [(start - tolerance, end + tolerance) for start, end in faults]
     false = sum(not any(_overlap(alarm, fault) for fault in wide) for alarm in alarms)

@@ -162,7 +162,8 @@ class FrontEnd(nn.Module):
         if self.settings.scale in ("power", "magnitude"):
             share, least = 1e-8, 1e-20
         else:
-            share, least = _LEAST_SHARE if self.one_axis else 0.0, 1e-3
+            bands = self.one_axis and self.settings.names[0] != "mfcc"  # of cepstra the higher ones vary less by nature
+            share, least = _LEAST_SHARE if bands else 0.0, 1e-3
         self.std.copy_(torch.maximum(std, share * std.amax(1, keepdim=True)).clamp(min=least)[..., None])
 
     def frames(self, time: int, *, setting: str = "window_seconds") -> int:

@@ -69,11 +69,12 @@ class Job:
         """Whether the image is there, whole, and made of the recording as it is now with the same options."""
         try:
             found = png.about(task.target)
-            wanted = self.about_image(task.source)
+            wanted, source = self.about_image(task.source), task.source.stat()
+            changed = max(source.st_mtime, source.st_ctime)  # the latter also if it was moved
             return (
                 found is not None
                 and all(found.get(key) == value for key, value in wanted.items())
-                and task.target.stat().st_mtime >= task.source.stat().st_mtime
+                and task.target.stat().st_mtime >= changed
             )
         except (DataError, OSError):
             return False

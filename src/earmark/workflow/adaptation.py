@@ -72,7 +72,7 @@ def adapt(
         Of the kind that says what is wrong; nothing is at ``out`` then.
     """
     source = source or DataOptions()
-    target = claim_output(out, overwrite=overwrite)
+    target = claim_output(out, overwrite=overwrite, made=[bundle.DESCRIPTION])
     opened, loaded = bundle.read(model), load(model)
     detector, spec = loaded.detector, loaded.spec
     if detector is None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
-from earmark import bundle
+from earmark import bundle, measuring
 from earmark.bundle import ANOMALY, WEIGHTS, Bundle, BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips
@@ -88,16 +89,18 @@ def settled(chosen: Recipe, base: BundleSpec) -> Recipe:
 def known_to(base: BundleSpec, clips: Clips, split: Split) -> NDArray[np.bool_]:
     """Which clips cannot test what comes of a model, shape (clip,): those of groups of which it was trained on a clip already.
 
-    A split with groups on both sides claims nothing about them: then it is the recordings that it was trained on, and their copies.
+    Of groups that the split has on both sides, about which it claims nothing, only recordings that it was trained on, and copies.
     """
     trained_on = set(base.provenance.get("trained_on", ()))
-    seen = np.array([content in trained_on for content in clips.hashes])
     groups = clips.manifest.column("group")
-    if not np.isin(groups[split.test], groups[split.train]).any():
-        return np.isin(groups, groups[seen])
-    paths = clips.manifest.column("path")
-    heard = set(paths[seen])
-    return seen | np.isin(paths, [path for pair in clips.manifest.copies if heard & set(pair) for path in pair])
+    recording, paths = pd.factorize(clips.manifest.column("path"))
+    number = {path: n for n, path in enumerate(paths)}
+    heard = np.zeros(len(paths), bool)
+    heard[recording] = [content in trained_on for content in clips.hashes]
+    heard |= measuring.copies_of(~heard, [(number[a], number[b]) for a, b in clips.manifest.copies])
+    seen = heard[recording]
+    whole = np.setdiff1d(groups[seen], np.intersect1d(groups[split.train], groups[split.test]))
+    return np.asarray(seen | np.isin(groups, whole))
 
 
 def prepared(split: Split, base: BundleSpec, clips: Clips, known: NDArray[np.bool_]) -> Split:

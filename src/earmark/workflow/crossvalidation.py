@@ -6,8 +6,10 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import shutil
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from earmark import bundle, evaluation, measuring, provenance, report, splits
-from earmark.bundle import ANOMALY
+from earmark.bundle import ANOMALY, MULTILABEL
+from earmark.errors import Interrupted
 from earmark.files import claim_output, make_folder, partial, publish_folder, work_folder, write_text
 from earmark.manifest import Manifest, write_csv
 from earmark.options import DataOptions, TrainOptions
@@ -64,19 +67,24 @@ def crossval(
         made = splits.crossval_folds(manifest, folds=folds, seed=seed, allow_leak=leak, strata=strata)
         return made + (splits.random_folds(manifest, folds=len(made), seed=seed, strata=strata) if show_leak else [])
 
-    target = claim_output(out, overwrite=options.overwrite)
+    target = claim_output(out, overwrite=options.overwrite, made=[CROSSVAL])
     jobs = prepare(data, source, options, split)
     work = work_folder(target, provenance.identity(jobs), resume=options.resume, overwrite=options.overwrite)
-    places = [work / job.split.name.split(" of ")[0].replace(" ", "-") for job in jobs]
+    places = [work / name for name in _folders(job.split.name for job in jobs)]
     try:
         for number, (job, place) in enumerate(zip(jobs, places, strict=True), start=1):
             log.info("— %s (%d of %d)", job.split.name, number, len(jobs))
             if not (options.resume and place.exists()):
                 again = dataclasses.replace(options, resume=options.resume and partial(place).exists())
                 train_split(dataclasses.replace(job, options=again), place)
-    except BaseException:
-        if not any(place.exists() or partial(place).exists() for place in places):
+    except BaseException as error:
+        kept = sum(place.exists() for place in places)
+        if not kept and not any(partial(place).exists() for place in places):
             shutil.rmtree(work)
+        elif isinstance(error, Interrupted):
+            raise Interrupted(
+                f"interrupted; {kept} of {len(jobs)} folds are done in {work}: run the same command with --resume to go on"
+            ) from error
         raise
     count = len(jobs) // 2 if show_leak else len(jobs)
     summary = _pooled(jobs[:count], places[:count], work)
@@ -86,6 +94,13 @@ def crossval(
     (work / "run.json").unlink()
     publish_folder(work, target)
     return summary
+
+
+def _folders(names: Iterable[str]) -> list[str]:
+    """A folder's name for each fold, of which no two are the same, on a disk that knows no capitals either."""
+    plain = [re.sub(r"[^\w.-]+", "-", re.sub(r" of \d+$", "", name)) for name in names]
+    count = Counter(name.casefold() for name in plain)
+    return [name if count[name.casefold()] == 1 else f"{name}-{n}" for n, name in enumerate(plain, start=1)]
 
 
 def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]:
@@ -100,7 +115,9 @@ def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]
     pooled = pd.concat(
         [pd.read_csv(p / PREDICTIONS, dtype=str, keep_default_na=False) for p in places], ignore_index=True
     )
-    tested = provenance.tested(pooled, Manifest.of(pooled, clips.manifest.root), spec)
+    tested = provenance.tested(
+        pooled, Manifest.of(pooled, clips.manifest.root, multilabel=spec.task == MULTILABEL), spec
+    )
     mean, deviation = evaluation.over_folds(found)
     notes = sorted({note for job in jobs for note in job.split.notes})
     notes += sorted({note for made in specs for note in made.detector.get("notes", ())})[

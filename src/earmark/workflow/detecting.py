@@ -17,7 +17,7 @@ from earmark.anomaly import Normal
 from earmark.bundle import ANOMALY, DETECTOR, BundleSpec
 from earmark.classifier import Embedder
 from earmark.dataset import Clips
-from earmark.detector import Detector
+from earmark.detector import Detector, rarity
 from earmark.errors import DataError
 from earmark.measuring import Tested
 from earmark.model import Model, load
@@ -124,7 +124,7 @@ def why(model: Model, clips: Clips, tested: Tested) -> list[tuple[str, Figure]]:
             samples = samples[start : start + spec.plan.window]
             title += f" from {start / clips.sr:.1f} s"
         change = model.deviation_of(samples, machine)
-        caption = f"{title}: one in {1 / tails[row]:,.0f} normal windows is as unusual; {change}"
+        caption = f"{title}: as unusual as {rarity(tails[row])}; {change}"
         picture = plots.deviation(
             change.levels, change.change, change.frequencies, change.seconds, bands=change.bands, title=title
         )

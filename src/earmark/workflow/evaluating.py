@@ -23,6 +23,7 @@ from earmark.plots import Figure
 from earmark.workflow.detecting import why
 from earmark.workflow.training import PREDICTIONS, REPORT, write_machines
 
+_METRICS = "metrics.json"
 _SHOWN = 6  # pictures of long recordings
 
 
@@ -60,7 +61,7 @@ def evaluate(
         Metrics, ``skipped``, ``notes``, and ``trained_on``: how many of the clips the bundle was trained on.
     """
     source = source or DataOptions()
-    target = None if out is None else claim_output(out, overwrite=overwrite)
+    target = None if out is None else claim_output(out, overwrite=overwrite, made=[_METRICS, PREDICTIONS, REPORT])
     if split not in ("test", "all"):
         raise DataError(f"--split is {split!r}; choose test or all")
     loaded = load(model)
@@ -96,7 +97,7 @@ def evaluate(
         with atomic_folder(target) as folder:
             write_csv(provenance.predictions(tested, known), folder / PREDICTIONS)
             write_machines(metrics, folder)
-            write_text(folder / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
+            write_text(folder / _METRICS, json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
             write_text(folder / REPORT, page)
     return metrics
 
@@ -174,9 +175,9 @@ def _watched(
         faults = [(r.start, r.end) for r in rows.itertuples() if r.label != normal]
         seconds = len(clips.decoded[first].samples()) / clips.sr
         prediction = model.predict(clips.manifest.root / str(path), windows=True, machine=machines[first])
-        # An alarm counts from when it could be raised; a window that reaches over a fault's edge is not a false one.
-        alarms = [(event.raised, max(event.end, event.raised)) for event in prediction.events]
-        found.append(detection.watch(alarms, faults, seconds, tolerance=model.spec.window_seconds))
+        # A window that reaches over a fault's edge is not a false alarm.
+        alarms, raised = [(e.start, e.end) for e in prediction.events], [e.raised for e in prediction.events]
+        found.append(detection.watch(alarms, faults, seconds, raised=raised, tolerance=model.spec.window_seconds))
         if drawn and len(shown) < _SHOWN:
             times, tails = np.array([(w.start, w.tail) for w in prediction.windows], np.float64).T
             events = [(event.start, event.end) for event in prediction.events]

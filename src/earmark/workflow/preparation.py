@@ -86,6 +86,8 @@ def prepare(
         return one
 
     parts = [settled(one) for one in parts]
+    if len(parts) == 1:
+        parts = [_with_caution(parts[0])]
     if options.task == ANOMALY:
         return [Job(clips, one, chosen, _with_machines(spec, clips.manifest, one), options) for one in parts]
     for one in parts:
@@ -117,7 +119,7 @@ def _parts(manifest: Manifest, split: Splitter, options: TrainOptions) -> list[S
     else:
         for one in parts:
             splits.check_labels(manifest, one)
-    return [_with_caution(parts[0])] if len(parts) == 1 else parts
+    return parts
 
 
 def _with_caution(split: Split) -> Split:

@@ -98,7 +98,7 @@ def train(
     """
     options = options or TrainOptions()
 
-    target = claim_output(out, overwrite=options.overwrite)
+    target = claim_output(out, overwrite=options.overwrite, made=[bundle.DESCRIPTION])
     (job,) = prepare(data, source, options, held_out(options, test_fold, folds))
     return train_split(job, target)
 

@@ -120,7 +120,7 @@ def tune(
     if options.task == ANOMALY or options.base is not None:
         raise SettingsError("tune searches settings of classifiers trained anew; leave out --task anomaly and --from")
 
-    target = claim_output(out, overwrite=options.overwrite, made_by=[RECIPE])
+    target = claim_output(out, overwrite=options.overwrite, made=[RECIPE, TRIALS])
     (outer,) = prepare(data, source, options, held_out(options, test_fold, folds))
     job = _inner(outer)
     said = identity([job]) + "\n" + " ".join(sorted(search))
