@@ -39,7 +39,12 @@ def _not_audio(path: Path, seed: int) -> None:
 
 
 def _corrupt(path: Path, seed: int) -> None:
-    """A header of the right name with nonsense in it, or FLAC with its middle overwritten."""
+    """A header of the right name with nonsense in it, FLAC with its middle overwritten, or a float with one bit overturned."""
+    if seed == 0:
+        samples = good(zlib.crc32(path.name.encode()))
+        samples[2_000] = 3.4e37
+        soundfile.write(path, samples, SR, subtype="FLOAT")
+        return
     if seed % 2:
         path.write_bytes(b"RIFF" + struct.pack("<I", 500) + b"WAVEfmt " + b"\xff" * 480)
         return

@@ -230,6 +230,10 @@ def test_find_recordings(tmp_path: Path) -> None:
         assert audio.find_recordings([tmp_path]) == found
         (tmp_path / "z").symlink_to("a")
         assert audio.find_recordings([tmp_path]) == [*found, tmp_path / "z/c.FLAC"]
+        (tmp_path / "b").mkdir()
+        (tmp_path / "b" / "one").symlink_to("../a")
+        (tmp_path / "a" / "other").symlink_to("../b")  # each leads into the other one
+        assert len(audio.find_recordings([tmp_path])) < 8
 
 
 @pytest.mark.data

@@ -49,6 +49,16 @@ def test_folder_and_zip_are_the_same(copied: Path, tones: Path) -> None:
     assert earmark.load(deep).predict(sound).to_dict() == wanted
 
 
+def test_several_bundles_in_one_zip(copied: Path) -> None:
+    shutil.copytree(copied, copied.parent / "cv" / "fold-1")
+    shutil.copytree(copied, copied.parent / "cv" / "fold-2")
+    both = shutil.make_archive(str(copied.parent / "both"), "zip", copied.parent, "cv")
+    with pytest.raises(
+        BundleError, match="holds several bundles, cv/fold-[12]/earmark.json and cv/fold-[12]/earmark.json"
+    ):
+        earmark.load(both)
+
+
 @pytest.mark.parametrize("name", ["earmark.json", "model.onnx"])
 def test_missing_file(copied: Path, name: str) -> None:
     (copied / name).unlink()

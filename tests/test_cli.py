@@ -207,6 +207,33 @@ def test_doctor(run: Callable[..., Run]) -> None:
         assert line in shown.out
 
 
+def test_doctor_tells_what_is_wrong(run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    from earmark.cli import doctor
+
+    def version(name: str) -> str:
+        if name == "onnxruntime":
+            raise metadata.PackageNotFoundError(name)
+        return "1"
+
+    def no_kernels(name: str) -> None:
+        raise ImportError("no kernels")
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "captum" else name)
+    monkeypatch.setattr(doctor, "import_module", no_kernels)
+    monkeypatch.delattr(earmark, "audio")
+    monkeypatch.setitem(sys.modules, "earmark.audio", None)
+    shown = run("doctor")
+    assert shown.code == 1 and "Traceback" not in shown.err
+    for line in (
+        "onnxruntime (of another package)", "train: missing captum", "nothing: ", "pip install --force-reinstall soundfile",
+        "torchvision does not fit torch and breaks training (no kernels)", "training: not possible before that is mended",
+    ):  # fmt: skip
+        assert line in shown.out
+
+
 def test_demo(run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from earmark import recipe, synth
 

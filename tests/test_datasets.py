@@ -211,6 +211,12 @@ def _link() -> bytes:
     return file.getvalue()
 
 
+def _overwritten(archive: bytes) -> bytes:
+    """The first compressed bytes changed into a block of a kind that there is not."""
+    begin = archive.index(b"a.wav") + len("a.wav")
+    return archive[:begin] + b"\xff" * 8 + archive[begin + 8 :]
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -223,6 +229,7 @@ def _link() -> bytes:
         (lambda: packed({"bomb.wav": bytes(1 << 28)}, kind="tar"), "far more than its size allows"),
         (lambda: CONTENT[: len(CONTENT) // 2], "cannot be unpacked"),
         (lambda: b"no archive at all" * 100, "cannot be unpacked"),
+        (lambda: _overwritten(packed({"a.wav": bytes(range(200)) * 50})), "cannot be unpacked"),
     ],
 )
 def test_unsafe_archives_write_nothing(tmp_path: Path, make: Callable[[], bytes], said: str) -> None:

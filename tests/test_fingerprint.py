@@ -55,6 +55,19 @@ def test_copies_are_found_and_others_are_not(how: str) -> None:
     assert found == [(2, 6)]
 
 
+@pytest.mark.parametrize("alike", [0.0, 0.5])
+def test_copies_are_found_behind_silence_and_behind_other_sounds(alike: float) -> None:
+    """What comes first in both is as long as what is compared: nothing in one, or clatter of each one's own."""
+    same = clatter(0, 12.0, SR)
+    firsts = [alike * clatter(i, 31.0, SR) for i in (5, 6)]
+    sounds = [np.concatenate([first, same]) for first in firsts]
+    read = [prints(x) for x in sounds]
+    assert fingerprint.copies(read, lambda i, a, b: sounds[i][round(a * SR) : round(b * SR)]) == [(0, 1)]
+    others = [np.concatenate([firsts[0], same]), np.concatenate([firsts[1], clatter(7, 12.0, SR)])]
+    read = [prints(x) for x in others]
+    assert fingerprint.copies(read, lambda i, a, b: others[i][round(a * SR) : round(b * SR)]) == []
+
+
 def test_shift_is_told_in_seconds() -> None:
     sound = clatter(0)
     later = np.concatenate([clatter(1, 1.0), sound])

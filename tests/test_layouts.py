@@ -158,6 +158,19 @@ def test_real_data_sets(recordings: Path, name: str, layout: str, clips: int, la
     assert (len(manifest), len(manifest.labels), manifest.table["group"].nunique()) == (clips, labels, groups)
 
 
+def test_a_table_tells_its_clips_itself(tmp_path: Path) -> None:
+    make(tmp_path, "set/a.wav", "set/b.wav", "c.wav")
+    (tmp_path / "clips.csv").write_text(f"path,label\n{tmp_path / 'set' / 'a.wav'},dog\nset/../set/b.wav,cat\n")
+    assert layouts.find(tmp_path / "clips.csv").ignored == ()
+    for given in ({"pattern": "(?P<label>.*)"}, {"layout": "esc50"}):
+        with pytest.raises(
+            DataError, match="is a table, which tells its clips itself; leave out --layout and --pattern"
+        ):
+            layouts.find(tmp_path / "clips.csv", **given)
+    (tmp_path / "clips.csv").rename(tmp_path / "metadata.csv")
+    assert layouts.find(tmp_path).ignored == ("c.wav",)
+
+
 def test_audiofolder_with_a_table_in_each_split(tmp_path: Path) -> None:
     make(tmp_path, "train/a.wav", "train/b.wav", "test/c.wav")
     (tmp_path / "train" / "metadata.csv").write_text("file_name,label\na.wav,dog\nb.wav,cat\n")

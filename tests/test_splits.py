@@ -178,7 +178,7 @@ def test_validation_is_taken_from_what_a_model_does_not_know_while_there_is_such
     outer = splits.holdout(m)
     known = np.isin(m.column("group"), m.column("group")[outer.train[:60]])
     s = splits.with_validation(m, outer, share=0.2, known=known)
-    assert len(s.valid) and not known[s.valid].any()
+    assert len(s.valid) == pytest.approx(0.2 * len(outer.train), abs=6) and not known[s.valid].any()
     assert sorted([*s.train, *s.valid]) == sorted(outer.train)
     few = np.ones(len(m), bool)
     few[outer.train[-4:]] = False  # as many as are too few to choose by

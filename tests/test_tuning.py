@@ -135,6 +135,10 @@ def test_trials_really_train(run: Callable[..., Run], tones: Path, tmp_path: Pat
     )  # fmt: skip
     assert made.code == 0, made.err
     assert "search    2 trials of about " in made.err and "test later and take no part" in made.err
+    again = made.out.splitlines()[-1]
+    assert again.startswith(
+        f"try       earmark train {tones} --recipe {tmp_path / 'out' / 'tuned.toml'} --group-pattern '"
+    )
     assert made.out.startswith("best      ") and "of 2 trials (the recipe as it was: " in made.out
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["study.log", "trials.csv", "tuned.toml"]
 

@@ -296,10 +296,14 @@ def _read_member(place: Path, name: str) -> bytes:
             return (place / name).read_bytes()
         with zipfile.ZipFile(place) as archive:
             # A bundle zipped as a folder has the names of folders in front.
-            found = (n for n in archive.namelist() if n == name or n.endswith(f"/{name}"))
-            inside = min(found, key=lambda n: n.count("/"), default=None)
-            if inside is None:
+            found = [n for n in archive.namelist() if n == name or n.endswith(f"/{name}")]
+            if not found:
                 raise BundleError(missing)
+            inside, *others = sorted(found, key=lambda n: n.count("/"))
+            if others and others[0].count("/") == inside.count("/"):
+                raise BundleError(
+                    f"{place}: holds several bundles, {inside} and {others[0]}; unpack it and name one of them"
+                )
             return archive.read(inside)
     except FileNotFoundError as error:
         raise BundleError(missing) from error

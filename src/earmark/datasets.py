@@ -5,12 +5,14 @@ The only file that imports pooch.
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import tarfile
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -323,6 +325,12 @@ def _chunks(total: int | None, have: int) -> int | None:
     return None if total is None else -(-(total - have) // _CHUNK)
 
 
+_DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError,
+)  # fmt: skip
+"""What the libraries raise for an archive that is damaged, encrypted, or packed in a way that they do not know."""
+
+
 def unpack(archive: Path, folder: Path, *, strip: bool = True) -> None:
     """Unpack a zip or tar archive; with ``strip``, one outer folder around everything is left away.
 
@@ -338,7 +346,7 @@ def unpack(archive: Path, folder: Path, *, strip: bool = True) -> None:
                 _unpack_zip(archive, Path(inside), most)
             else:
                 _unpack_tar(archive, Path(inside), most)
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError) as error:
+        except _DAMAGED as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise DataError(f"{archive}: cannot be unpacked ({error}); remove it and fetch it again") from error

@@ -188,12 +188,24 @@ def copies(
     """
     found = []
     for match in candidates(prints):
-        starts = max(0.0, -match.shift), max(0.0, match.shift)
+        # Around what they share: before it there may be silence, or another sound.
+        middle = _shared(prints[match.first], prints[match.second], match.shift)
+        start = max(0.0, -match.shift, middle - _EXCERPT / 2)
+        starts = start, start + match.shift
         a, b = (read(i, t, t + _EXCERPT) for i, t in zip((match.first, match.second), starts, strict=True))
         length = min(len(a), len(b))
         if length and likeness(a[:length], b[:length]) >= _ALIKE:
             found.append((match.first, match.second))
     return found
+
+
+def _shared(first: Landmarks, second: Landmarks, shift: float) -> float:
+    """Seconds in the first recording by which half of the landmarks have come that the second one has, later by ``shift``."""
+    frames = round(shift * SR / _HOP)
+    wanted = (second[:, 0].astype(np.int64) << 32) + second[:, 1]
+    own = (first[:, 0].astype(np.int64) << 32) + first[:, 1] + frames
+    both = np.isin(own, np.concatenate([wanted, wanted - 1, wanted + 1]))  # neighbouring shifts voted too
+    return float(np.median(first[both if both.any() else slice(None), 1])) * _HOP / SR
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ class _Measure:
     def __init__(self) -> None:
         self._count, self._sr, self._channels = 0, 0, 0
         self._bad: int | None = None
+        self._huge = 0.0
         self._sum: Any = 0.0
         self._square: Any = 0.0
         self._tops: list[tuple[NDArray[np.float32], NDArray[np.int64]]] = []
@@ -115,6 +116,10 @@ class _Measure:
             if self._bad is None:
                 self._bad = self._count + int(np.flatnonzero(~np.isfinite(samples).all(axis=1))[0])
             samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+        sizes = np.abs(samples)
+        if (huge := float(sizes.max(initial=0.0))) > audio.HUGE:
+            self._huge = max(self._huge, huge)
+            samples = np.where(sizes > audio.HUGE, np.float32(0), samples)
         self._count += len(samples)
         self._sum = self._sum + samples.sum(axis=0, dtype=np.float64)
         self._square = self._square + np.square(samples, dtype=np.float64).sum(axis=0)
@@ -135,6 +140,8 @@ class _Measure:
         faults = []
         if self._bad is not None:
             faults.append(("non-finite", f"holds NaN or infinite samples, the first at {self._bad / self._sr:.3f} s"))
+        if self._huge:
+            faults.append(("corrupt", f"holds a sample of {self._huge:.2g}, where full scale is 1"))
         if other := format_named_otherwise(path):
             faults.append(("extension", f"is {other}, its name ends in {path.suffix}"))
         return Recording(

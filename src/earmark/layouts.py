@@ -262,8 +262,10 @@ def find(
     if not root.exists():
         raise DataError(f"{root}: no such folder; check the path")
     if root.is_file():
+        if pattern is not None or layout is not None:
+            raise DataError(f"{root}: is a table, which tells its clips itself; leave out --layout and --pattern")
         table = Layout("table", "a table with path and label", tables=(root.name,), columns=_TABLE_WORDS)
-        return _by_table(table, root.parent)
+        return _by_table(table, root.parent, rest=False)
     if pattern is not None:
         return _by_pattern(Layout("pattern", "given by the user", pattern=pattern), root, recordings(root))
     if layout is not None:
@@ -311,7 +313,8 @@ def _named(name: str, root: Path, selections: SelectionOptions | None) -> Manife
     return _by_table(chosen, root) if chosen.tables else _by_pattern(chosen, root, recordings(root))
 
 
-def _by_table(layout: Layout, root: Path) -> Manifest:
+def _by_table(layout: Layout, root: Path, *, rest: bool = True) -> Manifest:
+    """Clips of a table; the recordings beside it that it does not name are kept in mind with ``rest``."""
     places = _tables(layout, root)
     if not places:
         raise DataError(
@@ -320,11 +323,13 @@ def _by_table(layout: Layout, root: Path) -> Manifest:
     table = pd.concat([_renamed(layout, root, place) for place in places], ignore_index=True)
     if layout.folder and (root / layout.folder).is_dir():
         table["path"] = layout.folder + "/" + table["path"].astype(str)
-    named = {os.path.normpath(str(path)) for path in table["path"]}
     found: list[str] = []
-    with suppress(DataError):  # a table may name recordings that lie elsewhere
-        found = recordings(root)
-    return _finished(layout, root, table, tuple(f for f in found if os.path.normpath(f) not in named))
+    if rest:
+        with suppress(DataError):  # a table may name recordings that lie elsewhere
+            found = recordings(root)
+    here = root.absolute()
+    named = {os.path.normpath(here / str(path)) for path in table["path"]}
+    return _finished(layout, root, table, tuple(f for f in found if os.path.normpath(here / f) not in named))
 
 
 def _tables(layout: Layout, root: Path) -> list[Path]:

@@ -255,7 +255,7 @@ def with_validation(
         others = split.train[~np.isin(groups[split.train], groups[known])]
         if len(others) >= share * len(split.train):
             with suppress(DataError):  # too few groups, or clips of a label
-                valid = _judges(manifest, others, share, seed)
+                valid = _judges(manifest, others, share * len(split.train) / len(others), seed)
     if not len(valid):
         valid = _judges(manifest, split.train, share, seed)
         if known is not None and known[valid].any():
@@ -270,7 +270,13 @@ def with_validation(
 def _judges(manifest: Manifest, rows: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:
     """A share of these clips, by whole groups."""
     inner = manifest.take(rows)
-    folds = min(max(2, round(1 / share)), max(2, inner.table["group"].nunique()))
+    groups = inner.table["group"].nunique()
+    if groups < 2:
+        raise DataError(
+            f"{manifest.root}: all clips that train are of one group, so that none can be held out of training to choose by; add "
+            "recordings, or leave out early stopping"
+        )
+    folds = min(max(2, round(1 / share)), groups)
     return rows[grouped_folds(inner, folds=folds, seed=seed)[0].test]
 
 

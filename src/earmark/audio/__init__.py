@@ -53,7 +53,9 @@ EXTENSIONS = frozenset(
 )
 """What counts as a recording when a folder is searched. Decoding itself looks at the content alone."""
 
-_HUGE = 1e10  # only a broken file holds such samples; the sums of their squares would overflow
+HUGE = 1e10
+"""Only a broken file holds samples beyond it; the sums of their squares would overflow."""
+
 _MOST_CHANNELS = 64
 
 
@@ -294,7 +296,9 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
         inside = []
         for folder, folders, files in os.walk(path, onerror=fail, followlinks=True):
             folders[:] = [
-                f for f in folders if not f.startswith(".") and f != "__MACOSX" and not _leads_back(Path(folder), f)
+                f
+                for f in folders
+                if not f.startswith(".") and f != "__MACOSX" and not _leads_back(Path(folder), f, path)
             ]
             inside += [
                 Path(folder) / f for f in files if not f.startswith(".") and Path(f).suffix.lower() in EXTENSIONS
@@ -307,10 +311,14 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _leads_back(folder: Path, name: str) -> bool:
-    """Whether a folder in ``folder`` is a link to one that holds it."""
+def _leads_back(folder: Path, name: str, top: Path) -> bool:
+    """Whether a folder in ``folder`` is a link to one that holds it, or that was gone through from ``top`` to come here."""
     place = folder / name
-    return place.is_symlink() and folder.resolve().is_relative_to(place.resolve())
+    if not place.is_symlink():
+        return False
+    target = place.resolve()
+    way = [folder, *(p for p in folder.parents if p.is_relative_to(top))]
+    return any(p.resolve().is_relative_to(target) for p in way)
 
 
 def describe(source: object) -> str:
@@ -344,7 +352,7 @@ def _checked(mono: NDArray[np.float32], name: str) -> NDArray[np.float32]:
     if not np.isfinite(mono).all():
         raise AudioError("non-finite", name, "holds NaN or infinite samples", REPLACE)
     peak = max(float(mono.max(initial=0.0)), -float(mono.min(initial=0.0)))
-    if peak > _HUGE:
+    if peak > HUGE:
         raise AudioError("corrupt", name, f"holds a sample of {peak:.2g}, where full scale is 1", REPLACE)
     return mono
 

@@ -28,21 +28,37 @@ def doctor() -> None:
     print(
         f"earmark {metadata.version('earmark')}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores"
     )
-    broken = 0
+    broken, lacking = 0, set()
     for extra, packages in _PACKAGES.items():
         missing = [p for p in packages if find_spec(_MODULES.get(p, p)) is None]
-        present = ", ".join(f"{p} {metadata.version(p)}" for p in packages if p not in missing)
+        present = ", ".join(f"{p} {_version(p)}" for p in packages if p not in missing)
         print(f"\n{extra}: {'all installed' if not missing else 'missing ' + ', '.join(missing)}")
         if present:
             print(f"  {present}")
         if missing:
+            lacking.add(extra)
             broken += extra == "base"
             print(f'  run: pip install "earmark[{extra}]"' if extra != "base" else "  run: pip install earmark")
-    broken += _check_decoding()
-    broken += _check_torchvision()
-    _check_compute()
+    if "base" not in lacking:
+        broken += _check_decoding()
+    unfit = _check_torchvision()
+    if not lacking & {"base", "train"} and not unfit:
+        _check_compute()
+    else:
+        print("training: not possible before that is mended")
+    broken += unfit
     if broken:
         raise typer.Exit(1)
+
+
+def _version(package: str) -> str:
+    """Version of what is installed; another package may bring the same module."""
+    from importlib import metadata
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "(of another package)"
 
 
 def _check_decoding() -> int:
@@ -51,10 +67,14 @@ def _check_decoding() -> int:
 
     import numpy as np
 
-    from earmark import audio
     from earmark.errors import AudioError
 
     print("\ndecodes:")
+    try:
+        from earmark import audio
+    except (ImportError, OSError) as error:  # libsndfile is missing, or made for another system
+        print(f"  nothing: {error}; run: pip install --force-reinstall soundfile")
+        return 1
     tone = np.sin(np.arange(48_000) * 0.05).astype(np.float32)
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -90,16 +110,11 @@ def _check_torchvision() -> int:
 
 def _check_compute() -> None:
     """What training would run on."""
-    if find_spec("scipy") is not None:
-        from earmark.cache import usage
-
-        found = usage()
-        print(f"\ncache: {found.folder}, {found.bytes / 1e9:.2f} of {found.most / 1e9:.1f} GB used")
-    if find_spec("torch") is None or find_spec("lightning") is None:
-        print("training: not possible before the train extra is installed")
-        return
     from earmark import recipe, training
+    from earmark.cache import usage
 
+    found = usage()
+    print(f"\ncache: {found.folder}, {found.bytes / 1e9:.2f} of {found.most / 1e9:.1f} GB used")
     device = training.resolve_device("auto")
     precision = "bfloat16" if training.uses_bf16(recipe.load(), device) else "float32"
     print(f"training: on {device}, in {precision}")

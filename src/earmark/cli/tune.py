@@ -38,6 +38,8 @@ def tune(
     overwrite: o.Overwrite = False,
 ) -> None:
     """Search for settings that suit DATA inside its training part; needs the extra "tune"."""
+    import shlex
+
     import earmark
 
     o.talk()
@@ -69,6 +71,12 @@ def tune(
     was = "-" if found.first is None else f"{found.first:.4f}"
     said = ", ".join(f"{name} {value:.3g}" for name, value in found.best.items())
     print(f"best      {found.score:.4f} of {found.trials} trials (the recipe as it was: {was}): {said}")
-    print(
-        f"recipe    {found.path / 'tuned.toml'}\ntry       earmark train {data} --recipe {found.path / 'tuned.toml'} --out model"
-    )
+    same = {
+        "--test-fold": test_fold, "--folds": folds, "--include": include, "--group": group, "--group-pattern": group_pattern,
+        "--layout": layout, "--pattern": pattern, "--channel": channel, "--seed": seed or None,
+    }  # fmt: skip
+    given = [word for name, value in same.items() if value not in (None, "") for word in (name, str(value))]
+    print(f"recipe    {found.path / 'tuned.toml'}")
+    # Of another split the test part may have been searched on.
+    command = ["earmark", "train", str(data), "--recipe", str(found.path / "tuned.toml"), *given, "--out", "model"]
+    print(f"try       {shlex.join(command)}")

@@ -81,7 +81,7 @@ def prepare(
         if base is not None:
             known = continuing.known_to(base.spec, clips, one)
             one = continuing.prepared(one, base.spec, clips, known)
-        if chosen.patience or spec.task == MULTILABEL:
+        if spec.task == MULTILABEL or (chosen.patience and spec.task != ANOMALY):
             one = splits.with_validation(clips.manifest, one, share=chosen.validation, seed=options.seed, known=known)
         return one
 
