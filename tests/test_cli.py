@@ -229,7 +229,7 @@ def test_doctor_tells_what_is_wrong(run: Callable[..., Run], monkeypatch: pytest
     assert shown.code == 1 and "Traceback" not in shown.err
     for line in (
         "onnxruntime (of another package)", "train: missing captum", "nothing: ", "pip install --force-reinstall soundfile",
-        "torchvision does not fit torch and breaks training (no kernels)", "training: not possible before that is mended",
+        "torchvision does not fit torch and breaks training (no kernels)", "training: not possible as it is, see above",
     ):  # fmt: skip
         assert line in shown.out
 

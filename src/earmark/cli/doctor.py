@@ -45,7 +45,7 @@ def doctor() -> None:
     if not lacking & {"base", "train"} and not unfit:
         _check_compute()
     else:
-        print("training: not possible before that is mended")
+        print("training: not possible as it is, see above")
     broken += unfit
     if broken:
         raise typer.Exit(1)
