@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -55,6 +58,22 @@ def excerpts(recordings: Path) -> list[tuple[int, NDArray[np.float32]]]:
             samples, sr = soundfile.read(path, dtype="float32", always_2d=True, frames=32_000)
             found.append((sr, samples[:sr, 0].copy()))
     return found
+
+
+def packed(names: dict[str, bytes], *, kind: str = "zip") -> bytes:
+    """A zip or tar archive of files by name."""
+    file = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in names.items():
+                archive.writestr(name, content)
+    else:
+        with tarfile.open(fileobj=file, mode="w:gz") as archive:
+            for name, content in names.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return file.getvalue()
 
 
 def tone(frequency: float, seconds: float = 1.0, sr: int = 8_000, *, seed: int = 0) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ LAYERS = (
     ("containers", "audio", "synth", "windows", "levels", "bundle", "annotations", "detector", "model"),
     (
         "manifest", "conditions", "fingerprint", "cache", "selections", "layouts", "splits", "recipe", "recipes", "options",
-        "inspection", "scanner", "datasets", "filters", "frontend", "augment", "networks",
+        "inspection", "scanner", "archives", "datasets", "filters", "frontend", "augment", "networks",
     ),
     ("classifier", "dataset"),
     ("graph", "export", "evaluation", "measuring", "anomaly", "training", "provenance"),

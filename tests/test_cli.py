@@ -223,7 +223,7 @@ def test_doctor_tells_what_is_wrong(run: Callable[..., Run], monkeypatch: pytest
     monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "captum" else name)
     monkeypatch.setattr(doctor, "import_module", no_kernels)
-    monkeypatch.delattr(earmark, "audio")
+    monkeypatch.delattr(earmark, "audio", raising=False)
     monkeypatch.setitem(sys.modules, "earmark.audio", None)
     shown = run("doctor")
     assert shown.code == 1 and "Traceback" not in shown.err

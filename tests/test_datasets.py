@@ -1,37 +1,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import random
-import tarfile
 import threading
 import time
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from conftest import packed
 from earmark import datasets, layouts
 from earmark.datasets import Archive, PublicDataset
 from earmark.errors import DataError, OutputError
-
-
-def packed(names: dict[str, bytes], *, kind: str = "zip") -> bytes:
-    file = io.BytesIO()
-    if kind == "zip":
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in names.items():
-                archive.writestr(name, content)
-    else:
-        with tarfile.open(fileobj=file, mode="w:gz") as archive:
-            for name, content in names.items():
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
-    return file.getvalue()
-
 
 NOISE = {
     f"set/audio/{label}/{i}.wav": random.Random(f"{label}{i}").randbytes(100_000) for label in "ab" for i in range(3)
@@ -202,44 +184,6 @@ def test_too_small_a_disk_is_told_first(server: Server, tmp_path: Path) -> None:
     assert server.ranges == []
 
 
-def _link() -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz") as archive:
-        member = tarfile.TarInfo("set/link")
-        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(member)
-    return file.getvalue()
-
-
-def _overwritten(archive: bytes) -> bytes:
-    """The first compressed bytes changed into a block of a kind that there is not."""
-    begin = archive.index(b"a.wav") + len("a.wav")
-    return archive[:begin] + b"\xff" * 8 + archive[begin + 8 :]
-
-
-@pytest.mark.parametrize(
-    ("make", "said"),
-    [
-        (lambda: packed({"../out.wav": b"x"}), "lies outside the folder"),
-        (lambda: packed({"/tmp/out.wav": b"x"}), "lies outside the folder"),
-        (lambda: packed({"a/../../out.wav": b"x"}, kind="tar"), "lies outside the folder"),
-        (lambda: packed({"C:\\out.wav": b"x"}), "lies outside the folder"),
-        (_link, "holds a link"),
-        (lambda: packed({"bomb.wav": bytes(1 << 28)}), "far more than its size allows"),
-        (lambda: packed({"bomb.wav": bytes(1 << 28)}, kind="tar"), "far more than its size allows"),
-        (lambda: CONTENT[: len(CONTENT) // 2], "cannot be unpacked"),
-        (lambda: b"no archive at all" * 100, "cannot be unpacked"),
-        (lambda: _overwritten(packed({"a.wav": bytes(range(200)) * 50})), "cannot be unpacked"),
-    ],
-)
-def test_unsafe_archives_write_nothing(tmp_path: Path, make: Callable[[], bytes], said: str) -> None:
-    (tmp_path / "a").write_bytes(make())
-    (tmp_path / "inside").mkdir()
-    with pytest.raises(DataError, match=said):
-        datasets.unpack(tmp_path / "a", tmp_path / "inside")
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["a", "inside"]
-
-
 def test_the_list_is_complete() -> None:
     known = {layout.name for layout in layouts.LAYOUTS}
     for dataset in datasets.DATASETS:
@@ -249,16 +193,6 @@ def test_the_list_is_complete() -> None:
             assert archive.checksum is None or archive.checksum.partition(":")[0] in ("md5", "sha256")
     with pytest.raises(DataError, match="unknown data set 'mnist'; choose one of esc50"):
         datasets.get("mnist", "out")
-
-
-def test_members_that_name_the_folder_itself(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.wav").write_bytes(b"x")
-    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
-        archive.add(tmp_path / "in", arcname=".")
-    (tmp_path / "out").mkdir()
-    datasets.unpack(tmp_path / "a.tar.gz", tmp_path / "out")
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.wav"]
 
 
 def test_parts_keep_what_their_layout_needs(server: Server, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.errors import AudioError, OutputError, SettingsError
-from earmark.files import atomic_file, make_folder
+from earmark.files import as_text, atomic_file, make_folder
 from earmark.fingerprint import Fingerprint, Landmarks
 
 _DECODED, _INDEX = "decoded", "index.sqlite"
@@ -199,9 +199,8 @@ class Index:
         except OSError:
             return compute()  # which says what is wrong
         name = str(path.absolute())
-        shown = name.encode(errors="backslashreplace").decode()
-        if shown != name:  # tables and reports could not name it
-            raise AudioError("unreadable", shown, "its name is not UTF-8", "rename it")
+        if as_text(name) != name:
+            raise AudioError("unreadable", as_text(name), "its name is not UTF-8", "rename it")
         # Files unpacked from one archive may share size and time of change; their inodes and times of creation differ.
         state = f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
         found = None

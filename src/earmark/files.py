@@ -62,6 +62,11 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def as_text(name: str) -> str:
+    """A file's name with what is not UTF-8 spelt out: the same name, if tables and reports can hold it."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def make_folder(path: str | os.PathLike[str]) -> Path:
     """Make a folder and its parents, or raise `OutputError`."""
     folder = Path(path)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from earmark.audio import find_recordings
 from earmark.errors import DataError
+from earmark.files import as_text
 from earmark.manifest import COLUMNS, Manifest, compiled, read_table
 from earmark.selections import SelectionOptions, label_files
 from earmark.selections import read as read_selections
@@ -297,9 +298,8 @@ def recordings(root: Path) -> list[str]:
     """
     found = [p.relative_to(root).as_posix() for p in find_recordings([root])]
     for name in found:
-        shown = name.encode(errors="backslashreplace").decode()
-        if shown != name:
-            raise DataError(f"{root}: the name {shown} is not UTF-8; rename it")
+        if as_text(name) != name:
+            raise DataError(f"{root}: the name {as_text(name)} is not UTF-8; rename it")
     return found
 
 

@@ -21,12 +21,11 @@ def doctor() -> None:
     """Show what is installed, what decodes, what is missing and how to get it."""
     import os
     import platform
-    from importlib import metadata
 
     import typer
 
     print(
-        f"earmark {metadata.version('earmark')}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores"
+        f"earmark {_version('earmark')}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores"
     )
     broken, lacking = 0, set()
     for extra, packages in _PACKAGES.items():

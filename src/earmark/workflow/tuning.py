@@ -181,9 +181,8 @@ def _inner(outer: Job) -> Job:
     parts = splits.with_validation(outer.clips.manifest, outer.split, share=share, seed=seed)
     nothing = np.zeros(0, np.int64)
     inner = Split(parts.train, nothing, parts.valid, "inner part", "clips inside the training part judge")
-    if (
-        outer.spec.task == MULTILABEL or outer.recipe.patience
-    ):  # thresholds, or when to stop, are chosen on clips of their own
+    if outer.spec.task == MULTILABEL or outer.recipe.patience:
+        # Thresholds, or when to stop, are chosen on clips of their own.
         inner = splits.with_validation(outer.clips.manifest, inner, share=share, seed=seed + 1)
     options = dataclasses.replace(outer.options, overwrite=True, resume=False)
     return dataclasses.replace(outer, split=inner, options=options)
