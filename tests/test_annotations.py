@@ -40,10 +40,23 @@ def test_audacity_with_frequencies_and_points(tmp_path: Path) -> None:
         ("0\t1\tx\n3\n", "line 2 has no end"),
         ("Begin Time (s)\tEnd Time (s)\tSpecies\n0\t1\n", "line 2 has 2 columns, the header 3"),
         ("Begin Time (s)\tEnd Time (s)\tWho\n0\t1\tx\n", "no column 'label or species"),
+        ("Begin Time (s)\tSpecies\n0\tx\n", r"no column 'End Time \(s\)'"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
     place = tmp_path / "a.txt"
     place.write_text(text)
     with pytest.raises(DataError, match=said):
+        read_labels(place)
+
+
+def test_encodings(tmp_path: Path) -> None:
+    place = tmp_path / "a.txt"
+    for encoding in ("utf-8", "utf-16"):
+        place.write_text("0.5\t1.25\tRebhühner\n", encoding=encoding)
+        assert format_of(place) == "audacity"
+        assert read_labels(place) == [Annotation(0.5, 1.25, "Rebhühner")]
+    place.write_text("0.5\t1.25\twren\n" * 1000 + "2\t3\tRebhühner\n", encoding="cp1252")
+    assert format_of(place) == "audacity"
+    with pytest.raises(DataError, match="is not UTF-8 text .*; save it as UTF-8"):
         read_labels(place)

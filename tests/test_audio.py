@@ -165,8 +165,23 @@ def test_faults_are_named(content: bytes, kind: str, tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_data_size_of_a_pipe_is_legal() -> None:
-    assert len(audio.decode(with_data_size(0xFFFFFFFF)).samples) == 16_000
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x80000000, 0x7FFFF000, 0x7FFFEFFC])
+def test_data_size_of_a_pipe_is_legal(size: int) -> None:
+    assert len(audio.decode(with_data_size(size)).samples) == 16_000
+
+
+def test_flac_from_a_pipe_does_not_say_its_length() -> None:
+    long = np.tile(SOUND, 20)  # more than a block
+    content = bytearray(encoded("FLAC", "PCM_16", long))
+    content[21] &= 0xF0  # the last 36 of STREAMINFO's bits before its checksum
+    content[22:26] = bytes(4)
+    untold = bytes(content)
+    assert audio.duration(untold) == (20.0, 16_000)
+    assert np.abs(audio.decode(untold).samples - long).max() < 4e-5
+    stretch = audio.decode(untold, start=18.5, end=19.25).samples
+    assert np.array_equal(stretch, audio.decode(untold).samples[296_000:308_000])
+    with pytest.raises(AudioError, match=r"lies past the recording's end at 20.000 s"):
+        audio.decode(untold, start=19.0, end=21.0)
 
 
 def test_missing_and_folder(tmp_path: Path) -> None:
@@ -174,6 +189,21 @@ def test_missing_and_folder(tmp_path: Path) -> None:
         audio.decode(tmp_path / "none.wav")
     with pytest.raises(AudioError, match="is a folder"):
         audio.decode(tmp_path)
+
+
+def test_tags_that_are_not_utf_8_do_not_matter(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    path = tmp_path / "tone.m4a"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "AAAAAAAA"
+        stream = container.add_stream("aac", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(SOUND[None], format="fltp", layout="mono")
+        frame.sample_rate = 16_000
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    content = path.read_bytes()
+    assert b"AAAAAAAA" in content
+    assert len(audio.decode(content.replace(b"AAAAAAAA", b"\xe9\xe8\xff\xfeAAAA")).samples) >= 16_000
 
 
 def test_m4a_needs_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,3 +169,28 @@ def test_an_index_damaged_behind_its_first_page_costs_time_alone(tmp_path: Path)
     place.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
     again = cache.Cache(8_000, folder=tmp_path / "cache")
     assert [again.get(tmp_path / f"{i}.wav").content for i in range(200)] == first
+
+
+def test_an_evicted_recording_is_decoded_once_for_all_its_clips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = cache.Cache(8_000, folder=tmp_path / "cache")
+    soundfile.write(tmp_path / "a.wav", tone(300), 8_000)
+    found = store.get(tmp_path / "a.wav")
+    monkeypatch.setenv("EARMARK_CACHE_SIZE", "1kB")
+    cache.evict(tmp_path / "cache")
+    calls, decode = [], audio.decode
+    monkeypatch.setattr(audio, "decode", lambda *args, **words: calls.append(1) or decode(*args, **words))
+    first, again = found.samples(), found.samples()
+    assert len(calls) == 1 and np.array_equal(first, again)
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("32000 requested and 0 written")  # as NumPy says it, without an error number
+
+    soundfile.write(tmp_path / "a.wav", tone(300), 8_000)
+    store = cache.Cache(8_000, folder=tmp_path / "cache")
+    monkeypatch.setattr(cache.audio, "blocks", full)
+    with pytest.raises(OutputError, match="the cache cannot be written: 32000 requested and 0 written; free space"):
+        store.get(tmp_path / "a.wav")

@@ -104,6 +104,23 @@ def test_crossval_json(run: Callable[..., Run], tones: Path, tmp_path: Path) -> 
             ("train", "{tones}", "--out", "{tmp}/m", "--set", "window_seconds=0.1", "--set", "deltas=1"),
             "setting window_seconds is 0.1; with this fft_seconds, hop_seconds and deltas it must be 0.112 at least",
         ),
+        (
+            ("train", "{tones}", "--out", "{tmp}/m", "--set", "network=plain", "--set", "window_seconds=0.15"),
+            "setting network is 'plain', which halves the frames three times; it takes 8 at least",
+        ),
+        (("train", "{tones}", "--out", "{tmp}/m", "--seed", "-1"), "seed is -1; the allowed range is 0 to 4294967295"),
+        (
+            ("train", "{tones}", "--out", "{tmp}/m", "--normal", "low"),
+            "--normal is 'low', but only --per and --task anomaly",
+        ),
+        (
+            ("train", "{tones}", "--out", "{tmp}/m", "--group", "path", "--group-pattern", "g."),
+            "--group and --group-pattern both name the groups; give one of them",
+        ),
+        (
+            ("train", "{tones}", "--out", "{tmp}/m", "--from", "{model}", "--task", "anomaly"),
+            "--from goes on from classifiers",
+        ),
         (("train", "{tones}", "--out", "{tmp}/m", "--test-fold", "9"), "unknown fold '9'; choose a number from 1 to 5"),
         (("train", "{tones}", "--out", "{tmp}/m", "--include", "cow"), "has no label 'cow'"),
         (("train", "{tones}", "--out", "{tmp}/m", "--resume"), "holds no interrupted run; leave out --resume"),
@@ -146,12 +163,23 @@ def test_scan(run: Callable[..., Run], tones: Path, make_tones: Callable[..., Pa
         assert line in shown.out
     assert len((tmp_path / "scan.csv").read_text().splitlines()) == 15
     assert "exists; choose another name" in run("scan", damaged, "--out", tmp_path / "scan.csv").err
+    assert run("scan", damaged, "--out", tmp_path / "scan.csv", "--overwrite").code == 1
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    shown = run("scan", damaged, "--out", tmp_path / "labels.csv", "--overwrite")
+    assert shown.code == 2 and "was not made by this command" in shown.err
+    assert (tmp_path / "labels.csv").read_text() == "path,label\n"
     run("scan", damaged, "--out", tmp_path / "report")
     assert (tmp_path / "report" / "scan.csv").read_text() == (tmp_path / "scan.csv").read_text()
     found = json.loads(run("scan", damaged, "--json").out)
     assert (found["recordings"], found["usable"], found["clean"]) == (14, 13, False)
     assert found["faults"]["not-audio"][0]["path"] == "low/bad.wav"
     assert run("scan", tmp_path / "none").code == 2
+
+
+def test_scan_of_recordings_without_labels(run: Callable[..., Run], tones: Path) -> None:
+    shown = run("scan", tones / "low")
+    assert shown.code == 0, shown.err
+    assert "note      no labels: taken for normal sound, of which train --task anomaly makes a detector" in shown.out
 
 
 def test_strict_stops(run: Callable[..., Run], trained: earmark.Result, make_tones: Callable[..., Path]) -> None:
@@ -221,14 +249,14 @@ def test_doctor_tells_what_is_wrong(run: Callable[..., Run], monkeypatch: pytest
         raise ImportError("no kernels")
 
     monkeypatch.setattr(metadata, "version", version)
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "captum" else name)
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "pooch" else name)
     monkeypatch.setattr(doctor, "import_module", no_kernels)
     monkeypatch.delattr(earmark, "audio", raising=False)
     monkeypatch.setitem(sys.modules, "earmark.audio", None)
     shown = run("doctor")
     assert shown.code == 1 and "Traceback" not in shown.err
     for line in (
-        "onnxruntime (of another package)", "train: missing captum", "nothing: ", "pip install --force-reinstall soundfile",
+        "onnxruntime (of another package)", "train: missing pooch", "nothing: ", "pip install --force-reinstall soundfile",
         "torchvision does not fit torch and breaks training (no kernels)", "training: not possible as it is, see above",
     ):  # fmt: skip
         assert line in shown.out

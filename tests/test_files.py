@@ -25,6 +25,21 @@ def test_missing_folder(tmp_path: Path) -> None:
         files.write_text(tmp_path / "none" / "a.txt", "x")
 
 
+def test_the_longest_names(tmp_path: Path) -> None:
+    path = tmp_path / f"{'a' * 250}.txt"
+    files.write_text(path, "x")
+    assert path.read_text() == "x"
+
+
+def test_a_mounted_folder_cannot_become_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path)
+    with pytest.raises(
+        OutputError, match="is a mounted folder, which cannot be replaced as a whole; choose a folder inside"
+    ):
+        files.claim_output(tmp_path, made=["earmark.json"])
+    assert files.claim_output(tmp_path / "model", made=["earmark.json"]) == tmp_path / "model"
+
+
 def test_claim(tmp_path: Path) -> None:
     def claim(path: Path, *, overwrite: bool = False) -> Path:
         return files.claim_output(path, overwrite=overwrite, made=["earmark.json", "b"])

@@ -61,6 +61,15 @@ def test_finds_the_layout(
         assert first[column] == value
 
 
+def test_names_without_a_recording_number_have_mimiis_own_group(tmp_path: Path) -> None:
+    names = [
+        "0_dB_fan/fan/id_00/abnormal/r012_00000003.wav",
+        *(f"{n}_dB_fan/fan/id_00/normal/00000001.wav" for n in (0, 6)),
+    ]
+    table = layouts.find(make(tmp_path, *names)).table.set_index("path")
+    assert table.loc[names, "group"].tolist() == ["r012", *["fan/id_00/normal/00000001"] * 2]
+
+
 def test_fsdd_split_and_its_declared_straddling(tmp_path: Path) -> None:
     manifest = layouts.find(make(tmp_path, *(f"recordings/1_ann_{i}.wav" for i in range(12))))
     table = manifest.table.set_index("index")["split"]

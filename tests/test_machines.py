@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,13 @@ def test_why_names_the_band(detected: earmark.Result, machines: Path) -> None:
     assert change.seconds == pytest.approx(2.0)
     with pytest.raises(earmark.SettingsError, match="lasts more than ten minutes"):
         model.deviation(np.zeros(601 * 8000, np.float32), sr=8000)
+    long, sr = soundfile.read(clip(machines, "abnormal"), dtype="float32")
+    part = np.tile(long, 400)[: 603 * sr]
+    stretch = model.deviation(part, sr=sr, start=600.5, end=602.5, machine="fan/id_00")
+    assert np.array_equal(stretch.levels, model.deviation(part[int(600.5 * sr) : int(602.5 * sr)], sr=sr).levels)
+    for start, end in ((-1.0, 1.0), (2.0, 1.0), (604.0, 605.0)):
+        with pytest.raises(earmark.SettingsError, match="there is nothing to hear; correct start and end"):
+            model.deviation(part, sr=sr, start=start, end=end)
 
 
 def test_folds_of_a_detector_test_every_clip_once(machines: Path, tmp_path: Path) -> None:
@@ -243,8 +251,38 @@ def test_names_that_speak_of_faults_are_not_taken_for_normal(machines: Path, tmp
 
 
 def test_a_folder_of_faults_is_not_taken_for_normal(detected: earmark.Result, machines: Path, tmp_path: Path) -> None:
+    faults = clip(machines, "abnormal").parent
     with pytest.raises(earmark.DataError, match="abnormal/00000000.wav sounds like a fault by its name"):
-        earmark.adapt(detected.path, clip(machines, "abnormal").parent, tmp_path / "model", machine="fan/id_00")
+        earmark.adapt(detected.path, faults, tmp_path / "model", machine="fan/id_00")
+    with pytest.raises(earmark.DataError, match="abnormal/00000000.wav sounds like a fault by its name"):
+        earmark.evaluate(detected.path, faults)
+    note = "15 recordings without labels are taken for normal"
+    assert note in earmark.evaluate(detected.path, clip(machines, "normal").parent, split="all")["notes"]
+
+
+def test_a_label_of_a_kind_of_fault_is_not_taken_for_normal(
+    detected: earmark.Result, machines: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(clip(machines, "abnormal").parent, tmp_path / "data" / "knocking")
+    with pytest.raises(
+        earmark.DataError, match="It has knocking; name it with --normal LABEL, or say --normal normal where"
+    ):
+        earmark.evaluate(detected.path, tmp_path / "data")
+    found = earmark.evaluate(detected.path, tmp_path / "data", normal="normal")
+    assert (found["n"], found["auc"], found["per_class"]["abnormal"]["n"]) == (5, None, 5)
+    (tmp_path / "data" / "knocking").rename(tmp_path / "data" / "defect")
+    assert earmark.evaluate(detected.path, tmp_path / "data")["per_class"]["abnormal"]["n"] == 5
+
+
+def test_a_fault_labelled_past_the_end_is_a_fault_all_the_same(detected: earmark.Result, tmp_path: Path) -> None:
+    synth.write_watch(
+        tmp_path / "watch.wav", "fan", unit=0, faults=[(50.0, 60.0, 1.0)], seconds=60.0, snr_db=6.0, seed=3
+    )
+    (tmp_path / "watch.txt").write_text("0\t40\tnormal\n50\t63\tabnormal\n")
+    found = earmark.evaluate(detected.path, tmp_path)
+    assert "lies past the recording's end" in found["skipped"][0]["error"]
+    assert (found["watch"]["faults"], found["watch"]["found"]) == (1, 1)
+    assert found["watch"]["normal_hours"] == pytest.approx(50 / 3600)
 
 
 def test_one_long_recording_is_enough_to_learn_from(tmp_path: Path) -> None:
@@ -335,8 +373,6 @@ def test_what_cannot_be_done(machines: Path, tmp_path: Path, trained: earmark.Re
 
 
 def test_a_damaged_detector_is_refused(detected: earmark.Result, tmp_path: Path) -> None:
-    import shutil
-
     copy = Path(shutil.copytree(detected.path, tmp_path / "model"))
     (copy / "detector.safetensors").write_bytes(b"nothing")
     with pytest.raises(earmark.BundleError, match=r"detector\.safetensors was altered"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +125,11 @@ def test_written_tables_keep_start_and_end_in_full(tmp_path: Path) -> None:
     assert again["start"].tolist() == [12345.61, 12345.64]
     assert again["end"].iloc[0] == 12345.64 and np.isnan(again["end"].iloc[1])
     assert again["score"].tolist() == [0.333333] * 2
+
+
+def test_whole_numbers_with_gaps_are_no_floats(tmp_path: Path) -> None:
+    rows = [{"path": f"{i}.wav", "label": i % 2, **({"fold": i} if i else {})} for i in range(11)]
+    (tmp_path / "clips.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    table = Manifest.read(tmp_path / "clips.jsonl").table
+    assert table["fold"].tolist() == ["", *(str(i) for i in range(1, 11))]
+    assert set(table["label"]) == {"0", "1"}

@@ -57,6 +57,8 @@ def test_overlaps_short_labels_and_rounded_ends(tmp_path: Path) -> None:
     assert chosen[["start", "end"]].to_numpy().tolist() == [[4, 5]]
     with pytest.raises(DataError, match="none of the labels"):
         layouts.find(tmp_path, selections=SelectionOptions(min_seconds=9))
+    (tmp_path / "a.txt").write_text("1.3\t2.3\tx\n")  # 0.9999999999999998 s
+    assert len(layouts.find(tmp_path, selections=SelectionOptions(min_seconds=1)).table) == 1
 
 
 def test_choices_are_checked() -> None:

@@ -149,7 +149,7 @@ def test_too_few_groups_or_clips() -> None:
 
 def test_one_recording_cannot_be_split() -> None:
     m = manifest(4, 5, path=["day.wav"] * 20, start=[float(i) for i in range(20)], end=[i + 1.0 for i in range(20)])
-    with pytest.raises(DataError, match="all its clips are of one recording, .* add recordings, or test nothing"):
+    with pytest.raises(DataError, match="all its clips are of one recording, .* add recordings, or train on all"):
         splits.grouped_folds(m, folds=2)
     with pytest.raises(DataError, match="5 folds of 3 groups cannot be made; choose --folds 2 to 3$"):
         splits.grouped_folds(manifest(3, 1), folds=5)
@@ -220,3 +220,13 @@ def test_random_folds_ignore_groups_and_say_so() -> None:
     assert any(set(groups[s.train]) & set(groups[s.test]) for s in made)
     assert sorted(np.concatenate([s.test for s in made])) == list(range(len(m)))
     assert all(s.notes[-1].startswith("LEAK: these folds were made at random") for s in made)
+
+
+def test_few_clips_of_a_label_can_be_held_out_of_training_too() -> None:
+    m = manifest(15, 1)  # five clips of each label
+    everything = splits.holdout(m, test_fold="none")
+    s = splits.with_validation(m, everything, share=0.1)
+    assert np.bincount(m.take(s.valid).targets(["a", "b", "c"])).tolist() == [1, 1, 1]
+    few = m.take(np.arange(3))
+    with pytest.raises(DataError, match="one clip of each label trains, so that none can be held out"):
+        splits.with_validation(few, splits.holdout(few, test_fold="none"), share=0.1)

@@ -32,9 +32,9 @@ class Annotation:
 def format_of(path: Path) -> str:
     """``raven``, ``audacity`` or, for other text, nothing."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding=_encoding(path), errors="replace") as file:
             first = file.readline(10_000).rstrip("\r\n").split("\t")
-    except (OSError, UnicodeDecodeError):
+    except OSError:
         return ""
     if _BEGIN in (cell.strip().lower() for cell in first):
         return "raven"
@@ -62,9 +62,18 @@ def read_labels(path: Path, *, label_column: str | None = None) -> list[Annotati
     kind = format_of(path)
     if not kind:
         raise DataError(f"{path}: is neither a Raven selection table nor an Audacity label file; correct or remove it")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    try:
+        with path.open(encoding=_encoding(path), newline="") as file:
+            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except UnicodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text ({error}); save it as UTF-8") from error
     return _raven(path, rows, label_column) if kind == "raven" else _audacity(path, rows)
+
+
+def _encoding(path: Path) -> str:
+    """UTF-16 where its mark says so, as Excel's Unicode text has it."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
 
 
 def _raven(path: Path, rows: Sequence[Sequence[str]], label_column: str | None) -> list[Annotation]:
@@ -74,7 +83,11 @@ def _raven(path: Path, rows: Sequence[Sequence[str]], label_column: str | None) 
         column = next((lower.index(name) for name in _LABELS if name in lower), None)
     else:
         column = header.index(label_column) if label_column in header else None
-    if column is None or _END not in lower:
+    if _END not in lower:
+        raise DataError(
+            f"{path}: has no column 'End Time (s)' (it has {', '.join(header)}); export it from Raven as well"
+        )
+    if column is None:
         wanted = label_column or " or ".join(_LABELS[:4])
         raise DataError(f"{path}: has no column {wanted!r} (it has {', '.join(header)}); name it with --label-column")
     begin, end = lower.index(_BEGIN), lower.index(_END)

@@ -219,7 +219,7 @@ def describe(
     elif stated.strip() == AUTO and rate > wanted:
         notes.append(
             f"the threshold allows one false alarm in {windows} windows, as rare as {hours:.2g} h of normal sound can show; "
-            f"one in {1 / _WANTED:.0f} h would take {window / wanted / 3600:.0f} h of it, or --set false_alarms=1/8h, extrapolated"
+            f"one in {1 / _WANTED:.0f} h would take {window / wanted / 3600:.0f} h of it, or false_alarms=1/8h, extrapolated"
         )
     # A machine's latest conditions are told; they have the highest number among its cells.
     latest = {int(m): float(detector.usual[c]) for c, m in sorted(zip(detector.cells, detector.machine, strict=True))}

@@ -118,6 +118,7 @@ class Cache:
         self.index = Index(self._folder)
         self._lock = threading.Lock()
         self._written = 0
+        self._last: tuple[Path, NDArray[np.float32]] | None = None
 
     def get(self, path: Path) -> Decoded:
         """Decode a recording, or find it decoded.
@@ -136,8 +137,11 @@ class Cache:
         return Decoded(content, place, path, self)
 
     def decode(self, path: Path) -> NDArray[np.float32]:
-        """A recording as an entry would hold it, shape (time,); nothing is stored."""
-        return audio.decode(path, sr=self.sr, channel=self._channel).samples
+        """A recording as an entry would hold it, shape (time,); the last one is kept, since its clips come one after the other."""
+        last = self._last
+        if last is None or last[0] != path:
+            last = self._last = path, audio.decode(path, sr=self.sr, channel=self._channel).samples
+        return last[1]
 
     def _store(self, path: Path, place: Path) -> None:
         """Block by block, so that a recording of a day needs no more memory than a short one."""
@@ -161,7 +165,8 @@ class Cache:
                     fingerprint.finish().tofile(file)
         except OSError as error:
             raise OutputError(
-                f"{place.parent}: the cache cannot be written: {error.strerror}; free space, or set EARMARK_CACHE to another folder"
+                f"{place.parent}: the cache cannot be written: {error.strerror or error}; free space, or set EARMARK_CACHE to "
+                "another folder"
             ) from error
         with self._lock:
             self._written += 4 * count
@@ -190,7 +195,7 @@ class Index:
 
     def header(self, path: Path) -> tuple[float, int]:
         """`earmark.audio.duration` of a recording."""
-        seconds, sr = self._remembered(path, "header", lambda: "{!r} {}".format(*audio.duration(path))).split()
+        seconds, sr = self._remembered(path, "length", lambda: "{!r} {}".format(*audio.duration(path))).split()
         return float(seconds), int(sr)
 
     def _remembered(self, path: Path, what: str, compute: Callable[[], str]) -> str:

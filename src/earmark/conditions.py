@@ -30,6 +30,11 @@ def normal_label(labels: Iterable[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def are_faults(labels: Iterable[str]) -> bool:
+    """Whether all labels are names of faults in general."""
+    return {label.casefold() for label in labels} <= _FAULTY
+
+
 def chosen_normal(labels: Iterable[str], given: str | None, *, where: object) -> str:
     """The label of sound machines, as given or found.
 

@@ -25,6 +25,8 @@ _FORMATS: tuple[tuple[int, bytes, str, tuple[str, ...]], ...] = (
 
 _LONGEST_FORMAT = 4096  # bytes
 _UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFFFFF)  # written by programs that stream into a pipe
+# By SoX, rounded down to a whole block, and by arecord.
+_STREAMED = range(0x7FFFF000 - 4096, 0x7FFFF001), range(0x80000000, 0x80000001)
 
 
 def missing_bytes(file: BinaryIO) -> int:
@@ -59,7 +61,8 @@ def _missing_in_chunks(file: BinaryIO, size: int, form: str, *, first: int) -> i
         if name in (b"data", b"SSND"):
             if long_size is not None and length == _UNKNOWN_SIZES[0]:
                 length = long_size
-            return 0 if length in (*_UNKNOWN_SIZES, -1) else max(0, at + header + length - size)
+            untold = length in (*_UNKNOWN_SIZES, -1) or any(length in sizes for sizes in _STREAMED)
+            return 0 if untold else max(0, at + header + length - size)
         if length < 0 or (name in (b"fmt ", b"COMM", b"desc") and length > _LONGEST_FORMAT):
             return 0  # nonsense rather than cut off: libsndfile says so
         at += header + length + (0 if form == ">4sq" else length & 1)

@@ -27,7 +27,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:50]}.", suffix=target.suffix, dir=target.parent)
     except OSError as error:
         raise OutputError(
             f"{target}: cannot be written: {error.strerror}; choose a folder that you may write to"
@@ -95,6 +95,10 @@ def claim_output(path: str | os.PathLike[str], *, overwrite: bool = False, made:
     if target.name in ("", ".."):
         target = target.resolve()
     make_folder(target.parent)
+    if os.path.ismount(target):
+        raise OutputError(
+            f"{target}: is a mounted folder, which cannot be replaced as a whole; choose a folder inside it"
+        )
     if target.is_dir() and not any(target.iterdir()):
         return target
     if overwrite and target.exists() and not all((target / name).is_file() for name in made):
@@ -141,7 +145,8 @@ def work_folder(target: Path, identity: str, *, resume: bool, overwrite: bool) -
         raise OutputError(f"{work}: holds no interrupted run; leave out --resume")
     if resume and note.exists() and note.read_text(encoding="utf-8") != identity:
         raise OutputError(
-            f"{work}: the interrupted run had other data or settings; give the same ones, or --overwrite to start again"
+            f"{work}: the interrupted run had other data or settings; give the same ones, or --overwrite instead of "
+            "--resume to start again"
         )
     make_folder(work)
     write_text(note, identity)

@@ -391,7 +391,7 @@ def _finished(layout: Layout, root: Path, table: pd.DataFrame, ignored: tuple[st
             layout.group.format(name=Path(r["path"]).stem, **{k: v for k, v in r.items() if k != "name"})
             for r in table.to_dict("records")
         ]
-        table["group"] = [g or o for g, o in zip(table["group"], own, strict=True)]
+        table["group"] = [o if pd.isna(g) else g or o for g, o in zip(table["group"], own, strict=True)]
     constant = [c for c in table.columns if c not in COLUMNS and table[c].isna().all()]
     return Manifest.of(
         table.drop(columns=constant), root, layout=layout.name, published=layout.published, ignored=ignored

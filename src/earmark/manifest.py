@@ -196,6 +196,8 @@ class Manifest:
             For an unknown column, or a path that does not match.
         """
         table = self.table.copy()
+        if column is not None and pattern is not None:
+            raise DataError("--group and --group-pattern both name the groups; give one of them")
         if column is not None:
             if column not in table.columns:
                 raise DataError(f"{self.root}: has no column {column!r} to group by; it has {', '.join(table.columns)}")
@@ -287,6 +289,13 @@ def _is_mask(rows: Any) -> bool:
     return isinstance(rows, np.ndarray) and rows.dtype == np.bool_
 
 
+def _text(value: Any) -> str:
+    """As it was written: a column of whole numbers with gaps was read as floats."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if pd.isna(value) else str(value)
+
+
 def _completed(table: pd.DataFrame) -> pd.DataFrame:
     """All of `COLUMNS`, in order and typed; an empty group becomes the recording itself."""
     out = table.copy()
@@ -295,7 +304,7 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
         out["label"] = [SEPARATOR.join(map(str, v)) if _is_list(v) else v for v in out["label"]]
     for name in _TEXT:
         values = out[name] if name in out.columns else pd.Series("", index=out.index)
-        text = values.map(lambda v: "" if pd.isna(v) else str(v))
+        text = values.map(_text)
         out[name] = text if name == "path" else text.map(lambda v: unicodedata.normalize("NFC", v.strip()))
     if several or out["label"].str.contains(SEPARATOR, regex=False).any():
         unique = {

@@ -157,27 +157,44 @@ class Model:
         judged = self._whole(samples, machine)
         return judged.tails, judged.starts
 
-    def deviation(self, source: Any, *, sr: int | None = None, machine: str | None = None) -> Deviation:
+    def deviation(
+        self,
+        source: Any,
+        *,
+        sr: int | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        machine: str | None = None,
+    ) -> Deviation:
         """Which frequencies and times of a recording differ from normal sound: an anomaly detector's why.
 
         Parameters
         ----------
         source, sr, machine
-            As for `predict`. Of a recording longer than ten minutes, cut out what is meant: `predict` says when it was unusual.
+            As for `predict`.
+        start, end : float, optional
+            Stretch in seconds, ten minutes at most: `predict` says when a recording was unusual.
 
         Raises
         ------
         SettingsError
-            For a model that is no anomaly detector, a longer recording, or an unknown machine.
+            For a model that is no anomaly detector, a stretch that is longer or outside the recording, or an unknown machine.
         """
         if self.detector is None:
             raise SettingsError(f"{self.path}: is no anomaly detector; train one with --task anomaly")
-        samples = np.concatenate([np.zeros(0, np.float32), *self._blocks(source, sr)])
-        if len(samples) > 600 * self.sample_rate:
-            raise SettingsError(
-                f"{_path_of(source) or 'recording'}: lasts more than ten minutes; cut out what you mean"
-            )
-        return self.deviation_of(self.spec.levels.apply(samples), machine)
+        name = _path_of(source) or "recording"
+        first, last = round(start * self.sample_rate), None if end is None else round(end * self.sample_rate)
+        kept, at, count = [], 0, 0
+        for block in self._blocks(source, sr):
+            kept.append(block[max(0, first - at) : None if last is None else max(0, last - at)])
+            at, count = at + len(block), count + len(kept[-1])
+            if count > 600 * self.sample_rate:
+                raise SettingsError(f"{name}: lasts more than ten minutes; give start and end of what you mean")
+            if last is not None and at >= last:
+                break
+        if first < 0 or not count:
+            raise SettingsError(f"{name}: from {start:g} s to {end} s there is nothing to hear; correct start and end")
+        return self.deviation_of(self.spec.levels.apply(np.concatenate(kept)), machine)
 
     def deviation_of(self, samples: NDArray[np.float32], machine: str | None = None) -> Deviation:
         """`deviation` of a waveform at the model's rate, its levels already applied, shape (time,)."""

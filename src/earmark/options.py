@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from earmark import layouts, recipe
+from earmark.errors import SettingsError
 from earmark.manifest import Manifest
 from earmark.selections import SelectionOptions
 
@@ -88,3 +89,7 @@ class TrainOptions:
     per: Sequence[str] = ()
     normal: str | None = None
     base: str | os.PathLike[str] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise SettingsError(f"seed is {self.seed}; the allowed range is 0 to {2**32 - 1}")

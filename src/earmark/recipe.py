@@ -164,7 +164,10 @@ class Recipe:
         0, "epochs without gain on the validation part before stopping; 0: no early stopping", 0, 10_000
     )
     validation: float = _setting(
-        0.15, "share of the training groups used as validation part by early stopping", 0.02, 0.5
+        0.15,
+        "share of the training groups held out to stop early, or to choose the thresholds of several labels",
+        0.02,
+        0.5,
     )
     # Augmentation
     mixup: float = _setting(0.2, "alpha of the Beta distribution of mixup, by level; 0: off", 0, 10)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from earmark import audio, fingerprint
+from earmark import audio, conditions, fingerprint
 from earmark.inspection import FAULTS, UNUSABLE, Recording, inspect
 from earmark.manifest import Manifest, write_csv
 from earmark.options import DataOptions
@@ -150,7 +150,7 @@ def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None) -> 
     DataError
         Where there is no data set.
     """
-    manifest = (source or DataOptions()).read(data)
+    manifest = (source or DataOptions()).read(data, alone=conditions.NORMAL)
     paths = list(dict.fromkeys(manifest.table["path"]))
     seen = list(threaded(lambda p: inspect(manifest.root / p, p), paths, "scanning"))
     usual = float(np.median([r.seconds for r in seen if r.seconds] or [0.0]))

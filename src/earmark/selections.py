@@ -92,7 +92,7 @@ def read(root: Path, files: Sequence[str], options: SelectionOptions) -> Manifes
     for name, places in beside.items():
         labelled[name] = [a for p in places for a in read_labels(p, label_column=options.label_column)]
         named = [a for a in labelled[name] if a.label]
-        long = [a for a in named if a.end > a.start and a.end - a.start >= options.min_seconds]
+        long = [a for a in named if a.end > a.start and a.end - a.start >= options.min_seconds - 1e-6]
         kept = [a for a in long if options.overlaps == "keep" or not _overlaps(a, long)]
         short, overlapping = short + len(named) - len(long), overlapping + len(long) - len(kept)
         length = lengths[name]

@@ -27,7 +27,8 @@ class Split:
     Attributes
     ----------
     train, valid, test : ndarray of int64
-        Positions; ``valid`` and ``test`` may be empty. ``valid`` is used by early stopping alone.
+        Positions; ``valid`` and ``test`` may be empty. by ``valid`` it is chosen when to stop
+        early, and the thresholds of several labels.
     name : str
         ``fold 1``, ``split test``, ``fold 1 of 5``.
     protocol : str
@@ -60,7 +61,8 @@ def holdout(
     manifest : Manifest
     test_fold : str, optional
         Name of an official fold or split, or the number of one of ``folds`` made here, or ``none`` to train on everything.
-        By default the official test split, else the last official fold, else the first of ``folds`` made here.
+        By default the official test split, else the official valid split, else the last official fold, else the first of ``folds``
+        made here.
     folds : int, optional
         How many grouped folds to make, of which one is held out; the official ones by default, or 5.
     seed : int
@@ -148,7 +150,7 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0, strata: Sequ
     if recordings < 2:
         raise DataError(
             f"{manifest.root}: all its clips are of one recording, which cannot be on both sides of a split; add recordings, or "
-            "test nothing with --test-fold none"
+            "train on all of it with earmark train --test-fold none"
         )
     if count < 2:
         raise DataError(
@@ -171,7 +173,8 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0, strata: Sequ
             counts = np.bincount(labels[0])
             detail = f"label {labels[1][counts.argmin()]!r} has {counts.min()} clips"
             raise DataError(
-                f"{manifest.root}: {folds} folds cannot be made: {detail}; choose fewer --folds, or --test-fold none"
+                f"{manifest.root}: {folds} folds cannot be made: {detail}; choose fewer --folds, or train on all "
+                "of it with earmark train --test-fold none"
             ) from error
     apart = "no group is on both sides"
     if not manifest.grouped_by:
@@ -213,7 +216,7 @@ def check_labels(manifest: Manifest, split: Split) -> None:
     if len(known) < 2:
         raise DataError(
             f"{manifest.root}: {split.name}: {len(split.train)} clips of {len(known)} labels are left to train on; "
-            "choose another --test-fold"
+            "choose other folds"
         )
 
 
@@ -274,9 +277,14 @@ def _judges(manifest: Manifest, rows: NDArray[np.int64], share: float, seed: int
     if groups < 2:
         raise DataError(
             f"{manifest.root}: all clips that train are of one group, so that none can be held out of training to choose by; add "
-            "recordings, or leave out early stopping"
+            "recordings of other groups"
         )
-    folds = min(max(2, round(1 / share)), groups)
+    commonest = inner.table["label"].str.partition(SEPARATOR)[0].value_counts().max()
+    if commonest < 2:
+        raise DataError(
+            f"{manifest.root}: one clip of each label trains, so that none can be held out of training to choose by; add recordings"
+        )
+    folds = min(max(2, round(1 / share)), groups, commonest)
     return rows[grouped_folds(inner, folds=folds, seed=seed)[0].test]
 
 

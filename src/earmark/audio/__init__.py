@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import containers
-from earmark.audio.decoders import REPLACE, ffmpeg_blocks, open_checked, soundfile_blocks
+from earmark.audio.decoders import REPLACE, ffmpeg_blocks, open_checked, soundfile_blocks, told_frames
 from earmark.audio.encoders import encode_blocks
 from earmark.errors import AudioError, DataError
 from earmark.types import Waveform
@@ -268,12 +268,13 @@ def duration(source: Source) -> tuple[float, int]:
     """
     name = describe(source)
     with _opened(source, name) as file:
-        if containers.needs_ffmpeg(file):
-            lengths = [(len(samples), sr) for samples, sr in raw_blocks(file)]
-            sr = lengths[0][1]
-            return sum(n for n, _ in lengths) / sr, sr
-        with open_checked(file, name) as sound:
-            return sound.frames / sound.samplerate, sound.samplerate
+        if not containers.needs_ffmpeg(file):
+            with open_checked(file, name) as sound:
+                if count := told_frames(sound):
+                    return count / sound.samplerate, sound.samplerate
+            file.seek(0)
+        lengths, rates = zip(*((len(samples), sr) for samples, sr in raw_blocks(file)), strict=True)
+        return sum(lengths) / rates[0], rates[0]
 
 
 def find_recordings(paths: Iterable[Path]) -> list[Path]:
@@ -295,11 +296,8 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
             continue
         inside = []
         for folder, folders, files in os.walk(path, onerror=fail, followlinks=True):
-            folders[:] = [
-                f
-                for f in folders
-                if not f.startswith(".") and f != "__MACOSX" and not _leads_back(Path(folder), f, path)
-            ]
+            shown = [f for f in folders if not f.startswith(".") and f != "__MACOSX"]
+            folders[:] = [f for f in shown if not _leads_back(Path(folder), f, path)]
             inside += [
                 Path(folder) / f for f in files if not f.startswith(".") and Path(f).suffix.lower() in EXTENSIONS
             ]

@@ -18,6 +18,7 @@ REPLACE = "replace the file or leave it out"
 # Samples read at a time over all channels: a lying header cannot claim more memory than the file holds.
 _BLOCK = 1 << 18
 _RATES = (1_000, 1_000_000)
+_UNTOLD = 2**63 - 1  # libsndfile's number of frames where a FLAC header, written into a pipe, does not say it
 
 
 @contextmanager
@@ -37,7 +38,14 @@ def open_checked(file: BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
     with sound:
         if not _RATES[0] <= sound.samplerate <= _RATES[1]:
             raise AudioError("corrupt", name, f"its header claims a rate of {sound.samplerate} Hz", REPLACE)
+        if sound.frames == _UNTOLD:
+            sound.seekable = lambda: False  # else soundfile seeks to the end, which libFLAC cannot
         yield sound
+
+
+def told_frames(sound: soundfile.SoundFile) -> int:
+    """Length that the header says, or 0."""
+    return 0 if sound.frames == _UNTOLD else int(sound.frames)
 
 
 def reason(error: Exception) -> str:
@@ -49,8 +57,9 @@ def soundfile_blocks(
     file: BinaryIO, name: str, start: float, end: float | None
 ) -> Iterator[tuple[NDArray[np.float32], int]]:
     with open_checked(file, name) as sound:
-        sr, total = sound.samplerate, sound.frames
+        sr, total = sound.samplerate, told_frames(sound)
         first, last = _stretch(start, end, total, sr, name)
+        last = last or _UNTOLD
         size = max(1, _BLOCK // sound.channels)
         at = first
         try:
@@ -68,7 +77,9 @@ def soundfile_blocks(
             raise AudioError(kind, name, detail, REPLACE) from error
         # The length of an MP3 without a Xing header is an estimate: two MPEG frames either way.
         slack = 2 * 1152 if sound.format == "MP3" else 0
-        if at < last - slack:
+        if not total:
+            _stretch(start, end, at, sr, name)
+        elif at < last - slack:
             detail = f"ends at {at / sr:.2f} s, its header claims {total / sr:.2f} s"
             raise AudioError("truncated", name, detail, REPLACE)
 
@@ -110,7 +121,8 @@ def ffmpeg_blocks(
     at = 0
     rate = 0
     try:
-        with av.open(file) as container:
+        # Tags that are not UTF-8 do not matter.
+        with av.open(file, metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise AudioError("not-audio", name, "a container without an audio stream", REPLACE)
             planar = av.AudioResampler(format="fltp")
@@ -122,7 +134,8 @@ def ffmpeg_blocks(
                     at += len(samples)
                     if last > first:
                         yield np.ascontiguousarray(samples[first:last], np.float32), rate
-    except av.FFmpegError as error:
-        raise AudioError("corrupt", name, f"cannot be decoded ({error.strerror})", REPLACE) from error
+    except (av.FFmpegError, ValueError) as error:  # the second where the format changes midway
+        detail = f"cannot be decoded ({getattr(error, 'strerror', None) or error})"
+        raise AudioError("corrupt", name, detail, REPLACE) from error
     if rate:
         _stretch(start, end, at, rate, name)

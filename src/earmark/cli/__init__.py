@@ -64,7 +64,7 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         print(
-            f"earmark: {error.filename or 'input or output'}: {error.strerror}; see to it and try again",
+            f"earmark: {error.filename or 'input or output'}: {error.strerror or error}; see to it and try again",
             file=sys.stderr,
         )
         sys.exit(2)

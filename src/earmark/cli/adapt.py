@@ -33,6 +33,7 @@ def adapt(
     group_pattern: o.GroupPattern = None,
     layout: o.Layout = None,
     pattern: o.Pattern = None,
+    label_column: o.LabelColumn = None,
     strict: o.Strict = False,
     overwrite: o.Overwrite = False,
 ) -> None:
@@ -48,7 +49,12 @@ def adapt(
         normal=normal,
         false_alarms=false_alarms,
         source=earmark.DataOptions(
-            layout=layout, pattern=pattern, group=group, group_pattern=group_pattern, strict=strict
+            layout=layout,
+            pattern=pattern,
+            group=group,
+            group_pattern=group_pattern,
+            selections=o.selections(label_column, 0.0, "keep", None),
+            strict=strict,
         ),
         overwrite=overwrite,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import typer
 
 from earmark.cli import options as o
@@ -12,8 +14,7 @@ cache = typer.Typer(help="Decoded recordings that later runs read instead of dec
 @cache.command()
 def info(*, json: o.Json = False) -> None:
     """Show where the cache lies and how much is in it."""
-    from earmark import cache as store
-
+    store = _store()
     found = store.usage()
     if json:
         o.show_json(
@@ -28,10 +29,18 @@ def info(*, json: o.Json = False) -> None:
 @cache.command()
 def clear() -> None:
     """Remove everything in the cache."""
-    from earmark import cache as store
-
+    store = _store()
     found = store.clear()
     print(f"removed     {found.recordings} recordings, {_size(found.bytes)}, from {found.folder}")
+
+
+def _store() -> ModuleType:
+    from earmark.errors import require
+
+    require("scipy", extra="train")  # the cache is training's
+    from earmark import cache as store
+
+    return store
 
 
 def _size(count: float) -> str:

@@ -22,7 +22,7 @@ def demo(
     import earmark
     from earmark import synth
     from earmark.audio import decode
-    from earmark.errors import require
+    from earmark.errors import Interrupted, require
     from earmark.files import claim_output, make_folder, write_text
 
     for package in ("torch", "lightning", "matplotlib"):
@@ -37,7 +37,10 @@ def demo(
     print(f"made {data}: fan, pump, slider and valve, intact and worn, in noise; five units of each\n")
     print(f"$ earmark train {data} --out {target / 'model'} --recipe fast --set {_STEPS}")
     options = earmark.TrainOptions(recipe="fast", settings=[_STEPS], seed=seed, overwrite=overwrite)
-    result = earmark.train(data, target / "model", options=options)
+    try:
+        result = earmark.train(data, target / "model", options=options)
+    except Interrupted as error:
+        raise Interrupted(f"interrupted; start again with: earmark demo --out {out} --overwrite") from error
     o.show_metrics(result.metrics)
     plots.save(plots.confusion_matrix(result.metrics["confusion"], result.metrics["labels"]), target / "confusion.png")
     example = data / "audio" / "valve_worn_unit5_1.wav"

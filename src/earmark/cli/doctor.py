@@ -9,10 +9,11 @@ from pathlib import Path
 _PACKAGES = {
     "base": ("numpy", "soundfile", "soxr", "onnxruntime", "safetensors", "typer", "rich"),
     "train": (
-        "torch", "lightning", "scikit-learn", "pandas", "pyarrow", "matplotlib", "pillow", "jinja2", "captum", "onnx",
+        "torch", "lightning", "scikit-learn", "scipy", "pandas", "pyarrow", "matplotlib", "pillow", "jinja2", "onnx",
         "tensorboard", "pooch",
     ),
     "ffmpeg": ("av",),
+    "tune": ("optuna",),
 }  # fmt: skip
 _MODULES = {"scikit-learn": "sklearn", "pillow": "PIL"}
 

@@ -15,7 +15,7 @@ Data = Annotated[
 ]
 Bundle = Annotated[Path, typer.Argument(help="Trained model: the bundle's folder or .zip.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
-Overwrite = Annotated[bool, typer.Option(help="Replace what is at the output path.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace what the same kind of command made at the output path.")]
 Layout = Annotated[
     str | None, typer.Option(help="Layout of the data set; found by itself otherwise.", show_default=False)
 ]

@@ -12,7 +12,7 @@ from earmark.cli import options as o
 if TYPE_CHECKING:
     from earmark.scanner import Scan
 
-_SHOWN = 10  # of each kind; scan.csv and --json have all
+_SHOWN = 10  # of each kind; --json has all
 
 
 def scan(
@@ -66,13 +66,20 @@ def _place(out: Path, *, overwrite: bool) -> Path:
 
     place = out if out.suffix == ".csv" else out / "scan.csv"
     make_folder(place.parent)
-    if place.exists() and not overwrite:
-        raise OutputError(f"{place}: exists; choose another name or pass --overwrite")
+    if place.exists():
+        if not overwrite:
+            raise OutputError(f"{place}: exists; choose another name or pass --overwrite")
+        with place.open(encoding="utf-8", errors="replace") as file:
+            if "near_copy_of" not in file.readline():
+                raise OutputError(
+                    f"{place}: was not made by this command, so --overwrite does not replace it; choose another path"
+                )
     return place
 
 
 def _show(found: Scan) -> None:
     from earmark.inspection import FAULTS
+    from earmark.layouts import ALONE
 
     about = found.to_dict()
     print(
@@ -84,7 +91,9 @@ def _show(found: Scan) -> None:
     labels = about["labels"]
     counts = sorted(labels.values())
     print(f"labels    {len(labels)}, from {counts[0]} to {counts[-1]} clips, median {counts[len(counts) // 2]}")
-    if len(labels) == 1 and about["task"] == "classification":
+    if about["layout"] == ALONE:
+        print("note      no labels: taken for normal sound, of which train --task anomaly makes a detector")
+    elif len(labels) == 1 and about["task"] == "classification":
         print("note      a classifier needs two labels: add clips of something else")
     groups = about["groups"]
     by = f"by {groups['found_by']}" if groups["found_by"] else "none known, so every recording is its own"
@@ -116,7 +125,7 @@ def _rows(word: str, what: str, rows: list[str] | tuple[str, ...]) -> None:
         for row in rows[:_SHOWN]:
             print(f"          {row}")
         if len(rows) > _SHOWN:
-            print(f"          ... and {len(rows) - _SHOWN} more (--out scan.csv)")
+            print(f"          ... and {len(rows) - _SHOWN} more (--json)")
 
 
 def _counts(counts: dict[str, int], unit: str = "") -> str:

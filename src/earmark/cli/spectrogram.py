@@ -17,7 +17,7 @@ def spectrogram(
         Path, typer.Option(help="Folder that takes the images, in the folders of the recordings.", show_default=False)
     ],
     recipe: Annotated[
-        str, typer.Option(help="Whose front end: a recipe's name, or the path of a .toml file.")
+        str, typer.Option(help="Whose front end: a recipe's name, or the path of a .toml file. auto: balanced+general.")
     ] = "auto",
     settings: Annotated[
         list[str] | None,

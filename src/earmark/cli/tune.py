@@ -30,8 +30,15 @@ def tune(
     group_pattern: o.GroupPattern = None,
     layout: o.Layout = None,
     pattern: o.Pattern = None,
+    label_column: o.LabelColumn = None,
+    min_seconds: o.MinSeconds = 0.0,
+    overlaps: o.Overlaps = "keep",
+    background: o.Background = None,
     strict: o.Strict = False,
+    allow_leak: o.AllowLeak = False,
     channel: o.Channel = None,
+    per: o.Per = "",
+    normal: o.Normal = None,
     seed: o.Seed = 0,
     device: o.Device = "auto",
     resume: o.Resume = False,
@@ -56,6 +63,7 @@ def tune(
             include=o.listed(include),
             group=group,
             group_pattern=group_pattern,
+            selections=o.selections(label_column, min_seconds, overlaps, background),
             strict=strict,
         ),
         options=earmark.TrainOptions(
@@ -66,6 +74,9 @@ def tune(
             device=device,
             resume=resume,
             overwrite=overwrite,
+            allow_leak=allow_leak,
+            per=o.listed(per),
+            normal=normal,
         ),
     )
     was = "-" if found.first is None else f"{found.first:.4f}"
@@ -73,10 +84,22 @@ def tune(
     print(f"best      {found.score:.4f} of {found.trials} trials (the recipe as it was: {was}): {said}")
     same = {
         "--test-fold": test_fold, "--folds": folds, "--include": include, "--group": group, "--group-pattern": group_pattern,
-        "--layout": layout, "--pattern": pattern, "--channel": channel, "--seed": seed or None,
+        "--layout": layout, "--pattern": pattern, "--label-column": label_column, "--min-seconds": min_seconds or None,
+        "--overlaps": None if overlaps == "keep" else overlaps, "--background": background, "--channel": channel,
+        "--per": per, "--normal": normal, "--seed": seed or None,
     }  # fmt: skip
     given = [word for name, value in same.items() if value not in (None, "") for word in (name, str(value))]
+    given += ["--allow-leak"] if allow_leak else []
     print(f"recipe    {found.path / 'tuned.toml'}")
     # Of another split the test part may have been searched on.
-    command = ["earmark", "train", str(data), "--recipe", str(found.path / "tuned.toml"), *given, "--out", "model"]
+    command = [
+        "earmark",
+        "train",
+        str(data),
+        "--recipe",
+        str(found.path / "tuned.toml"),
+        *given,
+        "--out",
+        f"{found.path}_model",
+    ]
     print(f"try       {shlex.join(command)}")

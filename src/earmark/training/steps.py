@@ -91,7 +91,7 @@ class Fitting(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
         x, y = batch
         rng = np.random.default_rng([self._seed, self.current_epoch, step, 1])
-        torch.default_generator.manual_seed(int(rng.integers(2**62)))  # dropout
+        torch.manual_seed(int(rng.integers(2**62)))  # dropout, on any device
         labels = y.float() if self._several else F.one_hot(y, self.classifier.head.out_features).float()
         # Every member hears another augmentation of the clips and has a loss of its own, so that they err apart.
         members = [torch.stack(self._member(member, x, labels, rng)) for member in range(self.classifier.members)]

@@ -20,7 +20,7 @@ from earmark.manifest import Manifest
 from earmark.model import load
 from earmark.options import DataOptions
 from earmark.workflow.detecting import gather, normal_clips, publish
-from earmark.workflow.preparation import check_unlabelled
+from earmark.workflow.preparation import unlabelled
 from earmark.workflow.training import REPORT, Result
 
 log = logging.getLogger("earmark")
@@ -80,7 +80,8 @@ def adapt(
     stated = false_alarms or spec.detector["false_alarms"]
     anomaly.false_alarm_rate(stated, spec.stride_seconds, len(detector.excess))  # a fault in it is told before the work
     manifest = source.read(data, alone=spec.normal)
-    check_unlabelled(manifest)
+    for note in unlabelled(manifest):
+        log.info("note      %s", note)
     label = normal or (spec.normal if spec.normal in manifest.labels else None)
     label = conditions.chosen_normal(manifest.labels, label, where=manifest.root)
     found = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=source.strict)

@@ -66,7 +66,9 @@ def gather(embed: Embed, clips: Clips, spec: BundleSpec, names: Sequence[str]) -
     Where a machine has fewer than five groups, long clips are cut into stretches that are left out by themselves.
     """
     groups = [f"{name}/{group}" for name, group in zip(names, clips.manifest.column("group"), strict=True)]
-    few = {name for name in names if len({g for g, n in zip(groups, names, strict=True) if n == name}) < _FEW_GROUPS}
+    few = {
+        name for name in set(names) if len({g for g, n in zip(groups, names, strict=True) if n == name}) < _FEW_GROUPS
+    }
     plan = dataclasses.replace(spec.plan, stride=spec.plan.window)
     embeddings, spread, rows, parts = [], [], [], []
     for row in track(range(len(clips.manifest)), "spectrograms", len(clips.manifest)):

@@ -21,6 +21,7 @@ from earmark.model import Model, load
 from earmark.options import DataOptions
 from earmark.plots import Figure
 from earmark.workflow.detecting import why
+from earmark.workflow.preparation import unlabelled
 from earmark.workflow.training import PREDICTIONS, REPORT, write_machines
 
 _METRICS = "metrics.json"
@@ -66,6 +67,7 @@ def evaluate(
         raise DataError(f"--split is {split!r}; choose test or all")
     loaded = load(model)
     manifest = source.read(data, alone=loaded.spec.normal if loaded.spec.task == ANOMALY else None)
+    taken = unlabelled(manifest)
     known = _with_machines(loaded, manifest, per, normal)
     if manifest.task == MULTILABEL != loaded.spec.task:
         raise DataError(
@@ -73,6 +75,7 @@ def evaluate(
         )
     clips = ingest(manifest, sr=known.sample_rate, channel=known.channel, levels=known.levels, strict=source.strict)
     clips, trained_on, notes = _unseen(loaded.spec, clips, split)
+    notes += taken
     unknown = sorted(set(clips.manifest.labels) - set(loaded.labels)) if known.task != ANOMALY else []
     if unknown:
         what = "left aside" if loaded.spec.task == MULTILABEL else "counted as wrong"
@@ -82,7 +85,7 @@ def evaluate(
     metrics = measuring.measured(tested, known, unknown)
     if known.task == ANOMALY:
         notes += [*known.detector.get("notes", ()), *_strangers(loaded, clips.manifest)]
-        watched, pictures = _watched(loaded, clips, known.normal, drawn=target is not None)
+        watched, pictures = _watched(loaded, clips, manifest, known.normal, drawn=target is not None)
         if watched:
             metrics["watch"] = detection.watches(watched)
     metrics["skipped"] = [{"path": e.source, "error": str(e)} for e in clips.skipped]
@@ -134,16 +137,25 @@ def _with_machines(model: Model, manifest: Manifest, per: Sequence[str], normal:
     if per:
         manifest.machines(per)
     if spec.task == ANOMALY:
-        found = normal or (spec.normal if spec.normal in manifest.labels else None)
-        if found is None and set(manifest.labels) == set(spec.labels):
-            found = spec.normal  # abnormal clips alone
-        found = found or conditions.chosen_normal(manifest.labels, None, where=manifest.root)
-        if normal is not None:
-            conditions.chosen_normal(manifest.labels, normal, where=manifest.root)
-        return replace(spec, per=tuple(per) or spec.per, normal=found)
+        return replace(spec, per=tuple(per) or spec.per, normal=_normal(spec, manifest, normal))
     if not per:
         return spec
     return replace(spec, per=tuple(per), normal=conditions.chosen_normal(spec.labels, normal, where=model.path))
+
+
+def _normal(spec: BundleSpec, manifest: Manifest, given: str | None) -> str:
+    """A detector's normal label, or what the data call it; a name that is not known may be that of a fault."""
+    labels = manifest.labels
+    if given == spec.normal or (given is None and (spec.normal in labels or conditions.are_faults(labels))):
+        return spec.normal
+    if given is None and (found := conditions.normal_label(labels)) is not None:
+        return found
+    if given is None:
+        raise DataError(
+            f"{manifest.root}: which of its labels is normal? It has {', '.join(labels)}; name it with --normal LABEL, or say "
+            f"--normal {spec.normal} where none is"
+        )
+    return conditions.chosen_normal(labels, given, where=manifest.root)
 
 
 def _strangers(model: Model, manifest: Manifest) -> list[str]:
@@ -161,19 +173,27 @@ def _strangers(model: Model, manifest: Manifest) -> list[str]:
 
 
 def _watched(
-    model: Model, clips: Clips, normal: str, *, drawn: bool
+    model: Model, clips: Clips, manifest: Manifest, normal: str, *, drawn: bool
 ) -> tuple[list[dict[str, Any]], list[tuple[str, Figure]]]:
-    """Alarms over whole recordings of which stretches are labelled, and pictures of some; what has no label counts as normal."""
+    """Alarms over whole recordings of which stretches are labelled, and pictures of some; what has no label counts as normal.
+
+    The labels are those of the manifest as it was read: a fault whose clip is left out is a fault all the same.
+    """
     table = clips.manifest.table.reset_index(drop=True)
     machines = measuring.machine_names(clips.manifest, model.spec)
+    labelled = dict(iter(manifest.table.groupby("path")))
     found: list[dict[str, Any]] = []
     shown: list[tuple[str, Figure]] = []
     for path, rows in table.groupby("path", sort=True):
         if rows["end"].isna().any():
             continue
         first = int(rows.index[0])
-        faults = [(r.start, r.end) for r in rows.itertuples() if r.label != normal]
         seconds = len(clips.decoded[first].samples()) / clips.sr
+        faults = [
+            (r.start, min(r.end, seconds))
+            for r in labelled[path].itertuples()
+            if r.label != normal and r.start < seconds
+        ]
         prediction = model.predict(clips.manifest.root / str(path), windows=True, machine=machines[first])
         # A window that reaches over a fault's edge is not a false alarm.
         alarms, raised = [(e.start, e.end) for e in prediction.events], [e.raised for e in prediction.events]

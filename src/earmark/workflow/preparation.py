@@ -26,6 +26,7 @@ Splitter = Callable[[Manifest, Sequence[str]], list[Split]]
 """Manifest and what is to be spread evenly, to splits."""
 
 _TOO_FEW = 20  # clips to test on: with all of them right, one in six might still be wrong
+_PLAIN = 8  # frames
 _FEWEST = 5  # clips of a label of a machine, to spread them over the parts of a split
 
 
@@ -49,10 +50,19 @@ def prepare(
     source = source or DataOptions()
     if options.task not in (recipe.AUTO, ANOMALY):
         raise SettingsError(f"--task is {options.task!r}; choose {recipe.AUTO} or {ANOMALY}")
+    if options.base is not None and options.task == ANOMALY:
+        raise SettingsError(
+            "--from goes on from classifiers: leave it out, or --task anomaly (earmark adapt teaches detectors)"
+        )
+    if options.normal is not None and not options.per and options.task != ANOMALY:
+        raise SettingsError(
+            f"--normal is {options.normal!r}, but only --per and --task anomaly ask for it; leave it out"
+        )
     recipe.load(options.recipe, options.settings)  # faults in it are told before the data are read
     # Where there are no labels at all, a plant's recordings are taken to be what plants have: normal sound.
     manifest = source.read(data, alone=(options.normal or conditions.NORMAL) if options.task == ANOMALY else None)
-    check_unlabelled(manifest)
+    for note in unlabelled(manifest):
+        log.info("note      %s", note)
     check = _check_labels if options.task != ANOMALY else _check_single
     check(manifest)
     base = continuing.opened(options)
@@ -95,18 +105,19 @@ def prepare(
     return [Job(clips, one, chosen, spec, options) for one in parts]
 
 
-def check_unlabelled(manifest: Manifest) -> None:
-    """Say that recordings without labels are taken for normal, unless their names say otherwise.
+def unlabelled(manifest: Manifest) -> list[str]:
+    """A note, where recordings without labels are taken for normal.
 
     Raises
     ------
     DataError
         Naming one that sounds like a fault.
     """
-    if manifest.layout == layouts.ALONE:
-        folder = manifest.root.resolve().name
-        conditions.refuse_faulty_names((f"{folder}/{path}" for path in manifest.table["path"]), where=manifest.root)
-        log.info("note      %d recordings without labels are taken for normal", len(manifest))
+    if manifest.layout != layouts.ALONE:
+        return []
+    folder = manifest.root.resolve().name
+    conditions.refuse_faulty_names((f"{folder}/{path}" for path in manifest.table["path"]), where=manifest.root)
+    return [f"{len(manifest)} recordings without labels are taken for normal"]
 
 
 def _parts(manifest: Manifest, split: Splitter, options: TrainOptions) -> list[Split]:
@@ -152,6 +163,10 @@ def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, base: 
     """What task, labels and machines of the data settle."""
     if base is not None:
         spec = continuing.continued(base.spec, manifest)
+    if options.per and manifest.task == MULTILABEL:
+        raise DataError(
+            f"{manifest.root}: its clips have several labels or none, of which none is the normal one; leave out --per"
+        )
     manifest.machines(options.per)  # refused early where a column or a value is missing
     normal = ""
     if options.per or options.task == ANOMALY:
@@ -191,7 +206,12 @@ def _check_network(spec: BundleSpec, chosen: Recipe, name: str) -> None:
             f"recipe {recipe.DETECTOR} makes anomaly detectors; pass --task anomaly, or choose another recipe"
         )
     fresh = Classifier(spec)
-    training.crop_frames(fresh, chosen, fresh.front_end.frames(spec.plan.window))
+    frames = training.crop_frames(fresh, chosen, fresh.front_end.frames(spec.plan.window))
+    if chosen.network == "plain" and frames < _PLAIN and not chosen.image_width:
+        raise SettingsError(
+            f"setting network is 'plain', which halves the frames three times; it takes {_PLAIN} at least, and hears {frames}: "
+            "choose a longer window_seconds or crop_seconds, or a shorter hop_seconds"
+        )
 
 
 def _check_labels(manifest: Manifest) -> None:
