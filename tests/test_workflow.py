@@ -36,6 +36,13 @@ def test_training_learns_and_reports_what_it_tested(trained: earmark.Result) -> 
     assert "24 trained, 0 validated, 6 tested, 0 left out" in card
 
 
+def test_the_proof_that_the_export_says_the_same_is_kept(trained: earmark.Result) -> None:
+    difference = earmark.load(trained.path).spec.provenance["largest_difference"]
+    assert 0 <= difference < 1e-4
+    said = f"differ by {difference:.1g} at most"
+    assert said in (trained.path / "README.md").read_text() and said in (trained.path / "report.html").read_text()
+
+
 def test_nothing_of_the_test_part_was_trained_on(trained: earmark.Result, tones: Path) -> None:
     from earmark.cache import content_hash
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -111,6 +111,11 @@ def record(job: Job, epochs: int) -> dict[str, Any]:
         "seed": job.options.seed,
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
     }
+
+
+def compared(spec: BundleSpec, difference: float) -> BundleSpec:
+    """The record, with how far the exported model is from the trained one: in probabilities, or in a detector's embeddings."""
+    return replace(spec, provenance={**spec.provenance, "largest_difference": difference})
 
 
 def identity(jobs: Sequence[Job]) -> str:

@@ -47,8 +47,7 @@ def write_detector(job: Job, folder: Path) -> BundleSpec:
     log.info("exporting to ONNX and comparing with torch")
     export.write_embedder(embedder, spec, folder)
     bundle.write_description(folder, spec)
-    export.verify_embeddings(embedder, load(folder), probes(job))
-    return spec
+    return provenance.compared(spec, export.verify_embeddings(embedder, load(folder), probes(job)))
 
 
 def publish(detector: Detector, false_alarms: str, spec: BundleSpec, folder: Path) -> BundleSpec:

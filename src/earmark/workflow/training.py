@@ -144,7 +144,7 @@ def _classifier(job: Job, work: Path, folder: Path) -> BundleSpec:
     difference = export.verify(classifier, model, probes(job))
     log.info("largest difference in probabilities: %.1g", difference)
     shutil.copytree(work / "logs", folder / "logs", dirs_exist_ok=True)
-    return spec
+    return provenance.compared(spec, difference)
 
 
 def _fit(job: Job, classifier: Classifier, work: Path) -> int:
@@ -221,7 +221,11 @@ def _measure(job: Job, spec: BundleSpec, folder: Path, history: list[dict[str, f
     spec = dataclasses.replace(spec, metrics=metrics)
     notes = [*job.split.notes, *spec.detector.get("notes", ())]
     write_text(folder / "README.md", report.model_card(spec, job.split.notes))
-    facts = {**provenance.facts(job.clips.manifest, spec, job.options), "protocol": job.split.protocol}
+    facts = {
+        **provenance.facts(job.clips.manifest, spec, job.options),
+        "export": f"ONNX Runtime and torch differ by {spec.provenance['largest_difference']:.1g} at most, on clips of the data",
+        "protocol": job.split.protocol,
+    }
     page = report.page(
         "Earmark training report", metrics, facts=facts, notes=notes, skipped=job.clips.reasons, history=history,
         pictures=pictures,
