@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 import tarfile
@@ -138,7 +139,10 @@ class Run:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
-    """Call the command line."""
+    """Call the command line; its log goes back to pytest afterwards."""
+    logger = logging.getLogger("earmark")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "propagate", True)
 
     def call(*arguments: object) -> Run:
         monkeypatch.setattr(sys, "argv", ["earmark", *map(str, arguments)])

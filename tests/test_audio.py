@@ -182,6 +182,10 @@ def test_flac_from_a_pipe_does_not_say_its_length() -> None:
     assert np.array_equal(stretch, audio.decode(untold).samples[296_000:308_000])
     with pytest.raises(AudioError, match=r"lies past the recording's end at 20.000 s"):
         audio.decode(untold, start=19.0, end=21.0)
+    content[len(content) // 2] ^= 0xFF
+    with pytest.raises(AudioError, match=r"corrupt: cannot be decoded behind [\d.]+ s \("):
+        audio.decode(bytes(content))
+    assert audio.duration(encoded("WAV", "PCM_16", SOUND[:0])) == (0.0, 16_000)
 
 
 def test_missing_and_folder(tmp_path: Path) -> None:
@@ -274,3 +278,16 @@ def test_all_real_recordings_of_a_kind_decode(recordings: Path) -> None:
         waveform = audio.decode(file)
         assert waveform.sr == sr
         assert np.allclose(waveform.samples, reference.mean(axis=1), atol=1e-7)
+
+
+def test_a_disk_that_fails_is_told_by_the_name_of_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> bool:
+        raise OSError(5, "Input/output error")
+
+    (tmp_path / "a.wav").write_bytes(WAV)
+    monkeypatch.setattr(audio.containers, "needs_ffmpeg", fail)
+    for read in (audio.decode, audio.duration):
+        with pytest.raises(AudioError, match=r"a.wav: unreadable: Input/output error; check the disk"):
+            read(tmp_path / "a.wav")

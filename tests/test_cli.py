@@ -105,7 +105,7 @@ def test_crossval_json(run: Callable[..., Run], tones: Path, tmp_path: Path) -> 
             "setting window_seconds is 0.1; with this fft_seconds, hop_seconds and deltas it must be 0.112 at least",
         ),
         (
-            ("train", "{tones}", "--out", "{tmp}/m", "--set", "network=plain", "--set", "window_seconds=0.15"),
+            ("train", "{tones}", "--out", "{tmp}/m", "--set", "network=plain", "--set", "window_seconds=0.1"),
             "setting network is 'plain', which halves the frames three times; it takes 8 at least",
         ),
         (("train", "{tones}", "--out", "{tmp}/m", "--seed", "-1"), "seed is -1; the allowed range is 0 to 4294967295"),
@@ -120,6 +120,14 @@ def test_crossval_json(run: Callable[..., Run], tones: Path, tmp_path: Path) -> 
         (
             ("train", "{tones}", "--out", "{tmp}/m", "--from", "{model}", "--task", "anomaly"),
             "--from goes on from classifiers",
+        ),
+        (
+            ("train", "{tones}", "--out", "{tmp}/m", "--background", "quiet"),
+            "are for Raven and Audacity labels beside the recordings, and there are none; leave them out",
+        ),
+        (
+            ("evaluate", "{model}", "{tones}", "--normal", "low"),
+            "--normal is 'low', but only --per asks for it; leave it out",
         ),
         (("train", "{tones}", "--out", "{tmp}/m", "--test-fold", "9"), "unknown fold '9'; choose a number from 1 to 5"),
         (("train", "{tones}", "--out", "{tmp}/m", "--include", "cow"), "has no label 'cow'"),
@@ -179,7 +187,7 @@ def test_scan(run: Callable[..., Run], tones: Path, make_tones: Callable[..., Pa
 def test_scan_of_recordings_without_labels(run: Callable[..., Run], tones: Path) -> None:
     shown = run("scan", tones / "low")
     assert shown.code == 0, shown.err
-    assert "note      no labels: taken for normal sound, of which train --task anomaly makes a detector" in shown.out
+    assert "note      no labels (folders, a metadata.csv or --pattern would give them)" in shown.out
 
 
 def test_strict_stops(run: Callable[..., Run], trained: earmark.Result, make_tones: Callable[..., Path]) -> None:

@@ -27,7 +27,7 @@ SETTINGS = FrontEndSettings(fft_seconds=0.032, hop_seconds=0.01, n_mels=32, fmin
     [
         ([1.0] * 6 + [3.0] * 4, [16_000] * 10, (16_000, 1.0)),
         ([0.1] * 10, [8_000] * 10, (8_000, 0.5)),
-        ([30.0] * 3, [96_000] * 3, (32_000, 10.0)),
+        ([30.0] * 3, [96_000] * 3, (96_000, 10.0)),
         ([1.0, 1.2, 1.4, 1.6, 2.0], [8_000] * 3 + [16_000] * 2, (8_000, pytest.approx(1.92))),
     ],
 )
@@ -190,3 +190,13 @@ def test_a_balanced_sampler_draws_every_label_alike() -> None:
     several[:80, 0] = several[70:, 1] = 1  # ten have both: the rarer one, of 30, says how often they are drawn
     counts = np.bincount(drawn(several), minlength=100) / 4000
     assert counts[70:].mean() / counts[:70].mean() == pytest.approx(80 / 30, rel=0.15)
+
+
+def test_what_is_not_heard_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = write_tones(tmp_path, clips=2, sr=96_000)
+    with caplog.at_level("INFO", logger="earmark"):
+        assert make_spec(layouts.find(root), recipe.load()).sample_rate == 32_000
+    assert "recorded at 96000 Hz; what is above 16 kHz is not heard (--set sample_rate=96000 keeps it)" in caplog.text
+    caplog.clear()
+    assert make_spec(layouts.find(root), recipe.load("auto", ["sample_rate=96000"])).sample_rate == 96_000
+    assert "not heard" not in caplog.text

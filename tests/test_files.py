@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,7 @@ def test_missing_folder(tmp_path: Path) -> None:
 
 
 def test_the_longest_names(tmp_path: Path) -> None:
-    path = tmp_path / f"{'a' * 250}.txt"
+    path = tmp_path / f"{'a' * (os.pathconf(tmp_path, 'PC_NAME_MAX') - 4)}.txt"
     files.write_text(path, "x")
     assert path.read_text() == "x"
 
@@ -37,7 +39,24 @@ def test_a_mounted_folder_cannot_become_a_result(tmp_path: Path, monkeypatch: py
         OutputError, match="is a mounted folder, which cannot be replaced as a whole; choose a folder inside"
     ):
         files.claim_output(tmp_path, made=["earmark.json"])
+    assert files.claim_output(tmp_path, made=["demo.json"], whole=False) == tmp_path
     assert files.claim_output(tmp_path / "model", made=["earmark.json"]) == tmp_path / "model"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps files that are open")
+def test_a_folder_where_another_process_is_at_work_is_left_alone(tmp_path: Path) -> None:
+    script = "import sys; from pathlib import Path; from earmark import files; "
+    script += (
+        "files.work_folder(Path(sys.argv[1]), 'x', resume=False, overwrite=False); print('there', flush=True); input()"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "model")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "there\n"
+        for options in ({"resume": True, "overwrite": False}, {"resume": False, "overwrite": True}):
+            with pytest.raises(OutputError, match="another process is at work there; wait for it"):
+                files.work_folder(tmp_path / "model", "x", **options)
+        other.communicate("\n")
+    assert files.work_folder(tmp_path / "model", "x", resume=True, overwrite=False).is_dir()
 
 
 def test_claim(tmp_path: Path) -> None:

@@ -61,6 +61,14 @@ def test_finds_the_layout(
         assert first[column] == value
 
 
+def test_all_of_a_folder_may_be_one_label(tmp_path: Path) -> None:
+    root = make(tmp_path, "2024-05-01/a.wav", "2024-05-02/b.wav", "c.wav")
+    assert layouts.find(root, layout="recordings").labels == ["normal"]
+    assert layouts.find(root, layout="recordings", alone="ok").labels == ["ok"]
+    with pytest.raises(DataError, match="no known layout fits"):
+        layouts.find(root, alone="ok")  # folders may be labels, and a recording a stray
+
+
 def test_names_without_a_recording_number_have_mimiis_own_group(tmp_path: Path) -> None:
     names = [
         "0_dB_fan/fan/id_00/abnormal/r012_00000003.wav",

@@ -270,6 +270,10 @@ def test_a_label_of_a_kind_of_fault_is_not_taken_for_normal(
         earmark.evaluate(detected.path, tmp_path / "data")
     found = earmark.evaluate(detected.path, tmp_path / "data", normal="normal")
     assert (found["n"], found["auc"], found["per_class"]["abnormal"]["n"]) == (5, None, 5)
+    shutil.copytree(clip(machines, "normal").parent, tmp_path / "data" / "ok")
+    with pytest.raises(earmark.DataError, match="has no label 'normal'"):
+        earmark.evaluate(detected.path, tmp_path / "data", normal="normal")
+    shutil.rmtree(tmp_path / "data" / "ok")
     (tmp_path / "data" / "knocking").rename(tmp_path / "data" / "defect")
     assert earmark.evaluate(detected.path, tmp_path / "data")["per_class"]["abnormal"]["n"] == 5
 

@@ -127,6 +127,19 @@ def test_written_tables_keep_start_and_end_in_full(tmp_path: Path) -> None:
     assert again["score"].tolist() == [0.333333] * 2
 
 
+def test_rows_that_stand_there_twice_are_taken_once(caplog: pytest.LogCaptureFixture) -> None:
+    rows = [("a.wav", "x"), ("b.wav", "y"), ("a.wav", "x"), ("a.wav", "x")]
+    with caplog.at_level("INFO", logger="earmark"):
+        manifest = Manifest.of(pd.DataFrame(rows, columns=["path", "label"]), "/data")
+    assert manifest.table["path"].tolist() == ["a.wav", "b.wav"]
+    assert "left out  2 rows that stand there twice" in caplog.text
+    told = pd.DataFrame([*rows, ("b.wav", "x"), ("b.wav", "z")], columns=["path", "label"])
+    with pytest.raises(
+        DataError, match=r"stands there twice and is told otherwise: keep one row \(2 rows are like that\)"
+    ):
+        Manifest.of(told, "/data")
+
+
 def test_whole_numbers_with_gaps_are_no_floats(tmp_path: Path) -> None:
     rows = [{"path": f"{i}.wav", "label": i % 2, **({"fold": i} if i else {})} for i in range(11)]
     (tmp_path / "clips.jsonl").write_text("\n".join(map(json.dumps, rows)))

@@ -3,11 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
 import earmark
-from conftest import TINY, tone
+from conftest import TINY, tone, write_tones
 from earmark import layouts
 from earmark.dataset import ingest
 from earmark.errors import DataError
@@ -41,11 +42,41 @@ def test_labels_become_clips_and_a_recording_is_a_group(tmp_path: Path) -> None:
 
 
 def test_background_lies_between_the_labels(tmp_path: Path) -> None:
-    manifest = layouts.find(write_long(tmp_path, recordings=2), selections=SelectionOptions(background="nothing"))
-    found = manifest.table[(manifest.table["path"] == "rec0.wav") & (manifest.table["label"] == "nothing")]
-    # Pieces as long as the usual label, 1 s: 0 to 1, 2 to 4, 5 to 10 s.
-    assert found["start"].tolist() == [0, 2, 3, 5, 6, 7, 8, 9]
+    table = layouts.find(write_long(tmp_path), selections=SelectionOptions(background="nothing")).table
+    found = table[table["label"] == "nothing"]
+    # As many as the commonest label has, evenly from all recordings, as long as the labels: between 0 and 1, 2 and 4, 5 and 10 s.
+    assert found["path"].tolist() == [f"rec{i}.wav" for i in range(6)]
+    assert set(found["start"]) <= {0, 2, 3, 5, 6, 7, 8, 9} and found["start"].nunique() > 2
     assert (found["end"] - found["start"] == 1).all()
+    pd.testing.assert_frame_equal(
+        table, layouts.find(tmp_path, selections=SelectionOptions(background="nothing")).table
+    )
+
+
+def test_background_is_told_from_labels_by_its_sound_alone(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(SR * 300), SR)
+    lengths = [0.6, 1.0, 2.5] * 5
+    lines = [f"{10 * i}\t{10 * i + s}\twren" for i, s in enumerate(lengths)]
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    table = layouts.find(tmp_path, selections=SelectionOptions(background="nothing")).table
+    found = table[table["label"] == "nothing"]
+    assert len(found) == 15
+    assert set((found["end"] - found["start"]).round(6)) == set(lengths)
+    clear = [((found["end"] <= 10 * i) | (found["start"] >= 10 * i + s)).all() for i, s in enumerate(lengths)]
+    assert all(clear)
+
+
+def test_label_files_that_few_recordings_have_are_told_or_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tones(tmp_path, clips=3)
+    (tmp_path / "low" / "g0_0.txt").write_text("0\t0.5\tx\n")
+    with caplog.at_level("INFO", logger="earmark"):
+        assert layouts.find(tmp_path).layout == "class-folders"
+    assert "1 of 9 recordings have label files, which --layout selections reads" in caplog.text
+    assert len(layouts.find(tmp_path, selections=SelectionOptions(min_seconds=0.1))) == 1
+    with pytest.raises(DataError, match="leave them out, or the layout and the pattern"):
+        layouts.find(tmp_path, layout="class-folders", selections=SelectionOptions(min_seconds=0.1))
 
 
 def test_overlaps_short_labels_and_rounded_ends(tmp_path: Path) -> None:
@@ -79,7 +110,7 @@ def test_text_that_is_no_label_file_changes_nothing(tmp_path: Path) -> None:
 def test_trains_on_long_recordings(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     source = earmark.DataOptions(selections=SelectionOptions(background="nothing"))
-    options = earmark.TrainOptions(settings=[*TINY, "class_weights=balanced"])
+    options = earmark.TrainOptions(settings=[*TINY, "min_steps=100"])
     result = earmark.train(write_long(tmp_path / "data"), tmp_path / "model", source=source, options=options)
     assert result.metrics["labels"] == ["high", "low", "nothing"]
     assert result.metrics["accuracy"] > 0.8
@@ -101,7 +132,8 @@ def test_each_label_file_belongs_to_the_longest_name_and_all_of_them_count(tmp_p
 
 
 def test_stretches_marked_without_a_name_are_no_background(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.wav", tone(300, 6.0), SR)
-    (tmp_path / "a.txt").write_text("0\t1\tx\n3\t5\t\n")
+    soundfile.write(tmp_path / "a.wav", tone(300, 9.0), SR)
+    (tmp_path / "a.txt").write_text("0\t1\tx\n3\t5\t\n6\t7\tx\n8\t9\tx\n")
     found = layouts.find(tmp_path, selections=SelectionOptions(background="nothing")).table
-    assert found.loc[found["label"] == "nothing", "start"].tolist() == [1, 2, 5]
+    starts = found.loc[found["label"] == "nothing", "start"].tolist()
+    assert len(starts) == 3 and set(starts) < {1, 2, 5, 7}

@@ -222,6 +222,13 @@ def test_random_folds_ignore_groups_and_say_so() -> None:
     assert all(s.notes[-1].startswith("LEAK: these folds were made at random") for s in made)
 
 
+def test_unknown_groups_are_told_beside_the_figures() -> None:
+    m = manifest()
+    told = "no groups are known, so that clips of one source may be on both sides of the split"
+    assert splits.holdout(m).notes == ()
+    assert splits.holdout(replace(m, grouped_by="")).notes[0].startswith(told)
+
+
 def test_few_clips_of_a_label_can_be_held_out_of_training_too() -> None:
     m = manifest(15, 1)  # five clips of each label
     everything = splits.holdout(m, test_fold="none")

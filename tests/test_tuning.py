@@ -131,7 +131,7 @@ def test_trials_really_train(run: Callable[..., Run], tones: Path, tmp_path: Pat
     changes = [word for change in QUICK for word in ("--set", change)]
     made = run(
         "tune", tones, "--out", tmp_path / "out", "--trials", "2", "--search", "lr,fft_seconds", "--group-pattern",
-        GROUPS.group_pattern, "--allow-leak", "--seed", "3", *changes,
+        GROUPS.group_pattern, "--allow-leak", "--seed", "3", "--per", "group", "--normal", "low", *changes,
     )  # fmt: skip
     assert made.code == 0, made.err
     assert "search    2 trials of about " in made.err and "test later and take no part" in made.err
@@ -139,7 +139,7 @@ def test_trials_really_train(run: Callable[..., Run], tones: Path, tmp_path: Pat
     assert again.startswith(
         f"try       earmark train {tones} --recipe {tmp_path / 'out' / 'tuned.toml'} --group-pattern '"
     )
-    assert again.endswith(f"--seed 3 --allow-leak --out {tmp_path / 'out_model'}")
+    assert again.endswith(f"--per group --normal low --seed 3 --allow-leak --out {tmp_path / 'out_model'}")
     assert made.out.startswith("best      ") and "of 2 trials (the recipe as it was: " in made.out
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["study.log", "trials.csv", "tuned.toml"]
 

@@ -52,7 +52,8 @@ def chosen_normal(labels: Iterable[str], given: str | None, *, where: object) ->
     found = only or normal_label(known)
     if found is None:
         raise DataError(
-            f"{where}: which of its labels is normal? It has {', '.join(known)}; name it with --normal LABEL"
+            f"{where}: which of its labels is normal? It has {', '.join(known)}; name it with --normal LABEL, or pass --layout "
+            "recordings where all of it is normal"
         )
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -26,9 +27,11 @@ from earmark.progress import threaded, track
 from earmark.recipe import Recipe
 from earmark.windows import MergeRule, ShortClip, WindowPlan
 
+log = logging.getLogger("earmark")
+
 _SURVEYED = 2000  # recordings whose headers are read to choose rate and window
 _SHORTEST, _LONGEST = 0.5, 10.0  # window in seconds
-_HIGHEST_RATE = 32_000
+_HIGHEST_RATE = 32_000  # unless it is said
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def survey(manifest: Manifest) -> tuple[int, float]:
     Returns
     -------
     sr : int
-        The commonest rate, at most 32 kHz.
+        The commonest rate in Hz.
     window_seconds : float
         The usual length of a clip, from 0.5 to 10 s: the commonest, if half of the clips have it, else one that 95 % fit into.
 
@@ -145,13 +148,20 @@ def survey(manifest: Manifest) -> tuple[int, float]:
     rate = min(r for r, n in rates.items() if n == most)
     length, count = Counter(round(x, 2) for x in lengths).most_common(1)[0]
     usual = length if 2 * count >= len(lengths) else float(np.quantile(lengths, 0.95))
-    return min(rate, _HIGHEST_RATE), min(max(usual, _SHORTEST), _LONGEST)
+    return rate, min(max(usual, _SHORTEST), _LONGEST)
 
 
 def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None) -> BundleSpec:
     """Settle what the recipe leaves to the data: rate, window, stride."""
     rate, seconds = survey(manifest)
-    sr = chosen.sample_rate or rate
+    sr = chosen.sample_rate or min(rate, _HIGHEST_RATE)
+    if not chosen.sample_rate and rate > sr:
+        log.info(
+            "note      recorded at %d Hz; what is above %g kHz is not heard (--set sample_rate=%d keeps it)",
+            rate,
+            sr / 2000,
+            rate,
+        )
     seconds = chosen.window_seconds or seconds
     hop = chosen.hop_length(sr, seconds)
     # Rounded up: a clip that is a little longer than the window would be heard twice.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from earmark.errors import OutputError
 # Read once: it can only be read by setting it, which must not happen while other threads write.
 _UMASK = os.umask(0o077)
 os.umask(_UMASK)
+_HELD: dict[Path, int] = {}  # folders of runs in progress, and their descriptors
 
 
 @contextmanager
@@ -81,10 +83,13 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def claim_output(path: str | os.PathLike[str], *, overwrite: bool = False, made: Sequence[str]) -> Path:
+def claim_output(
+    path: str | os.PathLike[str], *, overwrite: bool = False, made: Sequence[str], whole: bool = True
+) -> Path:
     """Check before any work that ``path`` can become a result: it does not exist (or may be replaced), its parent can be written.
 
-    It may be replaced where all files ``made`` lie in it, by which a result of the same kind is known.
+    It may be replaced where all files ``made`` lie in it, by which a result of the same kind is known; ``whole`` says that it is
+    replaced as a whole, and not written into.
 
     Raises
     ------
@@ -95,7 +100,7 @@ def claim_output(path: str | os.PathLike[str], *, overwrite: bool = False, made:
     if target.name in ("", ".."):
         target = target.resolve()
     make_folder(target.parent)
-    if os.path.ismount(target):
+    if whole and os.path.ismount(target):
         raise OutputError(
             f"{target}: is a mounted folder, which cannot be replaced as a whole; choose a folder inside it"
         )
@@ -135,6 +140,8 @@ def work_folder(target: Path, identity: str, *, resume: bool, overwrite: bool) -
     """
     work = partial(target)
     note = work / "run.json"
+    if work.exists():
+        _hold(work)
     if work.exists() and not resume:
         if not overwrite:
             raise OutputError(
@@ -149,8 +156,31 @@ def work_folder(target: Path, identity: str, *, resume: bool, overwrite: bool) -
             "--resume to start again"
         )
     make_folder(work)
+    _hold(work)
     write_text(note, identity)
     return work
+
+
+def _hold(folder: Path) -> None:
+    """Keep other processes from a folder as long as this one lives, or raise `OutputError`; Windows keeps open files by itself."""
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    if folder in _HELD:
+        os.close(_HELD.pop(folder))
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise OutputError(
+            f"{folder}: another process is at work there; wait for it, or choose another output path"
+        ) from error
+    except OSError:  # a file system without locks
+        os.close(handle)
+    else:
+        _HELD[folder] = handle
 
 
 def publish_folder(temporary: Path, target: Path) -> None:

@@ -178,14 +178,15 @@ class Model:
         Raises
         ------
         SettingsError
-            For a model that is no anomaly detector, a stretch that is longer or outside the recording, or an unknown machine.
+            For a model that is no anomaly detector, a stretch that is longer or holds nothing, or an unknown machine.
         """
         if self.detector is None:
             raise SettingsError(f"{self.path}: is no anomaly detector; train one with --task anomaly")
         name = _path_of(source) or "recording"
         first, last = round(start * self.sample_rate), None if end is None else round(end * self.sample_rate)
-        kept, at, count = [], 0, 0
-        for block in self._blocks(source, sr):
+        kept, count = [], 0
+        blocks, at = self._levelled(source, sr, _Level(self.spec))
+        for block in blocks:
             kept.append(block[max(0, first - at) : None if last is None else max(0, last - at)])
             at, count = at + len(block), count + len(kept[-1])
             if count > 600 * self.sample_rate:
@@ -193,8 +194,9 @@ class Model:
             if last is not None and at >= last:
                 break
         if first < 0 or not count:
-            raise SettingsError(f"{name}: from {start:g} s to {end} s there is nothing to hear; correct start and end")
-        return self.deviation_of(self.spec.levels.apply(np.concatenate(kept)), machine)
+            until = "its end" if end is None else f"{end:g} s"
+            raise SettingsError(f"{name}: from {start:g} s to {until} there is nothing to hear; correct start and end")
+        return self.deviation_of(np.concatenate(kept), machine)
 
     def deviation_of(self, samples: NDArray[np.float32], machine: str | None = None) -> Deviation:
         """`deviation` of a waveform at the model's rate, its levels already applied, shape (time,)."""
@@ -288,16 +290,19 @@ class Model:
     def _windows(self, source: Any, sr: int | None, level: _Level) -> Iterator[tuple[NDArray[np.float32], int]]:
         """Windows of a source in blocks, so that a recording of any length takes the same memory; levels need all of it."""
         cutter = WindowCutter(self.spec.plan)
-        blocks: Iterable[NDArray[np.float32]] = level.watch(self._blocks(source, sr))
-        first = 0
-        if self.spec.levels.whole:
-            recording = np.concatenate([np.zeros(0, np.float32), *blocks])
-            samples, first = self.spec.levels.located(recording)
-            level.end = first + len(samples)
-            blocks = [samples]
+        blocks, first = self._levelled(source, sr, level)
         for block in blocks:
             yield from ((window, first + start) for window, start in cutter.push(block))
         yield from ((window, first + start) for window, start in cutter.finish())
+
+    def _levelled(self, source: Any, sr: int | None, level: _Level) -> tuple[Iterable[NDArray[np.float32]], int]:
+        """A source in blocks, its levels applied, and which of its samples is the first."""
+        blocks = level.watch(self._blocks(source, sr))
+        if not self.spec.levels.whole:
+            return blocks, 0
+        samples, first = self.spec.levels.located(np.concatenate([np.zeros(0, np.float32), *blocks]))
+        level.end = first + len(samples)
+        return [samples], first
 
     def _blocks(self, source: Any, sr: int | None) -> Iterator[NDArray[np.float32]]:
         """A source at the model's rate, mono; an array in one block."""

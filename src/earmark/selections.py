@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from earmark.annotations import Annotation, format_of, read_labels
 from earmark.cache import Index, default_folder
@@ -36,7 +38,8 @@ class SelectionOptions:
     overlaps : {"keep", "drop"}
         Labels that overlap one of another name: each is a clip all the same, or both are left out.
     background : str, optional
-        Label for what lies between the labels; left out by default.
+        Label for what lies between the labels, of which as many clips are made as the commonest label has, as long as labels are;
+        left out by default.
     """
 
     label_column: str | None = None
@@ -108,11 +111,7 @@ def read(root: Path, files: Sequence[str], options: SelectionOptions) -> Manifes
     if overlapping:
         log.info("left out  %d labels that overlap others (--overlaps keep)", overlapping)
     if options.background is not None:
-        usual = float(np.median([r["end"] - r["start"] for r in rows]))
-        piece = min(max(usual, _PIECE[0]), _PIECE[1])
-        for name, every in labelled.items():
-            for start in _between(every, lengths[name] or 0.0, piece):
-                rows.append({"path": name, "start": start, "end": start + piece, "label": options.background})
+        rows += _background(options.background, rows, labelled, lengths)
     table = pd.DataFrame(rows).drop_duplicates(["path", "start", "end"])
     if len(table) < len(rows):
         log.info("left out  %d labels of stretches that have one already", len(rows) - len(table))
@@ -124,12 +123,34 @@ def _overlaps(one: Annotation, others: Sequence[Annotation]) -> bool:
     return any(one.label != o.label and one.start < o.end and o.start < one.end for o in others)
 
 
-def _between(labelled: Sequence[Annotation], length: float, piece: float) -> Iterator[float]:
-    """Starts of the pieces that fit between the labels."""
+def _background(
+    label: str,
+    rows: Sequence[dict[str, Any]],
+    labelled: dict[str, list[Annotation]],
+    lengths: dict[str, float | None],
+) -> list[dict[str, Any]]:
+    """As many clips as the commonest label has, evenly from all recordings; nothing but the sound tells them from labelled ones."""
+    rng = np.random.default_rng(0)
+    usual = np.clip([r["end"] - r["start"] for r in rows], *_PIECE)
+    found = []
+    for name, every in labelled.items():
+        pieces = list(_between(every, lengths[name] or 0.0, rng, usual))
+        # The first of every recording come before the second of any.
+        found += [(turn, name, *pieces[i]) for turn, i in enumerate(rng.permutation(len(pieces)))]
+    wanted = max(Counter(r["label"] for r in rows).values())
+    log.info("between   the labels %d clips are taken, of %d that fit", min(wanted, len(found)), len(found))
+    taken = sorted(found, key=lambda one: one[0])[:wanted]
+    return [{"path": name, "start": start, "end": end, "label": label} for _, name, start, end in taken]
+
+
+def _between(
+    labelled: Sequence[Annotation], length: float, rng: np.random.Generator, usual: NDArray[np.float64]
+) -> Iterator[tuple[float, float]]:
+    """Pieces that fit between the labels, of lengths drawn from ``usual``."""
     at = 0.0
     for a in [*sorted(labelled, key=lambda a: a.start), Annotation(length, length, "")]:
-        while at + piece <= min(a.start, length):
-            yield round(at, 6)
+        while at + (piece := float(rng.choice(usual))) <= min(a.start, length):
+            yield round(at, 6), round(at + piece, 6)
             at += piece
         at = max(at, a.end)
 

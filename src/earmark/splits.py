@@ -16,6 +16,7 @@ from earmark.errors import DataError
 from earmark.manifest import SEPARATOR, Manifest, split_labels
 
 _MANY_GROUPS = 20_000
+_UNGROUPED = "no groups are known, so that clips of one source may be on both sides of the split (--group-pattern tells them apart)"
 _FOLDS = 5
 _SHOWN = 3  # pairs named in a message
 
@@ -27,7 +28,7 @@ class Split:
     Attributes
     ----------
     train, valid, test : ndarray of int64
-        Positions; ``valid`` and ``test`` may be empty. by ``valid`` it is chosen when to stop
+        Positions; ``valid`` and ``test`` may be empty. By ``valid`` it is chosen when to stop
         early, and the thresholds of several labels.
     name : str
         ``fold 1``, ``split test``, ``fold 1 of 5``.
@@ -176,19 +177,13 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0, strata: Sequ
                 f"{manifest.root}: {folds} folds cannot be made: {detail}; choose fewer --folds, or train on all "
                 "of it with earmark train --test-fold none"
             ) from error
-    apart = "no group is on both sides"
-    if not manifest.grouped_by:
-        apart = "no groups are known, so clips of one source may be on both sides (--group-pattern tells them apart)"
-    return [
-        _checked(
-            manifest,
-            part == n,
-            f"fold {n} of {folds}",
-            f"fold {n} of {folds} (seed {seed}) tests; {apart}",
-            published=False,
-        )
-        for n in range(1, folds + 1)
-    ]
+    known = "no group is on both sides" if manifest.grouped_by else "no groups are known"
+    made = []
+    for n in range(1, folds + 1):
+        name = f"fold {n} of {folds}"
+        one = _checked(manifest, part == n, name, f"{name} (seed {seed}) tests; {known}", published=False)
+        made.append(one if manifest.grouped_by else replace(one, notes=(*one.notes, _UNGROUPED)))
+    return made
 
 
 def _parts(groups: NDArray[np.int64], labels: NDArray[np.int64], folds: int, seed: int) -> Iterator[NDArray[np.int64]]:

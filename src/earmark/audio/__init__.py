@@ -25,32 +25,10 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Bi
 
 EXTENSIONS = frozenset(
     [
-        ".wav",
-        ".wave",
-        ".w64",
-        ".rf64",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".au",
-        ".snd",
-        ".caf",
-        ".m4a",
-        ".mp4",
-        ".aac",
-        ".webm",
-        ".mka",
-        ".mkv",
-        ".wma",
-        ".amr",
-        ".mov",
+        ".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf",
+        ".m4a", ".mp4", ".aac", ".webm", ".mka", ".mkv", ".wma", ".amr", ".mov",
     ]
-)
+)  # fmt: skip
 """What counts as a recording when a folder is searched. Decoding itself looks at the content alone."""
 
 HUGE = 1e10
@@ -268,13 +246,16 @@ def duration(source: Source) -> tuple[float, int]:
     """
     name = describe(source)
     with _opened(source, name) as file:
+        reader = ffmpeg_blocks
         if not containers.needs_ffmpeg(file):
             with open_checked(file, name) as sound:
-                if count := told_frames(sound):
+                if (count := told_frames(sound)) is not None:
                     return count / sound.samplerate, sound.samplerate
-            file.seek(0)
-        lengths, rates = zip(*((len(samples), sr) for samples, sr in raw_blocks(file)), strict=True)
-        return sum(lengths) / rates[0], rates[0]
+            reader = soundfile_blocks
+        found = [(len(samples), sr) for samples, sr in reader(file, name, 0.0, None)]
+        if not found:
+            raise AudioError("zero-length", name, "no samples", REPLACE)
+        return sum(count for count, _ in found) / found[0][1], found[0][1]
 
 
 def find_recordings(paths: Iterable[Path]) -> list[Path]:
@@ -362,6 +343,8 @@ def _opened(source: Source, name: str) -> Iterator[BinaryIO]:
         file = _open_path(Path(source), name)
         try:
             yield file
+        except OSError as error:  # a bad sector, a share that is gone
+            raise AudioError("unreadable", name, error.strerror or "cannot be read", "check the disk") from error
         finally:
             file.close()
         return

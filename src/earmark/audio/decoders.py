@@ -43,9 +43,9 @@ def open_checked(file: BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
         yield sound
 
 
-def told_frames(sound: soundfile.SoundFile) -> int:
-    """Length that the header says, or 0."""
-    return 0 if sound.frames == _UNTOLD else int(sound.frames)
+def told_frames(sound: soundfile.SoundFile) -> int | None:
+    """Length that the header says, if it does."""
+    return None if sound.frames == _UNTOLD else int(sound.frames)
 
 
 def reason(error: Exception) -> str:
@@ -57,7 +57,7 @@ def soundfile_blocks(
     file: BinaryIO, name: str, start: float, end: float | None
 ) -> Iterator[tuple[NDArray[np.float32], int]]:
     with open_checked(file, name) as sound:
-        sr, total = sound.samplerate, told_frames(sound)
+        sr, total = sound.samplerate, told_frames(sound) or 0
         first, last = _stretch(start, end, total, sr, name)
         last = last or _UNTOLD
         size = max(1, _BLOCK // sound.channels)
@@ -72,8 +72,9 @@ def soundfile_blocks(
                 at += len(samples)
                 yield samples, sr
         except soundfile.LibsndfileError as error:
-            kind = "corrupt" if _has_last_sample(file, total) else "truncated"
-            detail = f"cannot be decoded behind {at / sr:.2f} s of {total / sr:.2f} s ({reason(error)})"
+            kind = "corrupt" if not total or _has_last_sample(file, total) else "truncated"
+            of = f" of {total / sr:.2f} s" if total else ""
+            detail = f"cannot be decoded behind {at / sr:.2f} s{of} ({reason(error)})"
             raise AudioError(kind, name, detail, REPLACE) from error
         # The length of an MP3 without a Xing header is an estimate: two MPEG frames either way.
         slack = 2 * 1152 if sound.format == "MP3" else 0

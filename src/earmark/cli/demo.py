@@ -19,6 +19,8 @@ def demo(
     overwrite: o.Overwrite = False,
 ) -> None:
     """Make a small data set of machine sounds, train, test, predict: the whole loop in two minutes."""
+    import shlex
+
     import earmark
     from earmark import synth
     from earmark.audio import decode
@@ -30,17 +32,18 @@ def demo(
     from earmark import plots
 
     o.talk()
-    target = claim_output(out, overwrite=overwrite, made=["demo.json"])
+    options = earmark.TrainOptions(recipe="fast", settings=[_STEPS], seed=seed, overwrite=overwrite)
+    target = claim_output(out, overwrite=overwrite, made=["demo.json"], whole=False)
     # First, so that a second run knows the folder of one that was broken off.
     write_text(make_folder(target) / "demo.json", f'{{"seed": {seed}}}\n')
     data = synth.write_machines(target / "data", seed=seed)
     print(f"made {data}: fan, pump, slider and valve, intact and worn, in noise; five units of each\n")
     print(f"$ earmark train {data} --out {target / 'model'} --recipe fast --set {_STEPS}")
-    options = earmark.TrainOptions(recipe="fast", settings=[_STEPS], seed=seed, overwrite=overwrite)
     try:
         result = earmark.train(data, target / "model", options=options)
     except Interrupted as error:
-        raise Interrupted(f"interrupted; start again with: earmark demo --out {out} --overwrite") from error
+        again = shlex.join(["earmark", "demo", "--out", str(out), "--seed", str(seed), "--overwrite"])
+        raise Interrupted(f"interrupted; start again with: {again}") from error
     o.show_metrics(result.metrics)
     plots.save(plots.confusion_matrix(result.metrics["confusion"], result.metrics["labels"]), target / "confusion.png")
     example = data / "audio" / "valve_worn_unit5_1.wav"

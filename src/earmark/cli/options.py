@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from earmark.types import Prediction
 
 Data = Annotated[
     Path,
@@ -138,6 +142,20 @@ def show_json(document: Any) -> None:
     import json
 
     print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def shown_as_json(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+    """Print each prediction as it comes; together they are one JSON list, also where they break off."""
+    import json
+
+    start = "[\n"
+    try:
+        for prediction in predictions:
+            print(start + json.dumps(prediction.to_dict(), ensure_ascii=False, allow_nan=False), end="", flush=True)
+            start = ",\n"
+            yield prediction
+    finally:
+        print("[]" if start == "[\n" else "\n]")
 
 
 def show_metrics(metrics: dict[str, Any]) -> None:

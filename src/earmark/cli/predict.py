@@ -33,17 +33,16 @@ def predict(
 
     files = find_recordings(paths)
     loaded = earmark.load(model)
-    found, failed = [], 0
+    failed = 0
     width = max(len(str(f)) for f in files)
-    for prediction in loaded.predict_each(files, windows=windows, machine=machine):
+    predictions = loaded.predict_each(files, windows=windows, machine=machine)
+    for prediction in o.shown_as_json(predictions) if json else predictions:
         if prediction.error is not None:
             if strict:
                 raise earmark.DataError(prediction.error)
             failed += 1
             print(f"earmark: {prediction.error}", file=sys.stderr)
-        if json:
-            found.append(prediction.to_dict())
-        elif prediction.error is None:
+        if prediction.error is None and not json:
             state = "" if prediction.state == "ok" else f"  [{prediction.state}]"
             print(f"{prediction.path!s:{width}}  {_said(prediction)}{state}")
             for w in prediction.windows:
@@ -54,8 +53,6 @@ def predict(
                     f"  {event.label} since {event.start:.2f} s until {event.end:.2f} s, raised at {event.raised:.2f} s: "
                     f"{rarity(event.tail or 1.0)}"
                 )
-    if json:
-        o.show_json(found)
     if failed:
         print(f"earmark: {failed} of {len(files)} recordings could not be used", file=sys.stderr)
     o.exit_for(failed)

@@ -92,7 +92,9 @@ def _show(found: Scan) -> None:
     counts = sorted(labels.values())
     print(f"labels    {len(labels)}, from {counts[0]} to {counts[-1]} clips, median {counts[len(counts) // 2]}")
     if about["layout"] == ALONE:
-        print("note      no labels: taken for normal sound, of which train --task anomaly makes a detector")
+        print(
+            "note      no labels (folders, a metadata.csv or --pattern would give them): fit for --task anomaly alone"
+        )
     elif len(labels) == 1 and about["task"] == "classification":
         print("note      a classifier needs two labels: add clips of something else")
     groups = about["groups"]

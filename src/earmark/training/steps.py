@@ -14,8 +14,10 @@ from torch.nn import functional as F
 from earmark import augment
 from earmark.classifier import Classifier
 from earmark.dataset import Batches, Features
+from earmark.errors import SettingsError
 from earmark.recipe import Recipe
 
+_PLAIN = 8  # frames that the plain network takes at least
 _STYLES = 0.4  # alpha of the Beta distribution of mixstyle's shares
 
 
@@ -31,12 +33,18 @@ def crop_frames(classifier: Classifier, recipe: Recipe, window_frames: int) -> i
     Raises
     ------
     SettingsError
-        Where the stretch is too short for the front end.
+        Where the stretch is too short for the front end, or the network.
     """
-    front_end = classifier.front_end
-    if recipe.crop_seconds == 0 or front_end.settings.image_width:
-        return window_frames
-    return min(window_frames, front_end.frames(round(recipe.crop_seconds * front_end.sr), setting="crop_seconds"))
+    front_end, frames = classifier.front_end, window_frames
+    if recipe.crop_seconds and not front_end.settings.image_width:
+        frames = min(frames, front_end.frames(round(recipe.crop_seconds * front_end.sr), setting="crop_seconds"))
+    seen = front_end.settings.image_width or frames
+    if recipe.network == "plain" and seen < _PLAIN:
+        raise SettingsError(
+            f"setting network is 'plain', which halves the frames three times; it takes {_PLAIN} at least, and sees {seen}: "
+            "choose a longer window_seconds and crop_seconds, or a larger image_width"
+        )
+    return frames
 
 
 class Fitting(lightning.LightningModule):
@@ -91,7 +99,10 @@ class Fitting(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
         x, y = batch
         rng = np.random.default_rng([self._seed, self.current_epoch, step, 1])
-        torch.manual_seed(int(rng.integers(2**62)))  # dropout, on any device
+        seed = int(rng.integers(2**62))  # of dropout; torch.manual_seed, for all devices at once, takes a millisecond
+        torch.default_generator.manual_seed(seed)
+        if x.device.type != "cpu":
+            getattr(torch, x.device.type).manual_seed(seed)
         labels = y.float() if self._several else F.one_hot(y, self.classifier.head.out_features).float()
         # Every member hears another augmentation of the clips and has a loss of its own, so that they err apart.
         members = [torch.stack(self._member(member, x, labels, rng)) for member in range(self.classifier.members)]

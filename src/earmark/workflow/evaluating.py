@@ -13,7 +13,7 @@ import numpy as np
 from earmark import conditions, measuring, plots, provenance, report
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
 from earmark.dataset import Clips, ingest
-from earmark.errors import DataError
+from earmark.errors import DataError, SettingsError
 from earmark.evaluation import detection
 from earmark.files import atomic_folder, claim_output, write_text
 from earmark.manifest import Manifest, write_csv
@@ -49,7 +49,8 @@ def evaluate(
     per : sequence of str
         Columns that name a machine, to list figures by; those that the bundle was trained with by default.
     normal : str, optional
-        The label of sound machines among those of a classifier or of the data; found by its name otherwise.
+        The label of sound machines among those of a classifier or of the data; found by its name otherwise. A detector's own where
+        the data have none.
     source : DataOptions, optional
     out : path, optional
         Folder that takes ``metrics.json``, ``predictions.csv`` and ``report.html``, and with machines ``machines.csv`` and
@@ -138,18 +139,24 @@ def _with_machines(model: Model, manifest: Manifest, per: Sequence[str], normal:
         manifest.machines(per)
     if spec.task == ANOMALY:
         return replace(spec, per=tuple(per) or spec.per, normal=_normal(spec, manifest, normal))
-    if not per:
+    if not per and normal is None:
         return spec
-    return replace(spec, per=tuple(per), normal=conditions.chosen_normal(spec.labels, normal, where=model.path))
+    if not per and not spec.per:
+        raise SettingsError(f"--normal is {normal!r}, but only --per asks for it; leave it out")
+    return replace(
+        spec, per=tuple(per) or spec.per, normal=conditions.chosen_normal(spec.labels, normal, where=model.path)
+    )
 
 
 def _normal(spec: BundleSpec, manifest: Manifest, given: str | None) -> str:
     """A detector's normal label, or what the data call it; a name that is not known may be that of a fault."""
-    labels = manifest.labels
-    if given == spec.normal or (given is None and (spec.normal in labels or conditions.are_faults(labels))):
+    labels, known = manifest.labels, conditions.normal_label(manifest.labels)
+    if given in (None, spec.normal) and (spec.normal in labels or conditions.are_faults(labels)):
         return spec.normal
-    if given is None and (found := conditions.normal_label(labels)) is not None:
-        return found
+    if given == spec.normal and known is None:
+        return spec.normal  # none of them is
+    if given is None and known is not None:
+        return known
     if given is None:
         raise DataError(
             f"{manifest.root}: which of its labels is normal? It has {', '.join(labels)}; name it with --normal LABEL, or say "

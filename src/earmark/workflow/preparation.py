@@ -26,7 +26,6 @@ Splitter = Callable[[Manifest, Sequence[str]], list[Split]]
 """Manifest and what is to be spread evenly, to splits."""
 
 _TOO_FEW = 20  # clips to test on: with all of them right, one in six might still be wrong
-_PLAIN = 8  # frames
 _FEWEST = 5  # clips of a label of a machine, to spread them over the parts of a split
 
 
@@ -52,7 +51,7 @@ def prepare(
         raise SettingsError(f"--task is {options.task!r}; choose {recipe.AUTO} or {ANOMALY}")
     if options.base is not None and options.task == ANOMALY:
         raise SettingsError(
-            "--from goes on from classifiers: leave it out, or --task anomaly (earmark adapt teaches detectors)"
+            "--from goes on from classifiers: leave it or --task anomaly out (earmark adapt teaches detectors)"
         )
     if options.normal is not None and not options.per and options.task != ANOMALY:
         raise SettingsError(
@@ -63,6 +62,11 @@ def prepare(
     manifest = source.read(data, alone=(options.normal or conditions.NORMAL) if options.task == ANOMALY else None)
     for note in unlabelled(manifest):
         log.info("note      %s", note)
+    for group in _alike(manifest.labels):
+        log.info(
+            "note      labels that differ in capitals alone are learnt as different ones: %s",
+            ", ".join(map(repr, group)),
+        )
     check = _check_labels if options.task != ANOMALY else _check_single
     check(manifest)
     base = continuing.opened(options)
@@ -103,6 +107,14 @@ def prepare(
     for one in parts:
         splits.check_labels(clips.manifest, one)
     return [Job(clips, one, chosen, spec, options) for one in parts]
+
+
+def _alike(labels: Sequence[str]) -> list[list[str]]:
+    """Labels that are the same but for capitals."""
+    found: dict[str, list[str]] = {}
+    for label in labels:
+        found.setdefault(label.casefold(), []).append(label)
+    return [group for group in found.values() if len(group) > 1]
 
 
 def unlabelled(manifest: Manifest) -> list[str]:
@@ -206,12 +218,7 @@ def _check_network(spec: BundleSpec, chosen: Recipe, name: str) -> None:
             f"recipe {recipe.DETECTOR} makes anomaly detectors; pass --task anomaly, or choose another recipe"
         )
     fresh = Classifier(spec)
-    frames = training.crop_frames(fresh, chosen, fresh.front_end.frames(spec.plan.window))
-    if chosen.network == "plain" and frames < _PLAIN and not chosen.image_width:
-        raise SettingsError(
-            f"setting network is 'plain', which halves the frames three times; it takes {_PLAIN} at least, and hears {frames}: "
-            "choose a longer window_seconds or crop_seconds, or a shorter hop_seconds"
-        )
+    training.crop_frames(fresh, chosen, fresh.front_end.frames(spec.plan.window))
 
 
 def _check_labels(manifest: Manifest) -> None:
