@@ -5,6 +5,7 @@ import os
 import struct
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -280,14 +281,22 @@ def test_all_real_recordings_of_a_kind_decode(recordings: Path) -> None:
         assert np.allclose(waveform.samples, reference.mean(axis=1), atol=1e-7)
 
 
+@pytest.mark.parametrize("good", [0, 10_000])
 def test_a_disk_that_fails_is_told_by_the_name_of_the_recording(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], good: int
 ) -> None:
-    def fail(_: object) -> bool:
-        raise OSError(5, "Input/output error")
+    path = tmp_path / "a.wav"
+    path.write_bytes(WAV)
+    write_only = os.open(path, os.O_WRONLY)
 
-    (tmp_path / "a.wav").write_bytes(WAV)
-    monkeypatch.setattr(audio.containers, "needs_ffmpeg", fail)
-    for read in (audio.decode, audio.duration):
-        with pytest.raises(AudioError, match=r"a.wav: unreadable: Input/output error; check the disk"):
-            read(tmp_path / "a.wav")
+    class Failing(audio._File):
+        def readinto(self, buffer: Any) -> int | None:
+            if self.tell() >= good:
+                os.dup2(write_only, self.fileno())  # cannot be read from
+            return super().readinto(memoryview(buffer)[:5000])
+
+    monkeypatch.setattr(audio, "_File", Failing)
+    with pytest.raises(AudioError, match=r"a.wav: unreadable: Bad file descriptor; check the disk"):
+        audio.decode(path)
+    os.close(write_only)
+    assert capfd.readouterr().err == ""

@@ -71,6 +71,10 @@ def test_predict_json(run: Callable[..., Run], trained: earmark.Result, tones: P
     assert set(good["windows"][0]) == {"start", "end", "predictions"}
     assert failed["path"] == str(bad) and failed["predictions"] == [] and "not-audio" in failed["error"]
     assert shown.err.splitlines()[-1] == "earmark: 1 of 2 recordings could not be used"
+    assert len(shown.out.splitlines()) == 4  # a line each
+    broken = run("predict", trained.path, tones / "low" / "g0_0.wav", bad, "--json", "--strict")
+    assert broken.code == 2 and broken.out.startswith("[\n{") and not broken.out.rstrip().endswith("]")
+    assert run("predict", trained.path, bad, "--json", "--machine", "fan").out == ""
 
 
 def test_crossval_json(run: Callable[..., Run], tones: Path, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ def test_missing_folder(tmp_path: Path) -> None:
         files.write_text(tmp_path / "none" / "a.txt", "x")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows counts the whole path")
 def test_the_longest_names(tmp_path: Path) -> None:
     path = tmp_path / f"{'a' * (os.pathconf(tmp_path, 'PC_NAME_MAX') - 4)}.txt"
     files.write_text(path, "x")
@@ -45,18 +46,24 @@ def test_a_mounted_folder_cannot_become_a_result(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps files that are open")
 def test_a_folder_where_another_process_is_at_work_is_left_alone(tmp_path: Path) -> None:
-    script = "import sys; from pathlib import Path; from earmark import files; "
-    script += (
-        "files.work_folder(Path(sys.argv[1]), 'x', resume=False, overwrite=False); print('there', flush=True); input()"
-    )
+    script = """
+import sys
+from pathlib import Path
+from earmark import files
+with files.work_folder(Path(sys.argv[1]), "x", resume=False, overwrite=False):
+    print("there", flush=True)
+    input()
+"""
     command = [sys.executable, "-c", script, str(tmp_path / "model")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "there\n"
         for options in ({"resume": True, "overwrite": False}, {"resume": False, "overwrite": True}):
-            with pytest.raises(OutputError, match="another process is at work there; wait for it"):
-                files.work_folder(tmp_path / "model", "x", **options)
+            held = pytest.raises(OutputError, match="another process is at work there; wait for it")
+            with held, files.work_folder(tmp_path / "model", "x", **options):
+                pass
         other.communicate("\n")
-    assert files.work_folder(tmp_path / "model", "x", resume=True, overwrite=False).is_dir()
+    with files.work_folder(tmp_path / "model", "x", resume=True, overwrite=False) as work:
+        assert work.is_dir()
 
 
 def test_claim(tmp_path: Path) -> None:
@@ -96,14 +103,20 @@ def test_publish_replaces_whole_folders(tmp_path: Path) -> None:
 
 
 def test_work_folder(tmp_path: Path) -> None:
-    target = tmp_path / "model"
+    def enter(identity: str, *, resume: bool = False, overwrite: bool = False) -> list[str]:
+        with files.work_folder(tmp_path / "model", identity, resume=resume, overwrite=overwrite) as work:
+            assert work == tmp_path / "model.partial"
+            files.write_text(work / identity, "")
+            (work / "inner").mkdir(exist_ok=True)
+            return sorted(path.name for path in work.iterdir())
+
     with pytest.raises(OutputError, match="holds no interrupted run; leave out --resume"):
-        files.work_folder(target, "a", resume=True, overwrite=False)
-    work = files.work_folder(target, "a", resume=False, overwrite=False)
-    assert work == tmp_path / "model.partial"
+        enter("a", resume=True)
+    assert not list(tmp_path.iterdir())
+    assert enter("a") == ["a", "inner", "run.json"]
     with pytest.raises(OutputError, match="pass --resume to go on with it, or --overwrite"):
-        files.work_folder(target, "a", resume=False, overwrite=False)
+        enter("a")
     with pytest.raises(OutputError, match="had other data or settings"):
-        files.work_folder(target, "b", resume=True, overwrite=False)
-    assert files.work_folder(target, "a", resume=True, overwrite=False) == work
-    assert files.work_folder(target, "b", resume=False, overwrite=True) == work
+        enter("b", resume=True)
+    assert enter("a", resume=True) == ["a", "inner", "run.json"]
+    assert enter("b", overwrite=True) == ["b", "inner", "run.json"]

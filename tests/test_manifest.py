@@ -133,6 +133,11 @@ def test_rows_that_stand_there_twice_are_taken_once(caplog: pytest.LogCaptureFix
         manifest = Manifest.of(pd.DataFrame(rows, columns=["path", "label"]), "/data")
     assert manifest.table["path"].tolist() == ["a.wav", "b.wav"]
     assert "left out  2 rows that stand there twice" in caplog.text
+    told = pd.DataFrame(
+        [(*row, "fan") for row in rows[:2]] + [("a.wav", "x", "pump")], columns=["path", "label", "machine"]
+    )
+    with pytest.raises(DataError, match=r"row 3 \(a.wav\): .*told otherwise"):
+        Manifest.of(told, "/data")
     told = pd.DataFrame([*rows, ("b.wav", "x"), ("b.wav", "z")], columns=["path", "label"])
     with pytest.raises(
         DataError, match=r"stands there twice and is told otherwise: keep one row \(2 rows are like that\)"

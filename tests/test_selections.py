@@ -45,12 +45,24 @@ def test_background_lies_between_the_labels(tmp_path: Path) -> None:
     table = layouts.find(write_long(tmp_path), selections=SelectionOptions(background="nothing")).table
     found = table[table["label"] == "nothing"]
     # As many as the commonest label has, evenly from all recordings, as long as the labels: between 0 and 1, 2 and 4, 5 and 10 s.
-    assert found["path"].tolist() == [f"rec{i}.wav" for i in range(6)]
+    assert sorted(found["path"]) == [f"rec{i}.wav" for i in range(6)]
     assert set(found["start"]) <= {0, 2, 3, 5, 6, 7, 8, 9} and found["start"].nunique() > 2
     assert (found["end"] - found["start"] == 1).all()
     pd.testing.assert_frame_equal(
         table, layouts.find(tmp_path, selections=SelectionOptions(background="nothing")).table
     )
+
+
+def test_background_comes_from_all_recordings_and_of_normal_sound_there_is_all(tmp_path: Path) -> None:
+    for i in range(20):
+        soundfile.write(tmp_path / f"{i:02d}.wav", np.zeros(SR * 10), SR)
+        (tmp_path / f"{i:02d}.txt").write_text(f"0\t1\t{'wren' if i < 6 else i}\n")
+    options = SelectionOptions(background="normal")
+    table = layouts.find(tmp_path, selections=options).table
+    found = table.loc[table["label"] == "normal", "path"]
+    assert len(found) == found.nunique() == 6 and max(found) > "10"
+    every = layouts.find(tmp_path, selections=options, alone="normal").table
+    assert (every["label"] == "normal").sum() == 20 * 9
 
 
 def test_background_is_told_from_labels_by_its_sound_alone(tmp_path: Path) -> None:
@@ -75,7 +87,7 @@ def test_label_files_that_few_recordings_have_are_told_or_taken(
         assert layouts.find(tmp_path).layout == "class-folders"
     assert "1 of 9 recordings have label files, which --layout selections reads" in caplog.text
     assert len(layouts.find(tmp_path, selections=SelectionOptions(min_seconds=0.1))) == 1
-    with pytest.raises(DataError, match="leave them out, or the layout and the pattern"):
+    with pytest.raises(DataError, match="not for a layout or a pattern; leave them out"):
         layouts.find(tmp_path, layout="class-folders", selections=SelectionOptions(min_seconds=0.1))
 
 

@@ -227,6 +227,8 @@ def test_unknown_groups_are_told_beside_the_figures() -> None:
     told = "no groups are known, so that clips of one source may be on both sides of the split"
     assert splits.holdout(m).notes == ()
     assert splits.holdout(replace(m, grouped_by="")).notes[0].startswith(told)
+    published = manifest(split=["test"] * 8 + ["train"] * 72)
+    assert splits.holdout(replace(published, grouped_by="")).notes[0].startswith(told)
 
 
 def test_few_clips_of_a_label_can_be_held_out_of_training_too() -> None:

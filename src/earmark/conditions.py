@@ -30,13 +30,18 @@ def normal_label(labels: Iterable[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def may_be_normal(label: str) -> bool:
+    """Whether a label is a name of what is normal."""
+    return label.casefold() in _NORMAL
+
+
 def are_faults(labels: Iterable[str]) -> bool:
     """Whether all labels are names of faults in general."""
     return {label.casefold() for label in labels} <= _FAULTY
 
 
-def chosen_normal(labels: Iterable[str], given: str | None, *, where: object) -> str:
-    """The label of sound machines, as given or found.
+def chosen_normal(labels: Iterable[str], given: str | None, *, where: object, hint: str = "") -> str:
+    """The label of sound machines, as given or found; ``hint`` is what else may be done where it cannot be told.
 
     Raises
     ------
@@ -52,8 +57,7 @@ def chosen_normal(labels: Iterable[str], given: str | None, *, where: object) ->
     found = only or normal_label(known)
     if found is None:
         raise DataError(
-            f"{where}: which of its labels is normal? It has {', '.join(known)}; name it with --normal LABEL, or pass --layout "
-            "recordings where all of it is normal"
+            f"{where}: which of its labels is normal? It has {', '.join(known)}; name it with --normal LABEL{hint}"
         )
     return found
 

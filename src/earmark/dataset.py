@@ -140,6 +140,11 @@ def survey(manifest: Manifest) -> tuple[int, float]:
         except AudioError as error:
             problem = error
             continue
+        if not seconds:
+            problem = AudioError(
+                "zero-length", str(manifest.root / path), "no samples", "replace the file or leave it out"
+            )
+            continue
         rates[rate] += 1
         lengths.append((seconds if np.isnan(end) else end) - start)
     if not rates:

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from earmark.errors import OutputError
@@ -15,7 +15,6 @@ from earmark.errors import OutputError
 # Read once: it can only be read by setting it, which must not happen while other threads write.
 _UMASK = os.umask(0o077)
 os.umask(_UMASK)
-_HELD: dict[Path, int] = {}  # folders of runs in progress, and their descriptors
 
 
 @contextmanager
@@ -121,8 +120,11 @@ def partial(target: Path) -> Path:
     return target.with_name(target.name + ".partial")
 
 
-def work_folder(target: Path, identity: str, *, resume: bool, overwrite: bool) -> Path:
-    """Make or take up the folder of a run in progress; what an interrupted one left there is kept unless the user said otherwise.
+@contextmanager
+def work_folder(target: Path, identity: str, *, resume: bool, overwrite: bool) -> Iterator[Path]:
+    """Give the folder of a run in progress, new or taken up, and keep other processes from it meanwhile.
+
+    What an interrupted run left there is kept unless the user said otherwise.
 
     Parameters
     ----------
@@ -136,51 +138,51 @@ def work_folder(target: Path, identity: str, *, resume: bool, overwrite: bool) -
     Raises
     ------
     OutputError
-        Where something lies there and neither was asked for, or the other way round.
+        Where something lies there and neither was asked for, or the other way round, or another process is at work there.
     """
     work = partial(target)
     note = work / "run.json"
-    if work.exists():
-        _hold(work)
-    if work.exists() and not resume:
-        if not overwrite:
+    interrupted = work.exists()
+    if resume and not interrupted:
+        raise OutputError(f"{work}: holds no interrupted run; leave out --resume")
+    with _held(make_folder(work)):
+        if interrupted and not (resume or overwrite):
             raise OutputError(
                 f"{work}: holds an interrupted run; pass --resume to go on with it, or --overwrite to start again"
             )
-        shutil.rmtree(work)
-    if resume and not work.exists():
-        raise OutputError(f"{work}: holds no interrupted run; leave out --resume")
-    if resume and note.exists() and note.read_text(encoding="utf-8") != identity:
-        raise OutputError(
-            f"{work}: the interrupted run had other data or settings; give the same ones, or --overwrite instead of "
-            "--resume to start again"
-        )
-    make_folder(work)
-    _hold(work)
-    write_text(note, identity)
-    return work
+        if resume and note.exists() and note.read_text(encoding="utf-8") != identity:
+            raise OutputError(
+                f"{work}: the interrupted run had other data or settings; give the same ones, or --overwrite instead of "
+                "--resume to start again"
+            )
+        for left in [] if resume else list(work.iterdir()):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        write_text(note, identity)
+        yield work
 
 
-def _hold(folder: Path) -> None:
-    """Keep other processes from a folder as long as this one lives, or raise `OutputError`; Windows keeps open files by itself."""
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Lock a folder, or raise `OutputError`; Windows keeps what is open by itself, and some file systems know no locks."""
     if sys.platform == "win32":
+        yield
         return
     import fcntl
 
-    if folder in _HELD:
-        os.close(_HELD.pop(folder))
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        with suppress(OSError):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise OutputError(
+                    f"{folder}: another process is at work there; wait for it, or choose another output path"
+                ) from error
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)  # also what a forked process holds of it
         os.close(handle)
-        raise OutputError(
-            f"{folder}: another process is at work there; wait for it, or choose another output path"
-        ) from error
-    except OSError:  # a file system without locks
-        os.close(handle)
-    else:
-        _HELD[folder] = handle
 
 
 def publish_folder(temporary: Path, target: Path) -> None:

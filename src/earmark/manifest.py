@@ -335,21 +335,16 @@ def _is_list(value: object) -> bool:
 
 def _validated(table: pd.DataFrame, *, several: bool) -> pd.DataFrame:
     several = several or table["label"].str.contains(SEPARATOR, regex=False).any()
-    again = table.duplicated(list(COLUMNS))
-    if again.any():
-        log.info("left out  %d rows that stand there twice", again.sum())
-        table = table[~again].reset_index(drop=True)
+    twice = again = table.duplicated(["path", "start", "end"])
+    if twice.any():
+        again = table.astype(str).duplicated()  # in every column
     bad = [
         ("path", table["path"] == "", "give the recording's path"),
         ("label", (table["label"] == "") & (not several), "give a label or leave the row out"),
         ("start", ~(np.isfinite(table["start"]) & (table["start"] >= 0)), "give seconds from 0"),
         ("end", table["end"].notna() & ~(table["end"] > table["start"]), "give seconds behind start"),
         ("split", ~table["split"].isin(["", *SPLITS]), f"use one of {', '.join(SPLITS)}"),
-        (
-            "path",
-            table.duplicated(["path", "start", "end"]),
-            "the same clip stands there twice and is told otherwise: keep one row",
-        ),
+        ("path", twice & ~again, "the same clip stands there twice and is told otherwise: keep one row"),
     ]
     for name, wrong, remedy in bad:
         if wrong.any():
@@ -358,4 +353,7 @@ def _validated(table: pd.DataFrame, *, several: bool) -> pd.DataFrame:
             shown = repr(value) if isinstance(value, str) else f"{value:g}"
             more = f" ({wrong.sum()} rows are like that)" if wrong.sum() > 1 else ""
             raise DataError(f"row {row + 1} ({table['path'].iloc[row]}): {name} is {shown}; {remedy}{more}")
+    if again.any():
+        log.info("left out  %d rows that stand there twice", again.sum())
+        table = table[~again].reset_index(drop=True)
     return table

@@ -55,8 +55,11 @@ class SelectionOptions:
             raise DataError(f"--min-seconds is {self.min_seconds:g}; give seconds from 0")
 
 
-def label_files(root: Path, files: Sequence[str]) -> dict[str, list[Path]]:
-    """Raven and Audacity files beside the recordings that have some: ``NAME.txt``, ``NAME.Table.1.selections.txt`` and so on."""
+def label_files(root: Path, files: Sequence[str], *, asked: bool = True) -> dict[str, list[Path]]:
+    """Raven and Audacity files beside the recordings that have some: ``NAME.txt``, ``NAME.Table.1.selections.txt`` and so on.
+
+    Unless they were ``asked`` for, a look at some text files tells that there are none.
+    """
     stems: dict[Path, dict[str, str]] = {}
     for name in files:
         stems.setdefault((root / name).parent, {})[Path(name).stem] = name
@@ -69,7 +72,7 @@ def label_files(root: Path, files: Sequence[str]) -> dict[str, list[Path]]:
             stem = next((p for p in prefixes if p in names), None)
             if stem is not None:
                 beside.append((names[stem], place))
-    if not any(format_of(place) for _, place in beside[:_TRIED]):
+    if not asked and not any(format_of(place) for _, place in beside[:_TRIED]):
         return {}  # transcripts or notes
     found: dict[str, list[Path]] = {}
     for name, place in beside:
@@ -78,8 +81,10 @@ def label_files(root: Path, files: Sequence[str]) -> dict[str, list[Path]]:
     return found
 
 
-def read(root: Path, files: Sequence[str], options: SelectionOptions) -> Manifest:
+def read(root: Path, files: Sequence[str], options: SelectionOptions, *, normal: str | None = None) -> Manifest:
     """Clips of all recordings that have label files; a recording is a group.
+
+    Background of the label ``normal``, which detectors learn from, is taken as a whole.
 
     Raises
     ------
@@ -111,7 +116,8 @@ def read(root: Path, files: Sequence[str], options: SelectionOptions) -> Manifes
     if overlapping:
         log.info("left out  %d labels that overlap others (--overlaps keep)", overlapping)
     if options.background is not None:
-        rows += _background(options.background, rows, labelled, lengths)
+        most = max(Counter(r["label"] for r in rows).values()) if options.background != normal else None
+        rows += _background(options.background, rows, labelled, lengths, most)
     table = pd.DataFrame(rows).drop_duplicates(["path", "start", "end"])
     if len(table) < len(rows):
         log.info("left out  %d labels of stretches that have one already", len(rows) - len(table))
@@ -128,18 +134,18 @@ def _background(
     rows: Sequence[dict[str, Any]],
     labelled: dict[str, list[Annotation]],
     lengths: dict[str, float | None],
+    most: int | None,
 ) -> list[dict[str, Any]]:
-    """As many clips as the commonest label has, evenly from all recordings; nothing but the sound tells them from labelled ones."""
+    """Up to ``most`` clips, evenly from all recordings; nothing but the sound tells them from labelled ones."""
     rng = np.random.default_rng(0)
     usual = np.clip([r["end"] - r["start"] for r in rows], *_PIECE)
     found = []
     for name, every in labelled.items():
         pieces = list(_between(every, lengths[name] or 0.0, rng, usual))
         # The first of every recording come before the second of any.
-        found += [(turn, name, *pieces[i]) for turn, i in enumerate(rng.permutation(len(pieces)))]
-    wanted = max(Counter(r["label"] for r in rows).values())
-    log.info("between   the labels %d clips are taken, of %d that fit", min(wanted, len(found)), len(found))
-    taken = sorted(found, key=lambda one: one[0])[:wanted]
+        found += [((turn, rng.random()), name, *pieces[i]) for turn, i in enumerate(rng.permutation(len(pieces)))]
+    taken = sorted(found)[:most]
+    log.info("between   the labels %d clips are taken, of %d that fit", len(taken), len(found))
     return [{"path": name, "start": start, "end": end, "label": label} for _, name, start, end in taken]
 
 

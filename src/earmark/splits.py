@@ -181,8 +181,7 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0, strata: Sequ
     made = []
     for n in range(1, folds + 1):
         name = f"fold {n} of {folds}"
-        one = _checked(manifest, part == n, name, f"{name} (seed {seed}) tests; {known}", published=False)
-        made.append(one if manifest.grouped_by else replace(one, notes=(*one.notes, _UNGROUPED)))
+        made.append(_checked(manifest, part == n, name, f"{name} (seed {seed}) tests; {known}", published=False))
     return made
 
 
@@ -321,6 +320,8 @@ def _checked(
     if published:
         train &= split != "test"  # also where another part tests
     notes += _unlearnt(labels, labels[train])
+    if not manifest.grouped_by and test.any():
+        notes.append(_UNGROUPED)
     both = sorted(set(groups[valid]) & set(groups[train]))
     if both and not manifest.published:
         fault = f"{len(both)} groups are on both sides of the train and valid splits: {_sides(manifest, valid, both, 'valid')}"

@@ -341,12 +341,13 @@ def _opened(source: Source, name: str) -> Iterator[BinaryIO]:
     """A seekable binary file object at its start, for any kind of source."""
     if isinstance(source, str | os.PathLike):
         file = _open_path(Path(source), name)
-        try:
-            yield file
-        except OSError as error:  # a bad sector, a share that is gone
-            raise AudioError("unreadable", name, error.strerror or "cannot be read", "check the disk") from error
-        finally:
-            file.close()
+        with io.BufferedReader(file) as reader:
+            try:
+                yield reader
+            finally:
+                if file.failure is not None:
+                    detail = file.failure.strerror or "cannot be read"
+                    raise AudioError("unreadable", name, detail, "check the disk") from file.failure
         return
     if isinstance(source, bytes | bytearray | memoryview):
         stream: Any = io.BytesIO(source)
@@ -361,7 +362,20 @@ def _opened(source: Source, name: str) -> Iterator[BinaryIO]:
     yield stream
 
 
-def _open_path(path: Path, name: str) -> BinaryIO:
+class _File(io.FileIO):
+    """Ends where the disk or the share fails, and keeps the failure: libsndfile would print it and call the recording cut off."""
+
+    failure: OSError | None = None
+
+    def readinto(self, buffer: Any) -> int | None:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            self.failure = error
+            return 0
+
+
+def _open_path(path: Path, name: str) -> _File:
     try:
         # By descriptor, so that soundfile sees no file name and cannot judge by the extension.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -374,7 +388,7 @@ def _open_path(path: Path, name: str) -> BinaryIO:
         raise AudioError(
             "unreadable", name, error.strerror or "cannot be opened", "check the path and its permissions"
         ) from error
-    file = os.fdopen(handle, "rb")
+    file = _File(handle)
     if os.fstat(handle).st_size == 0:
         file.close()
         raise AudioError("empty", name, "0 bytes", REPLACE)

@@ -50,7 +50,7 @@ Overlaps = Annotated[str, typer.Option(help="Raven and Audacity labels that over
 Background = Annotated[
     str | None,
     typer.Option(
-        help="Raven and Audacity labels: make what lies between them clips of this label.", show_default=False
+        help="Raven and Audacity labels: make clips of this label from what lies between them.", show_default=False
     ),
 ]
 Per = Annotated[
@@ -145,17 +145,15 @@ def show_json(document: Any) -> None:
 
 
 def shown_as_json(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
-    """Print each prediction as it comes; together they are one JSON list, also where they break off."""
+    """Print each prediction as it comes, a line each; together they are one JSON list, which is not closed where they break off."""
     import json
 
     start = "[\n"
-    try:
-        for prediction in predictions:
-            print(start + json.dumps(prediction.to_dict(), ensure_ascii=False, allow_nan=False), end="", flush=True)
-            start = ",\n"
-            yield prediction
-    finally:
-        print("[]" if start == "[\n" else "\n]")
+    for prediction in predictions:
+        print(start + json.dumps(prediction.to_dict(), ensure_ascii=False, allow_nan=False), end="", flush=True)
+        start = ",\n"
+        yield prediction
+    print("\n]")
 
 
 def show_metrics(metrics: dict[str, Any]) -> None:

@@ -75,7 +75,9 @@ def find(
         raise DataError(f"{root}: no such folder; check the path")
     asked = selections is not None and selections != SelectionOptions()
     if asked and (root.is_file() or pattern is not None or layout not in (None, SELECTIONS)):
-        raise DataError(f"{root}: {_FOR_LABELS}; leave them out, or the layout and the pattern")
+        raise DataError(
+            f"{root}: {_FOR_LABELS}{'' if root.is_file() else ', not for a layout or a pattern'}; leave them out"
+        )
     if root.is_file():
         if pattern is not None or layout is not None:
             raise DataError(f"{root}: is a table, which tells its clips itself; leave out --layout and --pattern")
@@ -89,11 +91,11 @@ def find(
         if known.tables and not asked and _tables(known, root):
             return _by_table(known, root)
     files = recordings(root)
-    beside = len(label_files(root, files))
+    beside = len(label_files(root, files, asked=asked))
     if asked and not beside:
         raise DataError(f"{root}: {_FOR_LABELS}, and there are none; leave them out")
     if asked or beside >= _LABELLED * len(files):
-        return read_selections(root, files, selections or SelectionOptions())
+        return read_selections(root, files, selections or SelectionOptions(), normal=alone)
     if beside:
         log.info("note      %d of %d recordings have label files, which --layout selections reads", beside, len(files))
     for known in LAYOUTS:
@@ -101,9 +103,10 @@ def find(
             return _by_pattern(known, root, files)
     if alone is not None and not any("/" in name for name in files):
         return Manifest.of(pd.DataFrame({"path": files, "label": alone}), root, layout=ALONE)
+    normal = "" if alone is None else ", or --layout recordings where all of it is normal sound"
     raise DataError(
         f"{root}: no known layout fits, e.g. {files[0]}; put each class into a folder of its own, add a metadata.csv, "
-        "or pass --pattern"
+        f"or pass --pattern{normal}"
     )
 
 
@@ -126,7 +129,7 @@ def _named(name: str, root: Path, selections: SelectionOptions | None, alone: st
     if name == ALONE:
         return Manifest.of(pd.DataFrame({"path": recordings(root), "label": alone or NORMAL}), root, layout=ALONE)
     if name == SELECTIONS:
-        return read_selections(root, recordings(root), selections or SelectionOptions())
+        return read_selections(root, recordings(root), selections or SelectionOptions(), normal=alone)
     chosen = next((known for known in LAYOUTS if known.name == name), None)
     if chosen is None:
         known_names = ", ".join([*(known.name for known in LAYOUTS), SELECTIONS, ALONE])

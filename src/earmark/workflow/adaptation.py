@@ -20,7 +20,7 @@ from earmark.manifest import Manifest
 from earmark.model import load
 from earmark.options import DataOptions
 from earmark.workflow.detecting import gather, normal_clips, publish
-from earmark.workflow.preparation import unlabelled
+from earmark.workflow.preparation import ALL_NORMAL, unlabelled
 from earmark.workflow.training import REPORT, Result
 
 log = logging.getLogger("earmark")
@@ -83,7 +83,7 @@ def adapt(
     for note in unlabelled(manifest):
         log.info("note      %s", note)
     label = normal or (spec.normal if spec.normal in manifest.labels else None)
-    label = conditions.chosen_normal(manifest.labels, label, where=manifest.root)
+    label = conditions.chosen_normal(manifest.labels, label, where=manifest.root, hint=ALL_NORMAL)
     found = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=source.strict)
     clips = normal_clips(found.with_copies_grouped(), label)
     known = set(spec.provenance.get("trained_on", ()))

@@ -69,31 +69,31 @@ def crossval(
 
     target = claim_output(out, overwrite=options.overwrite, made=[CROSSVAL])
     jobs = prepare(data, source, options, split)
-    work = work_folder(target, provenance.identity(jobs), resume=options.resume, overwrite=options.overwrite)
-    places = [work / name for name in _folders(job.split.name for job in jobs)]
-    try:
-        for number, (job, place) in enumerate(zip(jobs, places, strict=True), start=1):
-            log.info("— %s (%d of %d)", job.split.name, number, len(jobs))
-            if not (options.resume and place.exists()):
-                again = dataclasses.replace(options, resume=options.resume and partial(place).exists())
-                train_split(dataclasses.replace(job, options=again), place)
-    except BaseException as error:
-        kept = sum(place.exists() for place in places)
-        if not kept and not any(partial(place).exists() for place in places):
-            shutil.rmtree(work)
-        elif isinstance(error, Interrupted):
-            raise Interrupted(
-                f"interrupted; {kept} of {len(jobs)} folds are done in {work}: run the same command with --resume to go on"
-            ) from error
-        raise
-    count = len(jobs) // 2 if show_leak else len(jobs)
-    summary = _pooled(jobs[:count], places[:count], work)
-    if show_leak:
-        summary["random"] = _pooled(jobs[count:], places[count:], make_folder(work / "random"))
-        write_text(work / CROSSVAL, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-    (work / "run.json").unlink()
-    publish_folder(work, target)
-    return summary
+    with work_folder(target, provenance.identity(jobs), resume=options.resume, overwrite=options.overwrite) as work:
+        places = [work / name for name in _folders(job.split.name for job in jobs)]
+        try:
+            for number, (job, place) in enumerate(zip(jobs, places, strict=True), start=1):
+                log.info("— %s (%d of %d)", job.split.name, number, len(jobs))
+                if not (options.resume and place.exists()):
+                    again = dataclasses.replace(options, resume=options.resume and partial(place).exists())
+                    train_split(dataclasses.replace(job, options=again), place)
+        except BaseException as error:
+            kept = sum(place.exists() for place in places)
+            if not kept and not any(partial(place).exists() for place in places):
+                shutil.rmtree(work)
+            elif isinstance(error, Interrupted):
+                raise Interrupted(
+                    f"interrupted; {kept} of {len(jobs)} folds are done in {work}: run the same command with --resume to go on"
+                ) from error
+            raise
+        count = len(jobs) // 2 if show_leak else len(jobs)
+        summary = _pooled(jobs[:count], places[:count], work)
+        if show_leak:
+            summary["random"] = _pooled(jobs[count:], places[count:], make_folder(work / "random"))
+            write_text(work / CROSSVAL, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+        (work / "run.json").unlink()
+        publish_folder(work, target)
+        return summary
 
 
 def _folders(names: Iterable[str]) -> list[str]:

@@ -21,7 +21,7 @@ from earmark.model import Model, load
 from earmark.options import DataOptions
 from earmark.plots import Figure
 from earmark.workflow.detecting import why
-from earmark.workflow.preparation import unlabelled
+from earmark.workflow.preparation import ALL_NORMAL, unlabelled
 from earmark.workflow.training import PREDICTIONS, REPORT, write_machines
 
 _METRICS = "metrics.json"
@@ -153,14 +153,14 @@ def _normal(spec: BundleSpec, manifest: Manifest, given: str | None) -> str:
     labels, known = manifest.labels, conditions.normal_label(manifest.labels)
     if given in (None, spec.normal) and (spec.normal in labels or conditions.are_faults(labels)):
         return spec.normal
-    if given == spec.normal and known is None:
+    if given == spec.normal and not any(map(conditions.may_be_normal, labels)):
         return spec.normal  # none of them is
     if given is None and known is not None:
         return known
     if given is None:
         raise DataError(
             f"{manifest.root}: which of its labels is normal? It has {', '.join(labels)}; name it with --normal LABEL, or say "
-            f"--normal {spec.normal} where none is"
+            f"--normal {spec.normal} where none is{ALL_NORMAL}"
         )
     return conditions.chosen_normal(labels, given, where=manifest.root)
 

@@ -26,6 +26,7 @@ Splitter = Callable[[Manifest, Sequence[str]], list[Split]]
 """Manifest and what is to be spread evenly, to splits."""
 
 _TOO_FEW = 20  # clips to test on: with all of them right, one in six might still be wrong
+ALL_NORMAL = ", or pass --layout recordings where all of it is normal sound"
 _FEWEST = 5  # clips of a label of a machine, to spread them over the parts of a split
 
 
@@ -136,7 +137,7 @@ def _parts(manifest: Manifest, split: Splitter, options: TrainOptions) -> list[S
     """The splits, with each machine's clips spread evenly; for an anomaly detector only normal clips are left to train on."""
     parts = split(manifest, _strata(manifest, options))
     if options.task == ANOMALY:
-        normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root)
+        normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root, hint=ALL_NORMAL)
         # With one part to test, all that is not normal can be tested; over folds each clip has its turn.
         parts = [splits.normal_alone(manifest, one, normal, all_others=len(parts) == 1) for one in parts]
     else:
@@ -182,7 +183,8 @@ def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, base: 
     manifest.machines(options.per)  # refused early where a column or a value is missing
     normal = ""
     if options.per or options.task == ANOMALY:
-        normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root)
+        hint = ALL_NORMAL if options.task == ANOMALY else ""
+        normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root, hint=hint)
     if options.task != ANOMALY:
         labels = tuple(manifest.labels) if base is None else spec.labels
         rule, per = merge_rule(manifest), tuple(options.per)

@@ -106,19 +106,20 @@ def train(
 def train_split(job: Job, target: Path) -> Result:
     """Train on one split and publish the bundle."""
     torch.manual_seed(job.options.seed)
-    work = work_folder(target, provenance.identity([job]), resume=job.options.resume, overwrite=job.options.overwrite)
-    try:
-        finished = make_folder(work / "bundle")
-        spec = write_detector(job, finished) if job.spec.task == ANOMALY else _classifier(job, work, finished)
-        history = [] if job.spec.task == ANOMALY else training.history(work)
-        metrics = _measure(job, spec, finished, history)
-    except BaseException:
-        if not _resumable(work):
-            shutil.rmtree(work)
-        raise
-    publish_folder(finished, target)
-    shutil.rmtree(work)
-    return Result(target, metrics, job.clips.skipped, (*job.split.notes, *spec.detector.get("notes", ())))
+    options = job.options
+    with work_folder(target, provenance.identity([job]), resume=options.resume, overwrite=options.overwrite) as work:
+        try:
+            finished = make_folder(work / "bundle")
+            spec = write_detector(job, finished) if job.spec.task == ANOMALY else _classifier(job, work, finished)
+            history = [] if job.spec.task == ANOMALY else training.history(work)
+            metrics = _measure(job, spec, finished, history)
+        except BaseException:
+            if not _resumable(work):
+                shutil.rmtree(work)
+            raise
+        publish_folder(finished, target)
+        shutil.rmtree(work)
+        return Result(target, metrics, job.clips.skipped, (*job.split.notes, *spec.detector.get("notes", ())))
 
 
 def _classifier(job: Job, work: Path, folder: Path) -> BundleSpec:

@@ -124,39 +124,39 @@ def tune(
     (outer,) = prepare(data, source, options, held_out(options, test_fold, folds))
     job = _inner(outer)
     said = identity([job]) + "\n" + " ".join(sorted(search))
-    work = work_folder(target, said, resume=options.resume, overwrite=options.overwrite)
-    _tell_cost(job, trials)
-    study = _study(optuna, work)
-    if not _done(study):
-        study.enqueue_trial({name: _own(name, job) for name in search})
+    with work_folder(target, said, resume=options.resume, overwrite=options.overwrite) as work:
+        _tell_cost(job, trials)
+        study = _study(optuna, work)
+        if not _done(study):
+            study.enqueue_trial({name: _own(name, job) for name in search})
 
-    def judge(trial: Any) -> float:
-        changes = [f"{name}={_drawn(trial, name, job)!r}" for name in search]
+        def judge(trial: Any) -> float:
+            changes = [f"{name}={_drawn(trial, name, job)!r}" for name in search]
+            try:
+                score = _score(job, changes, work / "trial")
+            except SettingsError as error:  # settings that do not fit each other
+                log.info("not trained: %s", error)
+                raise optuna.TrialPruned from error
+            log.info("%.4f with %s", score, ", ".join(changes))
+            return score
+
         try:
-            score = _score(job, changes, work / "trial")
-        except SettingsError as error:  # settings that do not fit each other
-            log.info("not trained: %s", error)
-            raise optuna.TrialPruned from error
-        log.info("%.4f with %s", score, ", ".join(changes))
-        return score
-
-    try:
-        while (count := len(_done(study))) < trials:
-            log.info("— trial %d of %d", count + 1, trials)
-            # Seeded for each trial, so that a search that goes on draws what an unbroken one draws.
-            seed = int(np.random.SeedSequence([options.seed, count]).generate_state(1)[0])
-            study.sampler = optuna.samplers.TPESampler(seed=seed)
-            study.optimize(judge, n_trials=1)
-    except (Interrupted, KeyboardInterrupt) as error:
-        kept = f"{work} holds the {count} trials done: run the same command with --resume to go on"
-        raise Interrupted(f"interrupted; {kept}") from error
-    scores = [t.value for t in _done(study)]
-    if not any(score is not None for score in scores):
-        raise DataError(f"{data}: none of the {trials} trials could be trained; search other settings")
-    found = Tuned(target, dict(study.best_params), float(study.best_value), scores[0], len(scores))
-    _write(study, job, found.best, work)
-    publish_folder(work, target)
-    return found
+            while (count := len(_done(study))) < trials:
+                log.info("— trial %d of %d", count + 1, trials)
+                # Seeded for each trial, so that a search that goes on draws what an unbroken one draws.
+                seed = int(np.random.SeedSequence([options.seed, count]).generate_state(1)[0])
+                study.sampler = optuna.samplers.TPESampler(seed=seed)
+                study.optimize(judge, n_trials=1)
+        except (Interrupted, KeyboardInterrupt) as error:
+            kept = f"{work} holds the {count} trials done: run the same command with --resume to go on"
+            raise Interrupted(f"interrupted; {kept}") from error
+        scores = [t.value for t in _done(study)]
+        if not any(score is not None for score in scores):
+            raise DataError(f"{data}: none of the {trials} trials could be trained; search other settings")
+        found = Tuned(target, dict(study.best_params), float(study.best_value), scores[0], len(scores))
+        _write(study, job, found.best, work)
+        publish_folder(work, target)
+        return found
 
 
 def _study(optuna: Any, folder: Path) -> Any:
@@ -219,10 +219,10 @@ def _score(job: Job, changes: Sequence[str], place: Path) -> float:
     """Train with these settings and judge on the inner part."""
     chosen = recipe.load(job.options.recipe, [*job.options.settings, *changes])
     manifest = job.clips.manifest
-    spec = make_spec(manifest, chosen, channel=job.options.channel)
-    spec = dataclasses.replace(spec, labels=job.spec.labels, task=job.spec.task, merge=job.spec.merge)
     shutil.rmtree(place, ignore_errors=True)
     with quiet("earmark"):
+        spec = make_spec(manifest, chosen, channel=job.options.channel)
+        spec = dataclasses.replace(spec, labels=job.spec.labels, task=job.spec.task, merge=job.spec.merge)
         metrics = train_split(dataclasses.replace(job, recipe=chosen, spec=spec), place).metrics
     shutil.rmtree(place)
     return float(metrics["map" if job.spec.task == MULTILABEL else "accuracy"])
