@@ -135,9 +135,11 @@ def unlabelled(manifest: Manifest) -> list[str]:
 
 def _parts(manifest: Manifest, split: Splitter, options: TrainOptions) -> list[Split]:
     """The splits, with each machine's clips spread evenly; for an anomaly detector only normal clips are left to train on."""
-    parts = split(manifest, _strata(manifest, options))
+    normal = ""
     if options.task == ANOMALY:
         normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root, hint=ALL_NORMAL)
+    parts = split(manifest, _strata(manifest, options))
+    if options.task == ANOMALY:
         # With one part to test, all that is not normal can be tested; over folds each clip has its turn.
         parts = [splits.normal_alone(manifest, one, normal, all_others=len(parts) == 1) for one in parts]
     else:
