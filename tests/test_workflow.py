@@ -298,3 +298,14 @@ def test_a_second_training_reads_no_recording(
     monkeypatch.setattr(audio, "_open_path", lambda *_: pytest.fail("a recording was opened"))
     second = earmark.train(root, tmp_path / "second", options=QUICK)
     assert second.metrics == first.metrics
+
+
+def test_labels_that_look_like_slips_are_told_before_training(
+    make_tones: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    root = make_tones(clips=4)
+    (root / "Low_").mkdir()
+    (root / "low" / "g0_0.wav").rename(root / "Low_" / "a.wav")
+    with caplog.at_level("INFO", logger="earmark"), pytest.raises(earmark.SettingsError):
+        earmark.train(root, root.parent / "model", test_fold="none", options=earmark.TrainOptions(device="tpu"))
+    assert "label 'Low_' looks like a slip of 'low'; they are learnt as two" in caplog.text

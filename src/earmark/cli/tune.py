@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from earmark.cli import options as o
+
+if TYPE_CHECKING:
+    from earmark.workflow.tuning import Tuned
 
 
 def tune(
@@ -45,8 +48,6 @@ def tune(
     overwrite: o.Overwrite = False,
 ) -> None:
     """Search for settings that suit DATA inside its training part; needs the extra "tune"."""
-    import shlex
-
     import earmark
 
     o.talk()
@@ -79,9 +80,6 @@ def tune(
             normal=normal,
         ),
     )
-    was = "-" if found.first is None else f"{found.first:.4f}"
-    said = ", ".join(f"{name} {value:.3g}" for name, value in found.best.items())
-    print(f"best      {found.score:.4f} of {found.trials} trials (the recipe as it was: {was}): {said}")
     same = {
         "--test-fold": test_fold, "--folds": folds, "--include": include, "--group": group, "--group-pattern": group_pattern,
         "--layout": layout, "--pattern": pattern, "--label-column": label_column, "--min-seconds": min_seconds or None,
@@ -90,16 +88,16 @@ def tune(
     }  # fmt: skip
     given = [word for name, value in same.items() if value not in (None, "") for word in (name, str(value))]
     given += ["--allow-leak"] if allow_leak else []
+    _show(found, data, given)
+
+
+def _show(found: Tuned, data: Path, given: list[str]) -> None:
+    """What was found, and the command that trains with it on the same split; another test part may have been searched on."""
+    import shlex
+
+    was = "-" if found.first is None else f"{found.first:.4f}"
+    said = ", ".join(f"{name} {value:.3g}" for name, value in found.best.items())
+    print(f"best      {found.score:.4f} of {found.trials} trials (the recipe as it was: {was}): {said}")
     print(f"recipe    {found.path / 'tuned.toml'}")
-    # Of another split the test part may have been searched on.
-    command = [
-        "earmark",
-        "train",
-        str(data),
-        "--recipe",
-        str(found.path / "tuned.toml"),
-        *given,
-        "--out",
-        f"{found.path}_model",
-    ]
-    print(f"try       {shlex.join(command)}")
+    recipe, out = str(found.path / "tuned.toml"), f"{found.path}_model"
+    print(f"try       {shlex.join(['earmark', 'train', str(data), '--recipe', recipe, *given, '--out', out])}")

@@ -25,11 +25,14 @@ class Plain(nn.Module):
     Input (batch, channels, rows, frame), output (batch, size).
     """
 
+    least = 8
+    """Rows and frames that are left something of after halving them three times."""
+
     def __init__(self, channels: int, rows: int, width: float = 1.0) -> None:
         super().__init__()
-        if rows < 8:
+        if rows < self.least:
             raise SettingsError(
-                f"setting network is 'plain', which halves the rows three times; it takes 8 at least, not {rows}"
+                f"setting network is 'plain', which halves the rows three times; it takes {self.least} at least, not {rows}"
             )
         a, b, c, self.size = (max(8, round(x * width / 8) * 8) for x in (32, 64, 128, 128))
         self.first = nn.Conv2d(channels, a, 3, padding=1)

@@ -15,9 +15,9 @@ from earmark import augment
 from earmark.classifier import Classifier
 from earmark.dataset import Batches, Features
 from earmark.errors import SettingsError
+from earmark.networks.plain import Plain
 from earmark.recipe import Recipe
 
-_PLAIN = 8  # frames that the plain network takes at least
 _STYLES = 0.4  # alpha of the Beta distribution of mixstyle's shares
 
 
@@ -39,9 +39,9 @@ def crop_frames(classifier: Classifier, recipe: Recipe, window_frames: int) -> i
     if recipe.crop_seconds and not front_end.settings.image_width:
         frames = min(frames, front_end.frames(round(recipe.crop_seconds * front_end.sr), setting="crop_seconds"))
     seen = front_end.settings.image_width or frames
-    if recipe.network == "plain" and seen < _PLAIN:
+    if recipe.network == "plain" and seen < Plain.least:
         raise SettingsError(
-            f"setting network is 'plain', which halves the frames three times; it takes {_PLAIN} at least, and sees {seen}: "
+            f"setting network is 'plain', which halves the frames three times; it takes {Plain.least} at least, and sees {seen}: "
             "choose a longer window_seconds and crop_seconds, or a larger image_width"
         )
     return frames

@@ -17,6 +17,7 @@ from earmark.manifest import Manifest
 from earmark.options import DataOptions, TrainOptions
 from earmark.provenance import Job
 from earmark.recipe import Recipe
+from earmark.scanner import similar_labels
 from earmark.splits import Split
 from earmark.workflow import continuing
 
@@ -48,26 +49,8 @@ def prepare(
 ) -> list[Job]:
     """Read, check and decode the data once, and settle what is trained on which clips."""
     source = source or DataOptions()
-    if options.task not in (recipe.AUTO, ANOMALY):
-        raise SettingsError(f"--task is {options.task!r}; choose {recipe.AUTO} or {ANOMALY}")
-    if options.base is not None and options.task == ANOMALY:
-        raise SettingsError(
-            "--from goes on from classifiers: leave it or --task anomaly out (earmark adapt teaches detectors)"
-        )
-    if options.normal is not None and not options.per and options.task != ANOMALY:
-        raise SettingsError(
-            f"--normal is {options.normal!r}, but only --per and --task anomaly ask for it; leave it out"
-        )
-    recipe.load(options.recipe, options.settings)  # faults in it are told before the data are read
-    # Where there are no labels at all, a plant's recordings are taken to be what plants have: normal sound.
-    manifest = source.read(data, alone=(options.normal or conditions.NORMAL) if options.task == ANOMALY else None)
-    for note in unlabelled(manifest):
-        log.info("note      %s", note)
-    for group in _alike(manifest.labels):
-        log.info(
-            "note      labels that differ in capitals alone are learnt as different ones: %s",
-            ", ".join(map(repr, group)),
-        )
+    _check_options(options)
+    manifest = _read(data, source, options)
     check = _check_labels if options.task != ANOMALY else _check_single
     check(manifest)
     base = continuing.opened(options)
@@ -110,12 +93,30 @@ def prepare(
     return [Job(clips, one, chosen, spec, options) for one in parts]
 
 
-def _alike(labels: Sequence[str]) -> list[list[str]]:
-    """Labels that are the same but for capitals."""
-    found: dict[str, list[str]] = {}
-    for label in labels:
-        found.setdefault(label.casefold(), []).append(label)
-    return [group for group in found.values() if len(group) > 1]
+def _check_options(options: TrainOptions) -> None:
+    """What contradicts itself is told before the data are read."""
+    if options.task not in (recipe.AUTO, ANOMALY):
+        raise SettingsError(f"--task is {options.task!r}; choose {recipe.AUTO} or {ANOMALY}")
+    if options.base is not None and options.task == ANOMALY:
+        raise SettingsError(
+            "--from goes on from classifiers: leave it or --task anomaly out (earmark adapt teaches detectors)"
+        )
+    if options.normal is not None and not options.per and options.task != ANOMALY:
+        raise SettingsError(
+            f"--normal is {options.normal!r}, but only --per and --task anomaly ask for it; leave it out"
+        )
+    recipe.load(options.recipe, options.settings)
+
+
+def _read(data: str | os.PathLike[str], source: DataOptions, options: TrainOptions) -> Manifest:
+    """The data as they are, with a word on what may not be meant."""
+    # Where there are no labels at all, a plant's recordings are taken to be what plants have: normal sound.
+    manifest = source.read(data, alone=(options.normal or conditions.NORMAL) if options.task == ANOMALY else None)
+    for note in unlabelled(manifest):
+        log.info("note      %s", note)
+    for rarer, commoner in similar_labels(manifest.counts):
+        log.info("note      label %r looks like a slip of %r; they are learnt as two", rarer, commoner)
+    return manifest
 
 
 def unlabelled(manifest: Manifest) -> list[str]:
@@ -185,8 +186,7 @@ def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, base: 
     manifest.machines(options.per)  # refused early where a column or a value is missing
     normal = ""
     if options.per or options.task == ANOMALY:
-        hint = ALL_NORMAL if options.task == ANOMALY else ""
-        normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root, hint=hint)
+        normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root)
     if options.task != ANOMALY:
         labels = tuple(manifest.labels) if base is None else spec.labels
         rule, per = merge_rule(manifest), tuple(options.per)
