@@ -172,7 +172,7 @@ class Recipe:
     # Augmentation
     mixup: float = _setting(0.2, "alpha of the Beta distribution of mixup, by level; 0: off", 0, 10)
     roll: float = _setting(1.0, "largest shift in time as a share of the input", 0, 1)
-    time_stretch: float = _setting(0.3, "largest change of tempo; 0.2 means a factor of 1.2 either way", 0, 1)
+    time_stretch: float = _setting(0.0, "largest change of tempo; 0.2 means a factor of 1.2 either way", 0, 1)
     mel_warp: float = _setting(0.2, "largest warp of the mel axis, as time_stretch", 0, 1)
     gain_db: float = _setting(6.0, "largest change of level in dB, either way", 0, 60)
     filter_db: float = _setting(
