@@ -258,12 +258,14 @@ def threshold(method: Method, data: Data, known: NDArray[np.int64]) -> float:
 
 def measure(method: Method, data: Data, repeats: int, *, alarms: bool) -> dict[str, Any]:
     found: dict[str, list[float]] = {
-        name: [] for name in ("auc", "pauc", "harmonic auc", "harmonic pauc", "alarms", "recall")
+        name: [] for name in ("auc", "pauc", "harmonic auc", "harmonic pauc", "alarms", "recall", "seconds")
     }
     abnormal = np.flatnonzero(data.abnormal)
     for known, left_out in splits(data, repeats):
         judged = np.concatenate([left_out, abnormal])
+        begin = time.perf_counter()
         truth, scores = data.abnormal[judged], method(data, known, judged)
+        found["seconds"].append(time.perf_counter() - begin)  # without what a threshold takes
         found["auc"].append(roc_auc_score(truth, scores))
         found["pauc"].append(roc_auc_score(truth, scores, max_fpr=0.1))
         rows = []
@@ -317,13 +319,11 @@ def main() -> None:
     )
     for family in chosen.methods:
         for name, method in METHODS[family].items():
-            begin = time.perf_counter()
             found = measure(method, data, chosen.repeats, alarms=family in ("bands", "simple", "autoencoder"))
-            seconds = (time.perf_counter() - begin) / (5 * chosen.repeats)
             cells = [f"{found[n][0]:.3f} ± {found[n][1]:.3f}" for n in ("auc", "pauc")]
             cells.append(f"{found['harmonic auc'][0]:.3f}, {found['harmonic pauc'][0]:.3f}")
             cells += [f"{100 * found[n][0]:.1f} %" if n in found else "-" for n in ("alarms", "recall")]
-            print(f"| {name} | {' | '.join(cells)} | {seconds:.1f} |", flush=True)
+            print(f"| {name} | {' | '.join(cells)} | {found['seconds'][0]:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -60,3 +60,14 @@ def test_encodings(tmp_path: Path) -> None:
     assert format_of(place) == "audacity"
     with pytest.raises(DataError, match="is not UTF-8 text .*; save it as UTF-8"):
         read_labels(place)
+
+
+def test_a_table_of_several_recordings_is_refused(tmp_path: Path) -> None:
+    head = "Begin Time (s)\tEnd Time (s)\tSpecies\tBegin File\n"
+    (tmp_path / "a.txt").write_text(head + "0\t1\twren\ta.wav\n1\t2\towl\ta.wav\n")
+    assert len(read_labels(tmp_path / "a.txt")) == 2
+    (tmp_path / "a.txt").write_text(head + "0\t1\twren\ta.wav\n61\t62\towl\tb.wav\n")
+    with pytest.raises(
+        DataError, match="selections are of 2 recordings .'Begin File'.* save a selection table for each"
+    ):
+        read_labels(tmp_path / "a.txt")

@@ -122,6 +122,12 @@ def test_blocks_equal_the_whole(wanted: int, block_seconds: float) -> None:
     assert np.array_equal(np.concatenate([p.samples for p in parts]), audio.decode(WAV, sr=wanted).samples)
 
 
+def test_many_blocks_of_a_file_are_resampled_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = audio.decode(WAV, sr=11_025).samples
+    monkeypatch.setattr("earmark.audio.decoders._BLOCK", 1_000)
+    assert np.array_equal(np.concatenate([p.samples for p in audio.blocks(WAV, sr=11_025)]), whole)
+
+
 @settings(max_examples=20)
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=8))
 def test_stream_resampler_equals_whole(sizes: list[int]) -> None:
@@ -224,6 +230,10 @@ def test_m4a_needs_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert waveform.sr == 16_000
     peak = np.argmax(np.abs(np.fft.rfft(waveform.samples))) * 16_000 / len(waveform.samples)
     assert peak == pytest.approx(440, abs=2)
+    part = audio.decode(path, start=0.3, end=0.6)
+    assert np.array_equal(part.samples, waveform.samples[4_800:9_600])
+    with pytest.raises(AudioError, match="range: .* lies past the recording's end"):
+        audio.decode(path, start=0.5, end=5)
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(AudioError, match=r'needs-ffmpeg.*pip install "earmark\[ffmpeg\]"'):
         audio.decode(path)
@@ -300,3 +310,20 @@ def test_a_disk_that_fails_is_told_by_the_name_of_the_recording(
         audio.decode(path)
     os.close(write_only)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("source", [[0.1, 0.2], (16_000, SOUND), None, 3])
+def test_what_is_no_recording_is_told(source: object) -> None:
+    with pytest.raises(
+        AudioError, match="not-audio: a .* is no recording; pass a path, bytes, a binary file, or a NumPy"
+    ):
+        audio.decode(source)  # type: ignore[arg-type]
+
+
+def test_arrays_of_another_scale_are_told() -> None:
+    integers = (SOUND * 32767).astype(np.int16)
+    assert np.abs(audio.from_array(integers, 16_000, wanted=16_000)).max() <= 1
+    with pytest.raises(AudioError, match="where full scale is 1; divide floats by their full scale, for 16 bits 32768"):
+        audio.from_array(integers.astype(float), 16_000, wanted=16_000)
+    with pytest.raises(AudioError, match="of int64 is not a waveform; .* integers of 8 to 32 bits"):
+        audio.from_array(integers.astype(np.int64), 16_000, wanted=16_000)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
@@ -138,3 +140,11 @@ def test_a_bundle_that_does_not_say_its_levels_has_none(copied: Path, tones: Pat
     data["files"]["model.onnx"] = hashlib.sha256((copied / "model.onnx").read_bytes()).hexdigest()
     path.write_text(json.dumps(data))
     assert earmark.load(copied).predict(sound).to_dict() == wanted
+
+
+def test_temperature_flattens_probabilities() -> None:
+    logits = np.array([[2.0, 0.0]], np.float32)
+    spec = bundle.BundleSpec(("a", "b"), {"name": "resnet", "width": 1.0}, 8_000, 1.0, 0.5, {}, temperature=2.0)
+    assert spec.probabilities(logits)[0, 0] == pytest.approx(1 / (1 + np.exp(-1.0)))
+    several = dataclasses.replace(spec, task=bundle.MULTILABEL)
+    assert several.probabilities(logits)[0] == pytest.approx([1 / (1 + np.exp(-1.0)), 0.5])

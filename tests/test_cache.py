@@ -80,7 +80,7 @@ def test_clear_leaves_nothing_and_a_damaged_index_is_made_anew(tmp_path: Path) -
     assert len(cache.Cache(8_000, folder=folder).get(tmp_path / "a.wav").samples()) == 8_000
 
 
-@pytest.mark.parametrize("text", ["much", "10", "GB"])
+@pytest.mark.parametrize("text", ["much", "10", "GB", "infGB"])
 def test_sizes_that_are_none_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARMARK_CACHE_SIZE", text)
     with pytest.raises(SettingsError, match="EARMARK_CACHE_SIZE is .*; give a size such as 500MB"):
@@ -149,6 +149,22 @@ def test_too_short_for_a_sample_is_left_out(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.ones(1, np.float32), 48_000)
     with pytest.raises(AudioError, match="zero-length"):
         cache.Cache(16_000, folder=tmp_path / "cache").get(tmp_path / "a.wav")
+
+
+def test_what_a_killed_run_left_is_removed_and_what_is_being_written_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "decoded" / "ab"
+    folder.mkdir(parents=True)
+    for name in (".old.f32", ".new.f32"):
+        (folder / name).write_bytes(bytes(5000))
+    os.utime(folder / ".old.f32", (1e9, 1e9))
+    assert (cache.usage(tmp_path).recordings, cache.usage(tmp_path).bytes) == (0, 5000)
+    monkeypatch.setenv("EARMARK_CACHE_SIZE", "1KB")
+    assert cache.evict(tmp_path) == 5000
+    assert [path.name for path in folder.iterdir()] == [".new.f32"]
+    cache.clear(tmp_path)
+    assert [path.name for path in folder.iterdir()] == [".new.f32"]
 
 
 def test_an_entry_that_was_cut_is_decoded_again(tmp_path: Path) -> None:

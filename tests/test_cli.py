@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import earmark
 from conftest import TINY, Run
 from earmark import cache
+from earmark.selections import SelectionOptions
 
 
 def settings(*changes: str) -> list[str]:
@@ -192,6 +194,91 @@ def test_scan_of_recordings_without_labels(run: Callable[..., Run], tones: Path)
     shown = run("scan", tones / "low")
     assert shown.code == 0, shown.err
     assert "note      no labels (folders, a metadata.csv or --pattern would give them)" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("train", ["{data}", "--out", "{out}"]),
+        ("evaluate", ["{model}", "{data}"]),
+        ("adapt", ["{model}", "{data}", "--out", "{out}"]),
+        ("crossval", ["{data}", "--out", "{out}"]),
+    ],
+)
+def test_what_was_left_out_is_exit_code_1_and_a_full_disk_2(
+    run: Callable[..., Run], trained: earmark.Result, tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str,
+    words: list[str],
+) -> None:  # fmt: skip
+    bad = earmark.AudioError("empty", "a.wav", "0 bytes", "replace it")
+    given = [w.format(data=tones, out=tmp_path / "out", model=trained.path) for w in words]
+    left_out = [{"path": "a.wav", "error": str(bad)}]
+    found: Any = earmark.Result(tmp_path, {}, (bad,), ())
+    if verb == "evaluate":
+        found = {**trained.metrics, "notes": [], "trained_on": 0, "skipped": left_out}
+    if verb == "crossval":
+        over = {"mean": {"accuracy": 1.0}, "std": {"accuracy": 0.0}}
+        found = {**trained.metrics, **over, "folds": [], "notes": [], "skipped": left_out}
+    monkeypatch.setattr(earmark, verb, lambda *_, **__: found)
+    assert run(verb, *given).code == 1
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "x")
+
+    monkeypatch.setattr(earmark, verb, fail)
+    failed = run(verb, *given)
+    assert (failed.code, len(failed.err.splitlines())) == (2, 1)
+    assert "No space left on device" in failed.err
+
+
+DATA = (
+    "--include a,b --group g --group-pattern p --layout selections --pattern q --label-column L --min-seconds 0.25 --overlaps drop "
+    "--background quiet"
+)
+FIT = (
+    "--recipe fast --set lr=0.01 --strict --allow-leak --channel 1 --from base --task anomaly --per m,i --normal ok --seed 7 "
+    "--device cpu --resume --overwrite"
+)
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "further"),
+    [
+        ("train", f"data --out out --test-fold 2 --folds 4 {DATA} {FIT}", {"test_fold": "2", "folds": 4}),
+        ("crossval", f"data --out out --folds 4 --show-leak {DATA} {FIT}", {"folds": 4, "show_leak": True}),
+        (
+            "evaluate",
+            f"model data --split all --per m,i --normal ok --out out --strict --overwrite {DATA}",
+            {"split": "all", "per": ("m", "i"), "normal": "ok", "out": Path("out"), "overwrite": True},
+        ),
+    ],
+)
+def test_every_option_is_carried_through(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, verb: str, words: str, further: dict[str, Any]
+) -> None:
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def record(*arguments: Any, **named: Any) -> None:
+        calls.append((arguments, named))
+        raise earmark.DataError("enough")
+
+    monkeypatch.setattr(earmark, verb, record)
+    assert run(verb, *words.split()).code == 2
+    ((positions, named),) = calls
+    assert [str(p) for p in positions] == words.split("--")[0].split() + (["out"] if verb != "evaluate" else [])
+    selections = SelectionOptions(label_column="L", min_seconds=0.25, overlaps="drop", background="quiet")
+    expected: dict[str, Any] = {
+        "source": earmark.DataOptions(
+            layout="selections", pattern="q", include=("a", "b"), group="g", group_pattern="p", selections=selections,
+            strict=True,
+        ),
+        **further,
+    }  # fmt: skip
+    if verb != "evaluate":
+        expected["options"] = earmark.TrainOptions(
+            recipe="fast", settings=["lr=0.01"], channel=1, seed=7, device="cpu", resume=True, overwrite=True,
+            allow_leak=True, base=Path("base"), task="anomaly", per=("m", "i"), normal="ok",
+        )  # fmt: skip
+    assert named == expected
 
 
 def test_strict_stops(run: Callable[..., Run], trained: earmark.Result, make_tones: Callable[..., Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_what_the_model_has_settled_goes_into_the_record() -> None:
     base = BundleSpec(
         ("a", "b"), {"name": "plain", "width": 0.5}, 8_000, 1.0, 0.5, front_end
     )  # made before there were members
-    found = continuing.settled(recipe.load("balanced+speech"), base)
+    found = continuing.settled(recipe.load("balanced+speech"), base, ())
     assert (found.network, found.width, found.members) == ("plain", 0.5, 1)
     assert {name: getattr(found, name) for name in front_end} == front_end
 
@@ -110,11 +111,56 @@ def test_what_the_model_knows_is_not_chosen_by(two: earmark.Result, tones: Path)
     base = bundle.read(two.path).spec
     train, rest = np.arange(0, 10), np.arange(10, 30)
     for split in (Split(train, rest, rest[:0], "", ""), Split(train, rest[:10], rest[10:], "", "")):
-        known = continuing.known_to(base, clips, split)
-        found = continuing.prepared(split, base, clips, known)
+        found, known = continuing.prepared(split, base, clips)
         assert not known[[*found.valid, *found.test]].any()
         assert sorted([*found.train, *found.valid, *found.test]) == list(range(30))
         assert any("clips of the valid part train, since the model to go on from knows them" in n for n in found.notes)
+
+
+def test_what_the_model_was_chosen_by_chooses_again_and_does_not_test(two: earmark.Result, tones: Path) -> None:
+    clips = ingest(GROUPS.read(tones), sr=8_000)
+    trained, chosen = clips.hashes[:10], clips.hashes[10:14]
+    base = dataclasses.replace(
+        bundle.read(two.path).spec, provenance={"trained_on": [*trained, *chosen], "chosen_by": list(chosen)}
+    )
+    rows = np.arange(30)
+    published = Split(rows[:10], rows[10:20], rows[20:], "", "")
+    found, known = continuing.prepared(published, base, clips)
+    assert np.array_equal(found.valid, rows[10:20]) and np.array_equal(found.test, rows[20:])
+    assert known.nonzero()[0].tolist() == rows[:10].tolist()
+    tested, _ = continuing.prepared(Split(rows[:10], rows[:0], rows[10:], "", ""), base, clips)
+    assert not set(tested.test) & set(rows[10:14])
+    spec = dataclasses.replace(
+        base, provenance={"trained_on": ["a", "b", "v"], "chosen_by": ["v", clips.hashes[0]], "groups": ["g"]}
+    )
+    joined = continuing.joined(spec, base).provenance
+    assert set(joined["trained_on"]) == {"a", "b", "v", *trained, *chosen}
+    assert set(joined["chosen_by"]) == {"v", *chosen}  # the first was learnt from before
+
+
+def test_new_recordings_of_groups_that_the_model_knows_are_told(
+    two: earmark.Result, tones: Path, tmp_path: Path
+) -> None:
+    write_tones(tmp_path / "tones", clips=6, sr=16_000)
+    clips = ingest(GROUPS.read(tmp_path / "tones"), sr=8_000)
+    known = splits.grouped_folds(clips.manifest, folds=3)[0]
+    tested = sorted(set(clips.manifest.column("group")[known.test]))
+    base = bundle.read(two.path).spec
+    assert tested[0] not in json.dumps(base.provenance["groups"])
+    found, _ = continuing.prepared(known, base, clips)
+    assert any(f"1 groups of the test part are named as groups that the model was trained on, e.g. {tested[0]!r}" in n
+               for n in found.notes)  # fmt: skip
+    alone = ingest(earmark.DataOptions().read(tmp_path / "tones"), sr=8_000)
+    assert not any("are named as groups" in note for note in continuing.prepared(known, base, alone)[0].notes)
+
+
+def test_what_tells_the_labels_is_left_alone_here_too() -> None:
+    said = recipe.load("balanced+machine").to_dict()
+    base = BundleSpec(("a", "b"), {"name": "resnet", "width": 1.0}, 8_000, 1.0, 0.5, {}, provenance={"recipe": said})
+    found = continuing.settled(recipe.load("finetune"), base, ())
+    assert (found.mel_warp, found.time_stretch, found.crop_seconds) == (0, 0, 0)
+    assert found.epochs == recipe.load("finetune").epochs
+    assert continuing.settled(recipe.load("finetune", ["mel_warp=0.1"]), base, ("mel_warp",)).mel_warp == 0.1
 
 
 def test_of_a_split_that_parts_groups_the_recordings_alone_are_known(two: earmark.Result, tones: Path) -> None:

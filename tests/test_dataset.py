@@ -12,7 +12,7 @@ import torch
 
 from conftest import tone, write_tones
 from earmark import layouts, recipe
-from earmark.dataset import Batches, Features, ingest, make_spec, survey
+from earmark.dataset import Batches, Features, batch_count, ingest, make_spec, survey
 from earmark.errors import DataError
 from earmark.frontend import FrontEnd, FrontEndSettings
 from earmark.levels import Levels
@@ -200,3 +200,10 @@ def test_what_is_not_heard_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixt
     caplog.clear()
     assert make_spec(layouts.find(root), recipe.load("auto", ["sample_rate=96000"])).sample_rate == 96_000
     assert "not heard" not in caplog.text
+
+
+@pytest.mark.parametrize(("clips", "batch_size"), [(3, 2), (7, 2), (33, 32), (1, 4), (2, 2), (800, 32)])
+def test_no_batch_is_of_one_clip(clips: int, batch_size: int) -> None:
+    count = batch_count(clips, batch_size)
+    assert min(map(len, np.array_split(np.arange(clips), count))) >= min(2, clips)
+    assert count == max(1, round(clips / batch_size)) or batch_size == 2

@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[: len(body) // 2])
             self.wfile.flush()
             if manner == "stalls":
-                time.sleep(1.0)
+                time.sleep(2.5)
             return
         if manner == "lies":
             body = bytes(len(body))
@@ -80,7 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(datasets, "_PAUSE", 0.01)
-    monkeypatch.setattr(datasets, "_STALLED", 0.3)
+    monkeypatch.setattr(datasets, "_STALLED", 1.0)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     running = Server()
     threading.Thread(target=running.serve_forever, daemon=True).start()
     yield running

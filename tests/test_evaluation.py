@@ -37,6 +37,18 @@ def test_labels_that_the_model_does_not_know_are_wrong() -> None:
     assert found["confusion"] == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]
 
 
+def test_the_interval_is_wilsons_of_95_percent() -> None:
+    right = np.eye(2, dtype=np.float32)[[0] * 8 + [1] * 2]
+    several = np.ones((10, 1), np.int64)
+    heard = np.array([[True]] * 8 + [[False]] * 2)
+    for found in (
+        evaluation.measure(right, np.zeros(10, np.int64), ["a", "b"]),
+        evaluation.measure_several(np.full((10, 1), 0.5, np.float32), several, ["a"], heard),
+    ):
+        # Wilson (1927) by hand: p = 0.8, n = 10, z = 1.95996.
+        assert found["accuracy_interval"] == pytest.approx([0.490162, 0.943318], abs=1e-5)
+
+
 def test_over_folds() -> None:
     folds = [{"accuracy": a, "precision": a, "recall": a, "f1": a, "loss": 1 - a} for a in (0.5, 0.7)]
     mean, deviation = evaluation.over_folds(folds)

@@ -51,6 +51,14 @@ def test_equals_scikit_learn(drawn: Drawn) -> None:
     rate = found["false_alarm_rate"]
     assert (rate["stated"], rate["n"]) == (0.01, tn + fp)
     assert (rate["seen"] is None) == (rate["interval"] is None) == bool(abnormal.all())
+    for share, interval, part in (
+        (rate["seen"], rate["interval"], flagged[~abnormal]),
+        (found["recall"], found["recall_interval"], flagged[abnormal]),
+    ):
+        if len(part):
+            expected_interval = stats.binomtest(int(part.sum()), len(part)).proportion_ci(method="wilson")
+            assert share == pytest.approx(part.mean())
+            assert interval == pytest.approx([expected_interval.low, expected_interval.high])
     if len(set(abnormal)) == 2:
         assert found["auc"] == pytest.approx(metrics.roc_auc_score(abnormal, scores))
         assert found["pauc"] == pytest.approx(metrics.roc_auc_score(abnormal, scores, max_fpr=0.1))

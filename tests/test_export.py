@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -9,10 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 import earmark
-from conftest import tone
+from conftest import TINY, tone
 from earmark import bundle, export
 from earmark.classifier import Classifier
 from earmark.errors import EarmarkError
+from earmark.windows import WindowPlan
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,32 @@ def test_a_difference_is_refused(both: tuple[Classifier, earmark.Model]) -> None
             weight[0] -= 1
 
 
+@pytest.mark.parametrize("wrong", [1.0, float("nan")])
+def test_a_difference_publishes_nothing(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: float
+) -> None:
+    def scores(self: earmark.Model, samples: np.ndarray) -> np.ndarray:
+        return np.array([0.5, 0.25, wrong], np.float32)
+
+    monkeypatch.setattr(earmark.Model, "scores", scores)
+    with pytest.raises(EarmarkError, match=r"differ from torch's by .* nothing was published"):
+        earmark.train(tones, tmp_path / "model", options=earmark.TrainOptions(settings=(*TINY, "epochs=1")))
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("wrong", [1.0, float("nan")])
+def test_other_embeddings_are_refused(wrong: float) -> None:
+    def embedder(windows: torch.Tensor) -> tuple[torch.Tensor]:
+        return (torch.zeros(len(windows), 4),)
+
+    plan = WindowPlan(100, 50, "pad")
+    model = SimpleNamespace(
+        spec=SimpleNamespace(plan=plan), embeddings=lambda windows: (np.full((len(windows), 4), wrong), None)
+    )
+    with pytest.raises(EarmarkError, match=r"embeddings differ from torch's by .* nothing was published"):
+        export.verify_embeddings(cast(Any, embedder), cast(Any, model), [np.zeros(200, np.float32)])
+
+
 def test_description_is_in_the_metadata(trained: earmark.Result) -> None:
     import json
 
@@ -62,16 +91,12 @@ def test_description_is_in_the_metadata(trained: earmark.Result) -> None:
 
 
 def test_plain_network_exports(tones: Path, tmp_path: Path) -> None:
-    from conftest import TINY
-
     options = earmark.TrainOptions(settings=(*TINY, "network=plain", "epochs=2"))
     result = earmark.train(tones, tmp_path / "plain", options=options)
     assert earmark.load(result.path).predict(tone(300), sr=8000).label in ("high", "low", "noise")
 
 
 def test_a_window_that_the_network_folds_into_one_frame(tones: Path, tmp_path: Path) -> None:
-    from conftest import TINY
-
     options = earmark.TrainOptions(settings=(*TINY, "epochs=1", "hop_seconds=0.025", "fft_seconds=0.05"))
     result = earmark.train(tones, tmp_path / "short", options=options)
     model = earmark.load(result.path)

@@ -120,3 +120,32 @@ def test_work_folder(tmp_path: Path) -> None:
         enter("b", resume=True)
     assert enter("a", resume=True) == ["a", "inner", "run.json"]
     assert enter("b", overwrite=True) == ["b", "inner", "run.json"]
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("new", "old"):
+        (tmp_path / name).mkdir()
+        files.write_text(tmp_path / name / name, name)
+    replace = Path.replace
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space"):
+        files.publish_folder(tmp_path / "new", tmp_path / "old")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "old"]
+    assert (tmp_path / "old" / "old").read_text() == "old"
+
+
+def test_an_unfinished_folder_is_not_published(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    with pytest.raises(ZeroDivisionError), files.atomic_folder(tmp_path / "old") as work:
+        files.write_text(work / "half", "x")
+        raise ZeroDivisionError
+    assert [p.name for p in tmp_path.iterdir()] == ["old"]
+    assert not list((tmp_path / "old").iterdir())

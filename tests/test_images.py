@@ -225,16 +225,38 @@ def test_recordings_that_changed_places_are_made_again(tmp_path: Path) -> None:
     assert np.array_equal(images.read(made[0])[0], before[1])
 
 
-def test_images_of_others_stay(tmp_path: Path) -> None:
+def test_a_folder_in_the_place_of_another_is_made_anew(tmp_path: Path) -> None:
+    for name, frequency in (("loud", 500), ("faint", 2000)):
+        put(tmp_path / name / "a.wav", frequency)
+        os.utime(tmp_path / name / "a.wav", (1e9, 1e9))
+    before = images.read(images.write(tmp_path / "loud", tmp_path / "out").written[0])[0]
+    again = images.write(tmp_path / "faint", tmp_path / "out")
+    assert len(again.written) == 1 and again.skipped == ()
+    assert not np.array_equal(images.read(again.written[0])[0], before)
+
+
+def test_a_recording_of_the_future_is_not_made_twice(tmp_path: Path) -> None:
+    source = put(tmp_path / "a.wav")
+    later = time.time() + 1e6
+    os.utime(source, (later, later))
+    assert len(images.write(source, tmp_path / "out").written) == 1
+    assert len(images.write(source, tmp_path / "out").skipped) == 1
+
+
+@pytest.mark.parametrize("after", [b"", b"more", b"\xff\xd8 no PNG at all"])
+def test_images_of_others_stay(tmp_path: Path, after: bytes) -> None:
     source = put(tmp_path / "a.wav")
     (tmp_path / "out").mkdir()
     Image.new("L", (3, 3)).save(tmp_path / "out" / "a.png")
     before = (tmp_path / "out" / "a.png").read_bytes()
+    (tmp_path / "out" / "a.png").write_bytes(after if b"no PNG" in after else before + after)
+    before = (tmp_path / "out" / "a.png").read_bytes()
     ((path, why),) = images.write(source, tmp_path / "out").failed
     assert path == source and "was not made by Earmark; choose another folder" in why
     assert (tmp_path / "out" / "a.png").read_bytes() == before
-    with pytest.raises(DataError, match=r"holds no values of Earmark's"):
-        images.read(tmp_path / "out" / "a.png")
+    if not after:
+        with pytest.raises(DataError, match=r"holds no values of Earmark's"):
+            images.read(tmp_path / "out" / "a.png")
     assert images.write(source, tmp_path / "out", overwrite=True).failed == ()
 
 
@@ -266,7 +288,7 @@ def test_bad_recordings_do_not_stop_the_rest(tmp_path: Path) -> None:
         (ImageOptions(size=(0, 9)), "size is 0x9; each side may be 1 to 8192"),
         (ImageOptions(figure=True, size=(9, 9)), "leave out --size"),
         (ImageOptions(dark=True), "add --figure"),
-        (ImageOptions(sample_rate=5), "the allowed range is 1000 to 192000 Hz"),
+        (ImageOptions(sample_rate=5), "the allowed range is 1000 to 500000 Hz"),
         (ImageOptions(recipe="none"), "unknown recipe 'none'"),
     ],
 )
@@ -404,3 +426,44 @@ def test_missing_packages_name_the_command(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(images, "find_spec", lambda name: None if name == "torch" else name)
     with pytest.raises(MissingExtra, match=r'pip install "earmark\[train\]"'):
         images.write(put(tmp_path / "a.wav"), tmp_path / "out")
+
+
+@pytest.mark.parametrize("figure", [False, True])
+def test_half_an_image_is_made_again(tmp_path: Path, figure: bool) -> None:
+    source = put(tmp_path / "a.wav")
+    options = ImageOptions(figure=figure)
+    (made,) = images.write(source, tmp_path / "out", options=options).written
+    made.write_bytes(made.read_bytes()[:5000])
+    assert images.write(source, tmp_path / "out", options=options).written == (made,)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills a process")
+def test_processes_end_with_a_parent_that_is_killed() -> None:
+    code = (
+        "import multiprocessing as m, os, sys, time\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from earmark.images import workers\n"
+        "pool = ProcessPoolExecutor(1, mp_context=m.get_context('spawn'), initializer=workers._start)\n"
+        "print(pool.submit(os.getpid).result(), flush=True)\n"
+        "time.sleep(600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert int(parent.stdout.readline()) != parent.pid
+    parent.kill()
+    parent.communicate(timeout=60)  # the pipe closes when the last of those who inherited it ends
+
+
+def test_recordings_behind_the_sample_are_looked_at_where_it_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "_SURVEYED", 2)
+    for i in range(4):
+        place = tmp_path / "in" / f"{i}.wav"
+        place.parent.mkdir(exist_ok=True)
+        if i % 2:
+            put(place)
+        else:
+            place.write_bytes(b"RIFF")
+    done = images.write(tmp_path / "in", tmp_path / "out")
+    assert (len(done.written), len(done.failed)) == (2, 2)

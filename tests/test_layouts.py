@@ -207,3 +207,63 @@ def test_one_table_whose_paths_name_the_split(tmp_path: Path) -> None:
         '{"file_name": "train/a.wav", "label": "dog"}\n{"file_name": "test/c.wav", "label": "cat"}\n'
     )
     assert layouts.find(tmp_path).table["split"].tolist() == ["train", "test"]
+
+
+def test_a_column_that_gives_the_groups_keeps_its_name(tmp_path: Path) -> None:
+    make(tmp_path, "a.wav", "b.wav")
+    (tmp_path / "metadata.csv").write_text("path,label,Speaker\na.wav,x,ann\nb.wav,y,bob\n")
+    manifest = layouts.find(tmp_path)
+    assert manifest.column("group").tolist() == ["ann", "bob"]
+    assert manifest.with_groups(column="Speaker").column("group").tolist() == ["ann", "bob"]
+
+
+def test_folds_named_as_parts_are_the_split(tmp_path: Path) -> None:
+    make(tmp_path, "a.wav", "b.wav", "c.wav")
+    (tmp_path / "metadata.csv").write_text("path,label,fold\na.wav,x,train\nb.wav,y,Val\nc.wav,y,test\n")
+    manifest = layouts.find(tmp_path)
+    assert manifest.column("split").tolist() == ["train", "valid", "test"]
+    assert set(manifest.column("fold")) == {""}
+
+
+def test_a_set_of_another_kind_is_no_split(tmp_path: Path) -> None:
+    make(tmp_path, "a.wav", "b.wav")
+    (tmp_path / "metadata.csv").write_text("path,label,set\na.wav,x,clean\nb.wav,y,noisy\n")
+    manifest = layouts.find(tmp_path)
+    assert set(manifest.column("split")) == {""}
+    assert manifest.column("set").tolist() == ["clean", "noisy"]
+
+
+def test_a_table_that_is_not_about_labels_can_be_left_aside(tmp_path: Path) -> None:
+    make(tmp_path, "dog/a.wav", "cat/b.wav")
+    (tmp_path / "metadata.csv").write_text("site,lat\nnorth,1.5\n")
+    with pytest.raises(DataError, match="add it, or pass --layout class-folders or selections to leave it aside"):
+        layouts.find(tmp_path)
+    assert layouts.find(tmp_path, layout="class-folders").labels == ["cat", "dog"]
+
+
+def test_normal_sound_alone_has_columns_by_a_pattern(tmp_path: Path) -> None:
+    make(tmp_path, "press_a/x.wav", "press_b/y.wav")
+    manifest = layouts.find(tmp_path, pattern="(?P<machine>[^/]+)/.*", alone="normal")
+    assert manifest.labels == ["normal"]
+    assert manifest.machines(["machine"]) == ["press_a", "press_b"]
+    with pytest.raises(DataError, match="has no group"):
+        layouts.find(tmp_path, pattern="(?P<machine>[^/]+)/.*")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["train/a.wav", "test/b.wav", "more/c.wav"], "folders test, train are taken for labels"),
+        (
+            ["press_a/normal/a.wav", "press_a/fault/b.wav", "press_b/normal/c.wav", "press_b/fault/d.wav"],
+            "all labels hold the folders fault, normal",
+        ),
+        (["dog/x/a.wav", "cat/y/b.wav"], ""),
+    ],
+)
+def test_folders_that_may_not_be_labels_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, files: list[str], said: str
+) -> None:
+    with caplog.at_level("INFO", logger="earmark"):
+        assert layouts.find(make(tmp_path, *files)).layout == "class-folders"
+    assert said in caplog.text if said else not caplog.text

@@ -148,6 +148,7 @@ def test_stretches_of_a_recording_give_delay_and_false_alarms(detected: earmark.
     assert (watch["faults"], watch["found"]) == (1, 1)
     assert 0 <= watch["delay"] <= 6
     assert watch["normal_hours"] == pytest.approx(70 / 3600)
+    assert watch["false_alarms"] == 0  # the fault's own edges are none
 
 
 def test_why_names_the_band(detected: earmark.Result, machines: Path) -> None:
@@ -336,6 +337,9 @@ def test_machines_without_a_normal_clip_to_learn_from_have_no_threshold(machines
     table.to_csv(tmp_path / "table.csv", index=False)
     result = earmark.train(tmp_path / "table.csv", tmp_path / "model", options=DETECTOR)
     assert earmark.load(result.path).spec.machines == tuple(UNITS[:3])
+    assert any(
+        note.startswith("machines that the detector does not learn, since no normal clip") for note in result.notes
+    )
     assert [row["machine"] for row in result.metrics["machines"]] == UNITS
 
 
@@ -347,6 +351,7 @@ def test_table_of_a_classifier(machines: Path, tmp_path: Path) -> None:
         own = table[(table["machine"] + "/" + table["id"]) == row["machine"]]
         assert (row["n"], row["accuracy"]) == (len(own), pytest.approx(own["correct"].mean()))
         assert row["n_abnormal"] == (own["label"] == "abnormal").sum() == 1  # spread evenly
+        assert row["auc"] == roc_auc_score(own["label"] == "abnormal", own["score_abnormal"])
     assert (result.path / "machines.md").is_file()
     again = earmark.evaluate(result.path, machines, per=("machine",))
     assert [row["machine"] for row in again["machines"]] == ["fan", "pump"]

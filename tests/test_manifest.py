@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.errors import DataError
-from earmark.manifest import COLUMNS, Manifest, write_csv
+from earmark.manifest import COLUMNS, Manifest, named_counts, write_csv
 
 ROWS = pd.DataFrame(
     {
@@ -151,3 +151,31 @@ def test_whole_numbers_with_gaps_are_no_floats(tmp_path: Path) -> None:
     table = Manifest.read(tmp_path / "clips.jsonl").table
     assert table["fold"].tolist() == ["", *(str(i) for i in range(1, 11))]
     assert set(table["label"]) == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path;label\na.wav;x,y\n./b.wav;z\n",
+        "path\tlabel\na.wav\tx,y\nb.wav\tz\n",
+        'path, label\na.wav,"x,y"\nb.wav,z\n',
+        ',path,label\n0,a.wav,"x,y"\n1,b.wav,z\n',
+    ],
+)
+def test_tables_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
+    (tmp_path / "table.csv").write_text(text)
+    table = Manifest.read(tmp_path / "table.csv").table
+    assert table["path"].tolist() == ["a.wav", "b.wav"]
+    assert table["label"].tolist() == ["x,y", "z"]
+    assert list(table.columns) == list(COLUMNS)
+
+
+def test_a_recording_is_one_however_its_path_is_written() -> None:
+    with pytest.raises(DataError, match="stands there twice and is told otherwise"):
+        Manifest.of(pd.DataFrame({"path": ["a.wav", "./a.wav"], "label": ["x", "y"]}), "/data")
+    assert len(Manifest.of(pd.DataFrame({"path": ["d/a.wav", ".//d//a.wav"], "label": ["x", "x"]}), "/data")) == 1
+
+
+def test_the_commonest_labels_are_named() -> None:
+    assert named_counts({"b": 2, "a": 2, "c": 9}) == "c (9), a (2), b (2)"
+    assert named_counts({f"{i:02d}": 1 for i in range(12)}).endswith("08 (1), 09 (1) and 2 more")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -154,3 +155,39 @@ def test_machines_need_one_label_a_clip(chords: tuple[Path, earmark.Result], tmp
     options = earmark.TrainOptions(per=("path",), settings=TINY)
     with pytest.raises(earmark.DataError, match="its clips have several labels or none, .* leave out --per"):
         earmark.train(chords[0], tmp_path / "model", options=options)
+
+
+def test_thresholds_are_chosen_on_the_validation_part(
+    chords: tuple[Path, earmark.Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int] = []
+    choose = evaluation.thresholds
+
+    def spy(scores: Any, targets: Any) -> tuple[float, ...]:
+        given.append(len(scores))
+        return choose(scores, targets)
+
+    heard: list[list[str]] = []
+    test = measuring.test
+
+    def listen(model: earmark.Model, clips: Any) -> Any:
+        heard.append([clips.hashes[i] for i in range(len(clips.manifest))])
+        return test(model, clips)
+
+    monkeypatch.setattr(evaluation, "thresholds", spy)
+    monkeypatch.setattr(measuring, "test", listen)
+    data = chords[0]
+    result = earmark.train(data, tmp_path / "model", options=earmark.TrainOptions(settings=[*TINY, "epochs=1"]))
+    said = earmark.load(result.path).spec.provenance
+    chosen, tested = heard
+    assert given == [len(chosen)]
+    assert set(chosen) == set(said["chosen_by"])
+    assert not set(tested) & set(said["trained_on"])
+
+
+def test_pooled_clips_are_judged_by_their_folds_thresholds(chords: tuple[Path, earmark.Result], tmp_path: Path) -> None:
+    options = earmark.TrainOptions(settings=[*TINY, "epochs=2"])
+    found = earmark.crossval(chords[0], tmp_path / "cv", folds=2, options=options)
+    table = pd.read_csv(tmp_path / "cv" / "predictions.csv", keep_default_na=False)
+    same = [set(a.split(";")) == set(b.split(";")) for a, b in zip(table["label"], table["predicted"], strict=True)]
+    assert found["accuracy"] == pytest.approx(np.mean(same))

@@ -136,7 +136,40 @@ def test_comparison_of_other_rates_and_lengths() -> None:
     ).axes[:3]
     levels = [np.asarray(axes.images[0].get_array()) for axes in (first, second)]
     assert levels[0].mean(axis=1).argmax() == levels[1].mean(axis=1).argmax()
-    assert first.get_xlim() == (0, 1.0) and change.images[0].get_extent()[1] == 0.5
+    assert first.get_xlim() == (0, 1.0) and change.images[0].get_extent()[1] == pytest.approx(0.5, abs=0.016)
+
+
+@pytest.mark.parametrize("sr", [8_000, 44_100])
+def test_a_click_stands_at_its_time_in_recordings_of_any_length(sr: int) -> None:
+    sounds = []
+    for seconds in (1.0, 0.5, 0.3):
+        samples = np.zeros(round(seconds * sr), np.float32)
+        samples[round(0.224 * sr)] = 1
+        sounds.append(Waveform(samples, sr))
+    shown = [*plots.comparison(sounds[0], sounds[1]).axes[:2], plots.spectrogram(sounds[2]).axes[0]]
+    for axes in shown:
+        image = axes.images[0]
+        levels, (first, end, _, _) = np.asarray(image.get_array()), image.get_extent()
+        width = (end - first) / levels.shape[1]
+        loudest = first + (levels.mean(axis=0).argmax() + 0.5) * width
+        assert loudest == pytest.approx(0.224, abs=width / 2 + 1e-6)
+
+
+def test_silence_is_dark() -> None:
+    silent = Waveform(np.zeros(8_000, np.float32), 8_000)
+    for axes in (*plots.comparison(silent, silent).axes[:2], plots.gallery({"x": [silent]}).axes[0]):
+        assert (np.asarray(axes.images[0].get_array()) == -80).all()
+    module = FrontEnd(8_000, FrontEndSettings(n_mels=16, fmax=4_000.0))
+    for span in (None, 18.0):
+        image = plots.features(np.full((16, 9), -23.0, np.float32), module, span=span).axes[0].images[0]
+        assert np.asarray(image.norm(image.get_array())).max() == 0
+
+
+@pytest.mark.parametrize(("sr", "n_mels"), [(44_100, 256), (192_000, 64)])
+def test_no_band_is_empty_at_any_rate(sr: int, n_mels: int) -> None:
+    sound = Waveform(np.random.default_rng(0).normal(size=sr // 4).astype(np.float32), sr)
+    levels = np.asarray(plots.spectrogram(sound, n_mels=n_mels).axes[0].images[0].get_array())
+    assert levels.max(axis=1).min() > -40
 
 
 def test_gallery_has_a_row_a_class() -> None:

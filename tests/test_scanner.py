@@ -11,7 +11,8 @@ import soundfile
 
 import broken
 import earmark
-from earmark import inspection, scanner
+from earmark import inspection, layouts, scanner
+from earmark.dataset import ingest
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +146,16 @@ def test_clips_are_judged_one_by_one(tmp_path: Path) -> None:
     assert found.exact == found.conflicts == (("long.wav", "copy.flac"),)
     assert found.leaks[0].startswith("group g0 is in folds 1, 2")
     assert found.to_dict()["usable"] == 3
+
+
+def test_scan_and_training_forgive_the_same_rounding(tmp_path: Path) -> None:
+    for i in range(2):
+        soundfile.write(tmp_path / f"{i}.wav", broken.good(i, 1.0)[:-7], broken.SR)
+    for end, wrong in ((1.0, 0), (1.01, 2)):
+        (tmp_path / "metadata.csv").write_text(f"path,label,end\n0.wav,a,{end}\n1.wav,b,{end}\n")
+        assert sum(map(len, earmark.scan(tmp_path).faults.values())) == wrong
+        if wrong:
+            with pytest.raises(earmark.DataError, match="lies past the recording's end"):
+                ingest(layouts.find(tmp_path), sr=broken.SR)
+        else:
+            assert not ingest(layouts.find(tmp_path), sr=broken.SR).skipped

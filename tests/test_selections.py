@@ -78,14 +78,14 @@ def test_background_is_told_from_labels_by_its_sound_alone(tmp_path: Path) -> No
     assert all(clear)
 
 
-def test_label_files_that_few_recordings_have_are_told_or_taken(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_label_files_that_few_recordings_have_are_asked_about(tmp_path: Path) -> None:
     write_tones(tmp_path, clips=3)
     (tmp_path / "low" / "g0_0.txt").write_text("0\t0.5\tx\n")
-    with caplog.at_level("INFO", logger="earmark"):
-        assert layouts.find(tmp_path).layout == "class-folders"
-    assert "1 of 9 recordings have label files, which --layout selections reads" in caplog.text
+    with pytest.raises(
+        DataError, match="1 of its 9 recordings have Raven .*--layout selections .* --layout class-fold"
+    ):
+        layouts.find(tmp_path)
+    assert len(layouts.find(tmp_path, layout="class-folders")) == 9
     assert len(layouts.find(tmp_path, selections=SelectionOptions(min_seconds=0.1))) == 1
     with pytest.raises(DataError, match="not for a layout or a pattern; leave them out"):
         layouts.find(tmp_path, layout="class-folders", selections=SelectionOptions(min_seconds=0.1))
@@ -149,3 +149,26 @@ def test_stretches_marked_without_a_name_are_no_background(tmp_path: Path) -> No
     found = layouts.find(tmp_path, selections=SelectionOptions(background="nothing")).table
     starts = found.loc[found["label"] == "nothing", "start"].tolist()
     assert len(starts) == 3 and set(starts) < {1, 2, 5, 7}
+
+
+def test_a_fault_labelled_in_a_flat_folder_is_not_learnt_as_normal(tmp_path: Path) -> None:
+    for i in range(5):
+        soundfile.write(tmp_path / f"{i}.wav", tone(300, 1.0, seed=i), SR)
+    assert layouts.find(tmp_path, alone="normal").layout == layouts.ALONE
+    (tmp_path / "3.txt").write_text("0.2\t0.5\tbearing fault\n")
+    with pytest.raises(DataError, match="1 of its 5 recordings have Raven .* --layout recordings to leave them aside"):
+        layouts.find(tmp_path, alone="normal")
+    assert len(layouts.find(tmp_path, alone="normal", layout=layouts.ALONE)) == 5
+
+
+def test_labels_without_a_name_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(300, 5.0), SR)
+    head = "Begin Time (s)\tEnd Time (s)\tAnnotation\tCode\n"
+    (tmp_path / "a.txt").write_text(head + "0\t1\t\twren\n2\t3\t\towl\n")
+    with pytest.raises(DataError, match="makes a clip; 2 have no name: give the column with --label-column"):
+        layouts.find(tmp_path)
+    assert layouts.find(tmp_path, selections=SelectionOptions(label_column="Code")).labels == ["owl", "wren"]
+    (tmp_path / "a.txt").write_text(head + "0\t1\twren\t\n2\t3\t\towl\n")
+    with caplog.at_level("INFO", logger="earmark"):
+        assert layouts.find(tmp_path).labels == ["wren"]
+    assert "left out  1 labels without a name" in caplog.text

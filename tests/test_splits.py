@@ -239,3 +239,32 @@ def test_few_clips_of_a_label_can_be_held_out_of_training_too() -> None:
     few = m.take(np.arange(3))
     with pytest.raises(DataError, match="one clip of each label trains, so that none can be held out"):
         splits.with_validation(few, splits.holdout(few, test_fold="none"), share=0.1)
+
+
+def test_normal_alone_tests_no_group_that_trains() -> None:
+    m = manifest(6, 4, label=["normal", "normal", "fault", "worn"] * 6)
+    rows = np.arange(24)
+    split = splits.Split(rows[:16], rows[16:20], rows[20:], "", "")
+    alone = splits.normal_alone(m, split, "normal", all_others=False)
+    assert set(m.column("label")[alone.train]) == {"normal"} and len(alone.train) == 10
+    assert alone.test.tolist() == rows[20:].tolist()
+    everything = splits.normal_alone(m, split, "normal", all_others=True)
+    assert everything.test.tolist() == rows[20:].tolist()  # the other faults are of groups that train
+    apart = manifest(6, 4, label=["normal", "normal", "normal", "normal"] * 3 + ["fault"] * 4 + ["normal"] * 8)
+    found = splits.normal_alone(apart, split, "normal", all_others=True)
+    assert found.test.tolist() == [12, 13, 14, 15, *rows[20:]]
+
+
+def test_many_groups_are_dealt_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splits, "_MANY_GROUPS", 1)
+    m = manifest(40, 3)
+    made = splits.grouped_folds(m, folds=4)
+    assert sorted(np.concatenate([s.test for s in made])) == list(range(len(m)))
+    for s in made:
+        assert not groups_of(m, s.train) & groups_of(m, s.test)
+        assert 21 <= len(s.test) <= 39
+
+
+def test_a_published_validation_part_stays() -> None:
+    published = splits.holdout(manifest(split=["train"] * 60 + ["valid"] * 8 + ["test"] * 12))
+    assert splits.with_validation(manifest(), published, share=0.3) is published

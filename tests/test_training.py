@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
@@ -20,7 +21,9 @@ import earmark
 from conftest import TINY
 from earmark import recipe, training
 from earmark.bundle import BundleSpec
+from earmark.cache import content_hash
 from earmark.classifier import Classifier
+from earmark.dataset import Features
 from earmark.errors import SettingsError
 from earmark.training.steps import Fitting
 from earmark.training.watchers import MovingAverage
@@ -60,6 +63,14 @@ def test_a_resumed_run_equals_an_unbroken_one(
         earmark.train(tones, out, source=SOURCE, options=options)
     with pytest.raises(earmark.OutputError, match="had other data or settings"):
         earmark.train(tones, out, source=SOURCE, options=earmark.TrainOptions(settings=TINY, seed=5, resume=True))
+    for other in (
+        {"settings": (*TINY, "lr=0.01")},
+        {"settings": (*TINY, "window_seconds=0.4")},
+        {"settings": TINY, "test_fold": "2"},
+    ):
+        fold = other.pop("test_fold", None)
+        with pytest.raises(earmark.OutputError, match="had other data or settings"):
+            earmark.train(tones, out, source=SOURCE, test_fold=fold, options=earmark.TrainOptions(**other, resume=True))
     resumed = earmark.train(tones, out, source=SOURCE, options=earmark.TrainOptions(settings=TINY, resume=True))
     unbroken = weights(trained.path)
     assert all(np.array_equal(unbroken[k], v) for k, v in weights(resumed.path).items())
@@ -305,6 +316,24 @@ def test_early_stopping_takes_its_own_part_of_the_training_groups(tones: Path, t
     data = earmark.load(result.path).spec.provenance["data"]
     assert data["train"] + data["valid"] + data["test"] == 30
     assert data["valid"] > 0
+
+
+def test_the_epoch_is_chosen_on_the_validation_part(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[list[str]] = []
+
+    def features(front_end: Any, clips: Any, *rest: Any) -> Features:
+        handed.append([clips.hashes[i] for i in range(len(clips.manifest))])
+        return Features(front_end, clips, *rest)
+
+    monkeypatch.setattr("earmark.workflow.training.Features", features)
+    settings = (*TINY, "epochs=1", "patience=2", "validation=0.25")
+    result = earmark.train(tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    tested = {content_hash(tones / path) for path in pd.read_csv(result.path / "predictions.csv")["path"]}
+    train, valid = map(set, handed)
+    assert train and valid and tested and not (train & valid or train & tested or valid & tested)
+    assert len(train | valid | tested) == 30
 
 
 def test_class_weights_give_every_label_the_same_share() -> None:

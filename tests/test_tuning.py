@@ -156,3 +156,45 @@ def test_wrong_calls(tones: Path, tmp_path: Path, words: dict[str, Any], message
     with pytest.raises(earmark.SettingsError, match=message):
         earmark.tune(tones, tmp_path / "out", source=GROUPS, **words)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_trial_that_a_killed_search_left_changes_nothing(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import optuna
+
+    drawn: dict[str, list[tuple[str, ...]]] = {"whole": [], "killed": []}
+
+    def score(job: tuning.Job, changes: list[str], place: Path) -> float:
+        done = drawn[place.parent.name.removesuffix(".partial")]
+        if place.parent.name.startswith("killed") and len(done) == 12:
+            done.append(("again",))
+            study = tuning._study(optuna, place.parent)
+            study.ask({"lr": optuna.distributions.FloatDistribution(5e-4, 1e-2, log=True)})  # goes on running for ever
+            raise KeyboardInterrupt
+        done.append(tuple(changes))
+        return float(changes[0].partition("=")[2]) % 1e-3
+
+    monkeypatch.setattr(tuning, "_score", score)
+    call = {"trials": 16, "search": ["lr"], "source": GROUPS}
+    earmark.tune(tones, tmp_path / "whole", options=earmark.TrainOptions(settings=TINY), **call)
+    with pytest.raises(earmark.Interrupted):
+        earmark.tune(tones, tmp_path / "killed", options=earmark.TrainOptions(settings=TINY), **call)
+    earmark.tune(tones, tmp_path / "killed", options=earmark.TrainOptions(settings=TINY, resume=True), **call)
+    assert [x for x in drawn["killed"] if x != ("again",)] == drawn["whole"]
+
+
+def test_trials_take_the_rate_that_the_clips_were_decoded_at(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[int] = []
+
+    def spec(manifest: Any, chosen: Any, **options: Any) -> Any:
+        rates.append(chosen.sample_rate)
+        return make_spec(manifest, chosen, **options)
+
+    make_spec = tuning.make_spec
+    monkeypatch.setattr(tuning, "make_spec", spec)
+    options = earmark.TrainOptions(settings=[*TINY, "epochs=1"], seed=2**32 - 1)
+    earmark.tune(tones, tmp_path / "out", trials=2, search=["lr"], source=GROUPS, options=options)
+    assert rates == [8_000, 8_000]

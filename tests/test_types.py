@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from earmark.errors import AudioError, MissingExtra, require
+from earmark.errors import AudioError, EarmarkError, MissingExtra, require
 from earmark.types import Prediction, Score, Waveform, Window
 
 SCORES = (Score("dog", 0.75), Score("cat", 0.25))
@@ -29,6 +29,17 @@ def test_prediction_to_json() -> None:
     assert (prediction.label, prediction.score) == ("dog", 0.75)
     failed = Prediction("a.wav", "error", (), error="a.wav: empty").to_dict()
     assert failed == {"path": "a.wav", "state": "error", "predictions": [], "error": "a.wav: empty"}
+
+
+def test_label_of_a_detector_and_of_a_failure() -> None:
+    scores = (Score("abnormal", 0.9),)
+    assert Prediction("a.wav", "ok", scores, labels=(), threshold=0.99).label == "normal"
+    assert Prediction("a.wav", "ok", scores, labels=("abnormal",), threshold=0.5).label == "abnormal"
+    assert Prediction("a.wav", "ok", SCORES, labels=()).label == "dog"  # several labels: the likeliest
+    failed = Prediction("a.wav", "error", (), error="a.wav: empty")
+    for name in ("label", "score"):
+        with pytest.raises(EarmarkError, match="a.wav: empty"):
+            getattr(failed, name)
 
 
 def test_waveform_duration() -> None:

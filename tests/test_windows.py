@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.windows import ShortClip, WindowCutter, WindowPlan, merge, softmax
+from earmark.windows import ShortClip, WindowCutter, WindowPlan, merge, softmax, stretches
 
 
 @given(
@@ -29,6 +29,7 @@ def test_blocks_give_the_windows_of_the_whole_and_every_sample_is_heard(
     pieces = [p for a, b in pairwise(edges) for p in cutter.push(samples[a:b])] + cutter.finish()
     assert [s for _, s in pieces] == starts
     assert np.array_equal(np.stack([p for p, _ in pieces]), whole)
+    assert plan.count(length) == len(whole)
     if length >= window:
         assert set(whole.ravel()) == set(samples)
         assert all(np.array_equal(row, samples[s : s + window]) for row, s in zip(whole, starts, strict=True))
@@ -49,5 +50,14 @@ def test_softmax_does_not_overflow_and_temperature_flattens() -> None:
     assert softmax(logits, 10.0)[1, 1] == pytest.approx(1 / (1 + np.exp(-0.1)))
 
 
-def test_merge_is_the_mean() -> None:
-    assert merge(np.array([[0.2, 0.8], [0.6, 0.4]], np.float32)) == pytest.approx([0.4, 0.6])
+def test_merge_is_the_mean_or_the_highest() -> None:
+    scores = np.array([[0.2, 0.8], [0.6, 0.4]], np.float32)
+    assert merge(scores) == pytest.approx([0.4, 0.6])
+    assert merge(scores, "max") == pytest.approx([0.6, 0.8])
+
+
+def test_a_stretch_lasts_while_it_is_not_under_the_lower_threshold() -> None:
+    scores = np.array([0.2, 0.6, 0.9, 0.6, 0.2, 0.6, 0.7, 0.1, 0.8])
+    assert stretches(scores, 0.8, 0.5) == [(1, 2, 3), (8, 8, 8)]
+    assert stretches(scores, 0.8, 0.8) == [(2, 2, 2), (8, 8, 8)]
+    assert stretches(scores, 0.95, 0.5) == []

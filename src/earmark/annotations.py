@@ -9,7 +9,7 @@ from pathlib import Path
 
 from earmark.errors import DataError
 
-_BEGIN, _END = "begin time (s)", "end time (s)"
+_BEGIN, _END, _FILE = "begin time (s)", "end time (s)", "begin file"
 _LABELS = ("label", "species", "annotation", "class", "common name", "call type", "type")
 
 
@@ -91,6 +91,13 @@ def _raven(path: Path, rows: Sequence[Sequence[str]], label_column: str | None) 
         wanted = label_column or " or ".join(_LABELS[:4])
         raise DataError(f"{path}: has no column {wanted!r} (it has {', '.join(header)}); name it with --label-column")
     begin, end = lower.index(_BEGIN), lower.index(_END)
+    if _FILE in lower:
+        files = {row[lower.index(_FILE)].strip() for row in rows[1:] if len(row) > lower.index(_FILE)} - {""}
+        if len(files) > 1:
+            raise DataError(
+                f"{path}: its selections are of {len(files)} recordings ('Begin File'), one behind the other in its times; save a "
+                "selection table for each"
+            )
     found: dict[Annotation, None] = {}  # a selection stands there once for each view
     for line, row in enumerate(rows[1:], start=2):
         if any(cell.strip() for cell in row):

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,12 +21,13 @@ from numpy.typing import NDArray
 
 from earmark import audio
 from earmark.errors import AudioError, OutputError, SettingsError
-from earmark.files import as_text, atomic_file, make_folder
+from earmark.files import as_text, atomic_file, file_state, make_folder
 from earmark.fingerprint import Fingerprint, Landmarks
 
 _DECODED, _INDEX = "decoded", "index.sqlite"
 _VERSION = 2  # of an entry: counts up when decoding or landmarks change
 _SIZE = 20 * 1024**3
+_ABANDONED = 24 * 3600  # seconds after which an unfinished entry is of a process that was killed
 _UNITS = {"kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
 
 
@@ -53,7 +55,7 @@ def largest_size() -> int:
         return _SIZE
     try:
         return int(float(text[:-2]) * _UNITS[text[-2:]])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OverflowError) as error:
         raise SettingsError(f"EARMARK_CACHE_SIZE is {text!r}; give a size such as 500MB or 20GB") from error
 
 
@@ -200,14 +202,12 @@ class Index:
 
     def _remembered(self, path: Path, what: str, compute: Callable[[], str]) -> str:
         try:
-            status = path.stat()
+            state = file_state(path)
         except OSError:
             return compute()  # which says what is wrong
         name = str(path.absolute())
         if as_text(name) != name:
             raise AudioError("unreadable", as_text(name), "its name is not UTF-8", "rename it")
-        # Files unpacked from one archive may share size and time of change; their inodes and times of creation differ.
-        state = f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
         found = None
         with self._lock, suppress(sqlite3.Error):  # damaged or held by another process: it only saves time
             query = "SELECT value FROM facts WHERE path = ? AND what = ? AND state = ?"
@@ -258,14 +258,14 @@ def usage(folder: Path | None = None) -> Usage:
     """What lies in the cache."""
     place = folder or default_folder()
     entries = _entries(place)
-    recordings = sum(path.suffix == ".f32" for path, _ in entries)
+    recordings = sum(path.suffix == ".f32" and not path.name.startswith(".") for path, _ in entries)
     return Usage(place, recordings, sum(status.st_size for _, status in entries), largest_size())
 
 
 def clear(folder: Path | None = None) -> Usage:
     """Remove everything that Earmark put into the cache; what lay there is returned."""
     found = usage(folder)
-    for path in (found.folder / _DECODED).glob("*/*"):
+    for path, _ in _entries(found.folder):
         path.unlink(missing_ok=True)
     (found.folder / _INDEX).unlink(missing_ok=True)
     return found
@@ -286,12 +286,13 @@ def evict(folder: Path | None = None) -> int:
 
 
 def _entries(folder: Path) -> list[tuple[Path, os.stat_result]]:
-    """Files of the cache that are finished."""
+    """Files of the cache, but those that a process is writing: hidden ones, until they are too old for that."""
     found = []
     for path in (folder / _DECODED).glob("*/*"):
         with suppress(FileNotFoundError):
-            if not path.name.startswith("."):
-                found.append((path, path.stat()))
+            status = path.stat()
+            if not path.name.startswith(".") or status.st_mtime < time.time() - _ABANDONED:
+                found.append((path, status))
     return found
 
 

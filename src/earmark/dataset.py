@@ -22,7 +22,7 @@ from earmark.cache import Cache, Decoded, Index, default_folder, evict
 from earmark.errors import AudioError, DataError, SettingsError
 from earmark.frontend import FrontEnd, FrontEndSettings
 from earmark.levels import Levels
-from earmark.manifest import Manifest
+from earmark.manifest import ROUNDING, Manifest
 from earmark.progress import threaded, track
 from earmark.recipe import Recipe
 from earmark.windows import MergeRule, ShortClip, WindowPlan
@@ -129,24 +129,25 @@ def survey(manifest: Manifest) -> tuple[int, float]:
         Where no recording can be read.
     """
     index = Index(default_folder())
-    step = max(1, len(manifest) // _SURVEYED)
     rates: Counter[int] = Counter()
     lengths = []
     problem: AudioError | None = None
-    for row in range(0, len(manifest), step):
-        path, start, end = (manifest.table[c].iat[row] for c in ("path", "start", "end"))
-        try:
-            seconds, rate = index.header(manifest.root / path)
-        except AudioError as error:
-            problem = error
-            continue
-        if not seconds:
-            problem = AudioError(
-                "zero-length", str(manifest.root / path), "no samples", "replace the file or leave it out"
-            )
-            continue
-        rates[rate] += 1
-        lengths.append((seconds if np.isnan(end) else end) - start)
+    # All of them where the sample has none that can be used.
+    for step in (max(1, len(manifest) // _SURVEYED), 1):
+        for row in range(0, 0 if rates else len(manifest), step):
+            path, start, end = (manifest.table[c].iat[row] for c in ("path", "start", "end"))
+            try:
+                seconds, rate = index.header(manifest.root / path)
+            except AudioError as error:
+                problem = error
+                continue
+            if not seconds:
+                problem = AudioError(
+                    "zero-length", str(manifest.root / path), "no samples", "replace the file or leave it out"
+                )
+                continue
+            rates[rate] += 1
+            lengths.append((seconds if np.isnan(end) else end) - start)
     if not rates:
         raise DataError(f"{manifest.root}: none of its recordings can be used, e.g. {problem}")
     most = max(rates.values())
@@ -238,7 +239,7 @@ def ingest(
         if isinstance(result, Decoded) and (start > 0 or not np.isnan(end)):
             if path not in lengths:
                 lengths[path] = len(result.samples()) / sr
-            result = _within(result, str(manifest.root / path), start, end, lengths[path], 1 / sr)
+            result = _within(result, str(manifest.root / path), start, end, lengths[path])
         if isinstance(result, AudioError):
             skipped.append(result)
         else:
@@ -254,9 +255,9 @@ def ingest(
     return Clips(manifest.take(rows), tuple(decoded), sr, tuple(skipped), levels or Levels())
 
 
-def _within(found: Decoded, name: str, start: float, end: float, length: float, slack: float) -> Decoded | AudioError:
+def _within(found: Decoded, name: str, start: float, end: float, length: float) -> Decoded | AudioError:
     """The recording, or why a stretch of it is none."""
-    if start < length and (np.isnan(end) or end <= length + slack):
+    if start < length and (np.isnan(end) or end <= length + ROUNDING):
         return found
     detail = f"the clip from {start:g} s to {end:g} s lies past the recording's end at {length:.3f} s"
     return AudioError("range", name, detail, "correct start and end")
@@ -329,6 +330,11 @@ class Features:
         return rows_of_frames.transpose(1, 2).contiguous()[:, None]
 
 
+def batch_count(clips: int, batch_size: int) -> int:
+    """Batches of about that size; none of a single clip, whose batch statistics would be nothing."""
+    return max(1, min(round(clips / batch_size), clips // 2))
+
+
 class Batches:
     """One epoch of training batches; the order and the crops follow from (seed, epoch, step) alone.
 
@@ -355,7 +361,7 @@ class Batches:
         self._features = features
         self._targets = targets
         self._frames = frames
-        self._count = max(1, round(len(targets) / batch_size))
+        self._count = batch_count(len(targets), batch_size)
         self._seed = seed
         self._epoch = epoch
 

@@ -185,6 +185,20 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def file_state(path: Path) -> str:
+    """What changes when a file does: its size, times and inode.
+
+    Files unpacked from one archive may share size and time of change; their inodes and times of creation differ.
+
+    Raises
+    ------
+    OSError
+        Where there is none.
+    """
+    status = path.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
+
+
 def publish_folder(temporary: Path, target: Path) -> None:
     """Rename a finished folder into place; what stood there before goes only after the new one is complete."""
     old = None

@@ -8,9 +8,9 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,12 @@ SEPARATOR = ";"
 
 COLUMNS = ("path", "start", "end", "label", "group", "fold", "split")
 SPLITS = ("train", "valid", "test")
+ROUNDING = 1e-3
+"""Seconds that a clip may end behind its recording: tables are rounded."""
+
 log = logging.getLogger("earmark")
 
+_NAMED = 10  # labels
 _TEXT = ("path", "label", "group", "fold", "split")
 
 
@@ -148,7 +152,8 @@ class Manifest:
         if unknown:
             known = [c for c in self.table.columns if c not in ("path", "start", "end", "label")]
             raise DataError(
-                f"{self.root}: has no column {unknown[0]!r} (--per); it has {', '.join(known)}: name one, or add it to a table"
+                f"{self.root}: has no column {unknown[0]!r} (--per); it has {', '.join(known)}: name one, add it to a "
+                "table, or take it from the paths with --pattern"
             )
         for name in per:
             empty = np.flatnonzero(self.table[name].isna() | (self.table[name].astype(str) == ""))
@@ -244,6 +249,13 @@ def split_labels(value: str) -> list[str]:
     return value.split(SEPARATOR) if value else []
 
 
+def named_counts(counts: Mapping[str, int]) -> str:
+    """The commonest labels with their clips, so that it is seen what was taken for labels."""
+    common = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    more = f" and {len(common) - _NAMED} more" if len(common) > _NAMED else ""
+    return ", ".join(f"{label} ({count})" for label, count in common[:_NAMED]) + more
+
+
 def write_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write figures with six digits, but start and end in full: they say which clip it is."""
     exact = {
@@ -270,14 +282,23 @@ def read_table(path: Path) -> pd.DataFrame:
             return pd.read_parquet(path)
         if path.suffix in (".jsonl", ".ndjson"):
             return pd.read_json(path, lines=True, dtype=False)
-        return pd.read_csv(
-            path, dtype=str, keep_default_na=False, sep="\t" if path.suffix == ".tsv" else ",", encoding="utf-8-sig"
-        )
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, sep=_separator(path), encoding="utf-8-sig")
+        table.columns = table.columns.str.strip()
+        return table.loc[:, ~table.columns.str.startswith("Unnamed:")]  # the index that pandas wrote
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; check the path") from error
     except (OSError, ValueError, pd.errors.ParserError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: cannot be read as a table ({reason}); correct the file") from error
+
+
+def _separator(path: Path) -> str:
+    """Of a text table's columns: a semicolon where spreadsheets take the comma for decimals."""
+    if path.suffix == ".tsv":
+        return "\t"
+    with path.open(encoding="utf-8-sig") as file:
+        header = file.readline()
+    return next((mark for mark in (",", ";", "\t") if mark in header), ",")
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -308,13 +329,13 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
     for name in _TEXT:
         values = out[name] if name in out.columns else pd.Series("", index=out.index)
         text = values.map(_text)
-        out[name] = text if name == "path" else text.map(lambda v: unicodedata.normalize("NFC", v.strip()))
+        # ./a.wav and a.wav are one recording.
+        out[name] = text.map(_plain) if name == "path" else text.map(lambda v: unicodedata.normalize("NFC", v.strip()))
     if several or out["label"].str.contains(SEPARATOR, regex=False).any():
         unique = {
             v: SEPARATOR.join(sorted({x.strip() for x in v.split(SEPARATOR)} - {""})) for v in out["label"].unique()
         }
         out["label"] = out["label"].map(unique)
-    out["path"] = out["path"].str.replace("\\", "/", regex=False) if os.sep == "\\" else out["path"]
     for name, default in (("start", 0.0), ("end", np.nan)):
         values = out[name] if name in out.columns else pd.Series(default, index=out.index)
         numbers = pd.to_numeric(values.replace("", default), errors="coerce")
@@ -327,6 +348,10 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
     out["split"] = out["split"].str.lower()
     further = [c for c in out.columns if c not in COLUMNS]
     return out[[*COLUMNS, *further]].reset_index(drop=True)
+
+
+def _plain(path: str) -> str:
+    return PurePath(path).as_posix() if path else path
 
 
 def _is_list(value: object) -> bool:

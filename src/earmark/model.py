@@ -220,8 +220,7 @@ class Model:
         )
 
     def _whole(self, samples: NDArray[np.float32], machine: str | None) -> _Judged:
-        cutter = WindowCutter(self.spec.plan)
-        return self._judged(iter([*cutter.push(samples), *cutter.finish()]), self.spec.machine_number(machine))
+        return self._judged(self.spec.plan.pieces(samples), self.spec.machine_number(machine))
 
     def _judged(self, pieces: Iterator[tuple[NDArray[np.float32], int]], machine: int | None) -> _Judged:
         """Scores of windows, in batches of bounded size."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from earmark import bundle, recipe
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips
 from earmark.frontend import FrontEndSettings
-from earmark.manifest import COLUMNS, SEPARATOR, Manifest
+from earmark.manifest import COLUMNS, SEPARATOR, Manifest, named_counts
 from earmark.measuring import Tested
 from earmark.options import TrainOptions
 from earmark.recipe import Recipe
@@ -45,6 +47,7 @@ def plan(job: Job, classifier: Classifier, epochs: int, seconds: float) -> list[
     kind, why = recipe.suited(manifest.labels, manifest.layout)
     lines = [
         f"data      {manifest.root}: {_summary(manifest)}",
+        f"labels    {named_counts(manifest.counts)}",
         f"split     {split.name}: {len(split.train)} train, {len(split.valid)} validate, {len(split.test)} test",
         f"input     {_input(spec)}, shorter clips are {'repeated' if spec.short_clip == 'repeat' else 'padded'}",
         f"network   {_network(spec)}, {parameters / 1e6:.2f} M parameters",
@@ -79,6 +82,7 @@ def detector_plan(job: Job) -> list[str]:
     machines = f"{len(spec.machines)} machines, each with its own threshold" if spec.machines else "one threshold"
     lines = [
         f"data      {manifest.root}: {_summary(manifest)}",
+        f"labels    {named_counts(manifest.counts)}",
         f"split     {split.name}: {len(split.train)} clips of label {spec.normal!r} to learn from, {len(split.test)} test",
         f"input     {_input(spec)}, shorter clips are {'repeated' if spec.short_clip == 'repeat' else 'padded'}",
         f"detector  nearest normal sounds, {machines}, set for {job.recipe.false_alarms} false alarms",
@@ -89,6 +93,7 @@ def detector_plan(job: Job) -> list[str]:
 def record(job: Job, epochs: int) -> dict[str, Any]:
     """What the bundle remembers of its making."""
     clips, split, manifest = job.clips, job.split, job.clips.manifest
+    trained, chosen = ({clips.hashes[i] for i in rows} for rows in (split.train, split.valid))
     return {
         "data": {
             "layout": manifest.layout,
@@ -101,7 +106,9 @@ def record(job: Job, epochs: int) -> dict[str, Any]:
             "fingerprint": clips.fingerprint,
         },
         "split": {"name": split.name, "protocol": split.protocol, "notes": list(split.notes)},
-        "trained_on": sorted({clips.hashes[i] for i in np.concatenate([split.train, split.valid])}),
+        "trained_on": sorted(trained | chosen),
+        "chosen_by": sorted(chosen - trained),
+        "groups": sorted(_group_names(manifest, np.concatenate([split.train, split.valid]))),
         "recipe": {
             "name": job.options.recipe,
             "changes": list(job.options.settings),
@@ -111,6 +118,16 @@ def record(job: Job, epochs: int) -> dict[str, Any]:
         "seed": job.options.seed,
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
     }
+
+
+def _group_names(manifest: Manifest, rows: NDArray[np.int64]) -> set[str]:
+    """Hashes of the names of these clips' groups, where the data have groups: speakers' names stay out of bundles."""
+    return {hashed(group) for group in manifest.column("group")[rows]} if manifest.grouped_by else set()
+
+
+def hashed(group: str) -> str:
+    """What a bundle remembers of a group's name."""
+    return hashlib.sha256(group.encode()).hexdigest()[:16]
 
 
 def compared(spec: BundleSpec, difference: float) -> BundleSpec:

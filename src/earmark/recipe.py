@@ -47,7 +47,7 @@ class Recipe:
     """All settings of a training run. Zero means "found from the data" where the description says so."""
 
     # Waveforms
-    sample_rate: int = _setting(0, "Hz; 0: the commonest rate of the data, at most 32000", 0, 192_000)
+    sample_rate: int = _setting(0, "Hz; 0: the commonest rate of the data, at most 32000", 0, 500_000)
     window_seconds: float = _setting(0.0, "model input in seconds; 0: the usual clip length, 0.5 to 10 s", 0, 60)
     stride_seconds: float = _setting(0.0, "advance of the window in seconds; 0: half a window", 0, 60)
     short_clip: str = _setting("pad", "what clips shorter than the window become", choices=("pad", "repeat"))
@@ -85,8 +85,8 @@ class Recipe:
     )
     n_mels: int = _setting(64, "mel bands", 8, 512)
     mel_scale: str = _setting("slaney", "formula of the mel axis", choices=("slaney", "htk"))
-    fmin: float = _setting(50.0, "lowest frequency in Hz", 0, 96_000)
-    fmax: float = _setting(0.0, "highest frequency in Hz; 0: half the sample rate", 0, 96_000)
+    fmin: float = _setting(50.0, "lowest frequency in Hz", 0, 250_000)
+    fmax: float = _setting(0.0, "highest frequency in Hz; 0: half the sample rate", 0, 250_000)
     floor: float = _setting(1e-6, "power below which everything is silence to the logarithm", 1e-12, 1)
     n_mfcc: int = _setting(20, "mel-frequency cepstral coefficients", 1, 512)
     lifter: float = _setting(0.0, "cepstral liftering; 0: none", 0, 1000)
@@ -165,7 +165,7 @@ class Recipe:
     )
     validation: float = _setting(
         0.15,
-        "share of the training groups held out to stop early, or to choose the thresholds of several labels",
+        "share of the training groups held out to stop early, or to choose the thresholds of several labels: 1/2, 1/3 and so on",
         0.02,
         0.5,
     )

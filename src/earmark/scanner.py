@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from earmark import audio, conditions, fingerprint
 from earmark.inspection import FAULTS, UNUSABLE, Recording, inspect
-from earmark.manifest import Manifest, write_csv
+from earmark.manifest import ROUNDING, Manifest, write_csv
 from earmark.options import DataOptions
 from earmark.progress import threaded
 
-_STEP = 1e-3  # seconds that a clip may end behind its recording: rounding in the table
 _SILENT = 2e-4  # of full scale, -74 dB: a few steps of 16 bits
 _OFFSET, _OFFSET_SHARE = 0.01, 0.1  # of full scale, and of the effective value
 _CLIPPED = 1e-3  # share of the samples that lie in flat tops
@@ -177,7 +176,7 @@ def _late(manifest: Manifest, lengths: dict[str, float]) -> dict[str, str]:
     for path, start, end in zip(*(manifest.table[c] for c in ("path", "start", "end")), strict=True):
         length = lengths.get(path, np.inf)
         last = start if np.isnan(end) else end
-        if start >= length or last > length + _STEP:
+        if start >= length or last > length + ROUNDING:
             found.setdefault(
                 path, f"a clip from {start:g} s to {last:g} s lies past the recording's end at {length:.3f} s"
             )

@@ -96,10 +96,11 @@ def read(root: Path, files: Sequence[str], options: SelectionOptions, *, normal:
     lengths = {name: _length(index, root / name) for name in beside}
     rows: list[dict[str, Any]] = []
     labelled: dict[str, list[Annotation]] = {}
-    short = overlapping = 0
+    short = overlapping = unnamed = 0
     for name, places in beside.items():
         labelled[name] = [a for p in places for a in read_labels(p, label_column=options.label_column)]
         named = [a for a in labelled[name] if a.label]
+        unnamed += len(labelled[name]) - len(named)
         long = [a for a in named if a.end > a.start and a.end - a.start >= options.min_seconds - 1e-6]
         kept = [a for a in long if options.overlaps == "keep" or not _overlaps(a, long)]
         short, overlapping = short + len(named) - len(long), overlapping + len(long) - len(kept)
@@ -108,8 +109,13 @@ def read(root: Path, files: Sequence[str], options: SelectionOptions, *, normal:
             end = length if length is not None and length < a.end <= length + _ROUNDING else a.end
             rows.append({"path": name, "start": a.start, "end": end, "label": a.label})
     if not rows:
+        column = f"{unnamed} have no name: give the column with --label-column" if unnamed else "check --min-seconds"
         raise DataError(
-            f"{root}: none of the labels beside its {len(beside)} labelled recordings makes a clip; check --min-seconds"
+            f"{root}: none of the labels beside its {len(beside)} labelled recordings makes a clip; {column}"
+        )
+    if unnamed:
+        log.info(
+            "left out  %d labels without a name (Raven tables: --label-column takes it from another column)", unnamed
         )
     if short:
         log.info("left out  %d labels without length or shorter than %g s", short, options.min_seconds)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from earmark.errors import EarmarkError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -138,12 +140,28 @@ class Prediction:
 
     @property
     def label(self) -> str:
-        """The likeliest label."""
-        return self.scores[0].label
+        """The likeliest label; of anomaly detectors ``abnormal``, or ``normal`` where the threshold is not reached.
+
+        Raises
+        ------
+        EarmarkError
+            Where the recording could not be used.
+        """
+        if self.error is not None:
+            raise EarmarkError(self.error)
+        return "normal" if self.threshold is not None and not self.labels else self.scores[0].label
 
     @property
     def score(self) -> float:
-        """The score of the likeliest label."""
+        """The score of the likeliest label; of anomaly detectors that of ``abnormal``, to be held against ``threshold``.
+
+        Raises
+        ------
+        EarmarkError
+            Where the recording could not be used.
+        """
+        if self.error is not None:
+            raise EarmarkError(self.error)
         return self.scores[0].score
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -40,9 +41,20 @@ class WindowPlan:
 
     def cut(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[int]]:
         """Cut a whole recording: windows, shape (count, window), and their first samples."""
-        cutter = WindowCutter(self)
-        pieces = [*cutter.push(samples), *cutter.finish()]
+        pieces = list(self.pieces(samples))
         return np.stack([p for p, _ in pieces]), [start for _, start in pieces]
+
+    def pieces(self, samples: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.float32], int]]:
+        """The same one by one, so that a recording of any length, memory-mapped, takes the memory of a few windows."""
+        cutter = WindowCutter(self)
+        step = 8 * self.window
+        for first in range(0, len(samples), step):
+            yield from cutter.push(samples[first : first + step])
+        yield from cutter.finish()
+
+    def count(self, length: int) -> int:
+        """How many windows a recording of this length becomes."""
+        return 1 + max(0, -(-(length - self.window) // self.stride))
 
 
 class WindowCutter:

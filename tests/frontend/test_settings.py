@@ -159,3 +159,9 @@ def test_settings_are_refused_in_one_line_or_work(settings: FrontEndSettings) ->
         frames = settings.image_width or module.frames(12_000)
         assert found.shape == (2, module.channels, module.height, frames)
         assert found.isfinite().all()
+
+
+def test_a_hop_as_long_as_the_frame_may_be_rounded_like_it() -> None:
+    hop_seconds = 706 / 22_050  # what a recipe makes of 0.032 s
+    module = FrontEnd(22_050, FrontEndSettings(fft_seconds=0.032, hop_seconds=hop_seconds, fmax=11_025.0))
+    assert module.hop_length == module.win_length == 706

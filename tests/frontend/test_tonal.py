@@ -34,14 +34,14 @@ def check_chroma(sr: int, settings: dict[str, Any], samples: Array) -> None:
 def librosa_contrast(power: Array, sr: int, n_fft: int, bands: int) -> tuple[Array, Array]:
     """Contrast and valleys, of shape (band, frame).
 
-    librosa cuts peaks and valleys at 80 dB under the loudest of the clip; the front end doesn't, since no frame may depend on
-    another. That cut is switched off here.
+    librosa cuts peaks and valleys at 80 dB under the loudest of the clip; the front end at 60 under that of the frame, since no
+    frame may depend on another. That cut stands in here.
     """
-    given_: list[Array] = []
+    given_: list[Array] = []  # the peaks, then the valleys
 
     def without_cut(levels: Array) -> Array:
         given_.append(levels)
-        return librosa.power_to_db(levels, top_db=None)
+        return librosa.power_to_db(np.maximum(levels, 1e-6 * given_[0].max(axis=0)), top_db=None)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spectral, "power_to_db", without_cut)
@@ -150,3 +150,12 @@ def test_contrast_with_gradients_is_the_same(sr: int) -> None:
     traced.sum().backward()
     assert torch.allclose(traced, plain, atol=1e-4)
     assert power.grad is not None and torch.isfinite(power.grad).all()
+
+
+@pytest.mark.parametrize("sr", [16_000, 22_050, 32_000])
+def test_a_band_that_a_recording_does_not_reach_holds_no_rounding(sr: int) -> None:
+    lower = librosa.resample(noise(sr // 2), orig_sr=sr, target_sr=sr // 4, res_type="soxr_hq")
+    samples = librosa.resample(lower, orig_sr=sr // 4, target_sr=sr, res_type="soxr_hq").astype(np.float32)
+    module = front_end(sr, features="contrast", fft_seconds=0.064)
+    top = features(module, samples)[0, -1, 2:-2]  # the octave above the lower rate
+    assert top == pytest.approx(np.zeros(len(top)), abs=1e-3)

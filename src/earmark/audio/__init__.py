@@ -35,6 +35,7 @@ HUGE = 1e10
 """Only a broken file holds samples beyond it; the sums of their squares would overflow."""
 
 _MOST_CHANNELS = 64
+_MOST_SCALE, _RESCALE = 100, "divide floats by their full scale, for 16 bits 32768, or pass the integers"
 
 
 def decode(
@@ -210,15 +211,16 @@ def from_array(samples: NDArray[Any], sr: int, *, wanted: int, channel: int | No
         For a wrong shape, no samples, or non-finite ones.
     """
     name = "<array>"
-    if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi":
+    if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or samples.dtype == np.int64:
         detail = f"shape {samples.shape} of {samples.dtype} is not a waveform"
-        raise AudioError("not-audio", name, detail, "pass (time,) or (time, channel) of floats or signed integers")
+        raise AudioError("not-audio", name, detail, "pass (time,) or (time, channel): floats, integers of 8 to 32 bits")
     if samples.ndim == 2 and samples.shape[1] > max(_MOST_CHANNELS, samples.shape[0]):
         detail = f"shape {samples.shape} would be {samples.shape[1]} channels"
         raise AudioError("not-audio", name, detail, "pass (time, channel): transpose what has the channels first")
     scale = 1.0 if samples.dtype.kind == "f" else 1.0 / -float(np.iinfo(samples.dtype).min)
     floats = (samples * scale).astype(np.float32)
-    mono = _checked(floats if floats.ndim == 1 else _mono(floats, channel, name), name)
+    floats = floats if floats.ndim == 1 else _mono(floats, channel, name)
+    mono = _checked(floats, name, most=_MOST_SCALE, remedy=_RESCALE)
     if len(mono) == 0:
         raise AudioError("zero-length", name, "no samples", "pass at least one")
     return resample(mono, sr, wanted)
@@ -327,18 +329,18 @@ def _mono(samples: NDArray[np.float32], channel: int | None, name: str) -> NDArr
     return np.ascontiguousarray(samples[:, channel])
 
 
-def _checked(mono: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+def _checked(mono: NDArray[np.float32], name: str, *, most: float = HUGE, remedy: str = REPLACE) -> NDArray[np.float32]:
     if not np.isfinite(mono).all():
         raise AudioError("non-finite", name, "holds NaN or infinite samples", REPLACE)
     peak = max(float(mono.max(initial=0.0)), -float(mono.min(initial=0.0)))
-    if peak > HUGE:
-        raise AudioError("corrupt", name, f"holds a sample of {peak:.2g}, where full scale is 1", REPLACE)
+    if peak > most:
+        raise AudioError("corrupt", name, f"holds a sample of {peak:.2g}, where full scale is 1", remedy)
     return mono
 
 
 @contextmanager
 def _opened(source: Source, name: str) -> Iterator[BinaryIO]:
-    """A seekable binary file object at its start, for any kind of source."""
+    """A seekable binary file at its start, for any kind of source."""
     if isinstance(source, str | os.PathLike):
         file = _open_path(Path(source), name)
         with io.BufferedReader(file) as reader:
@@ -354,8 +356,11 @@ def _opened(source: Source, name: str) -> Iterator[BinaryIO]:
     elif hasattr(source, "seekable") and source.seekable():
         stream = source
         stream.seek(0)
-    else:
+    elif hasattr(source, "read"):
         stream = io.BytesIO(source.read())
+    else:
+        remedy = "pass a path, bytes, a binary file, or a NumPy array with its rate"
+        raise AudioError("not-audio", name, f"a {type(source).__name__} is no recording", remedy)
     if not stream.read(1):
         raise AudioError("empty", name, "0 bytes", REPLACE)
     stream.seek(0)

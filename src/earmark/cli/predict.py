@@ -63,9 +63,8 @@ def _said(prediction: Prediction) -> str:
     from earmark.detector import rarity
 
     if prediction.tail is not None:
-        verdict = prediction.label if prediction.labels else "normal"
         machine = f"  as {prediction.machine}" if prediction.machine else ""
-        return f"{verdict:8s}  {rarity(prediction.tail)}{machine}"
+        return f"{prediction.label:8s}  {rarity(prediction.tail)}{machine}"
     if prediction.labels is not None:
         heard = [f"{s.label} {s.score:.3f}" for s in prediction.scores if s.label in prediction.labels]
         return ", ".join(heard) or "none of the labels"

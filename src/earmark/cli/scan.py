@@ -80,6 +80,7 @@ def _place(out: Path, *, overwrite: bool) -> Path:
 def _show(found: Scan) -> None:
     from earmark.inspection import FAULTS
     from earmark.layouts import ALONE
+    from earmark.manifest import named_counts
 
     about = found.to_dict()
     print(
@@ -91,6 +92,7 @@ def _show(found: Scan) -> None:
     labels = about["labels"]
     counts = sorted(labels.values())
     print(f"labels    {len(labels)}, from {counts[0]} to {counts[-1]} clips, median {counts[len(counts) // 2]}")
+    print(f"          {named_counts(labels)}")
     if about["layout"] == ALONE:
         print(
             "note      no labels (folders, a metadata.csv or --pattern would give them): fit for --task anomaly alone"

@@ -138,7 +138,8 @@ class FrontEndSettings:
             raise SettingsError(
                 f"setting fft_seconds is {self.fft_seconds:g}; at a rate of {sr} Hz it must be {4 / sr:g} at least"
             )
-        if not 0 < self.hop_seconds <= self.fft_seconds:
+        # In samples: at 22.05 kHz a hop of 32 ms is rounded, and would be longer than a frame of 32 ms.
+        if not self.hop_seconds > 0 or round(self.hop_seconds * sr) > round(self.fft_seconds * sr):
             raise SettingsError(
                 f"setting hop_seconds is {self.hop_seconds:g}; it must be above 0 and at most fft_seconds, "
                 f"{self.fft_seconds:g}"

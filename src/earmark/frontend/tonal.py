@@ -15,6 +15,7 @@ from earmark.frontend.mel import Banded
 from earmark.frontend.settings import FrontEndSettings
 
 _SMALLEST = 1e-10  # librosa's amin
+_RESOLVED = 1e-6  # of a frame's largest magnitude: ten times what float32 loses in a Fourier transform
 
 
 class Chroma(nn.Module):
@@ -42,8 +43,9 @@ class Contrast(nn.Module):
     """Decibels from the valleys to the peaks of each octave (Jiang et al. 2002), as librosa's spectral_contrast without its top_db.
 
     Of the magnitudes of a band, the mean of the largest fiftieth over the mean of the smallest; the bands are 0 to 200 Hz and the
-    octaves above. librosa cuts at 80 dB under the loudest of the clip, which no frame here knows: the cut is at 1e-10. A valley
-    emptier than float32 resolves, as beside a pure tone, is the rounding of the Fourier transform.
+    octaves above. librosa cuts both at 80 of its decibels under the loudest of the clip, which no frame here knows: the cut is at a
+    millionth of the loudest of the frame, and at 1e-10. What lies deeper, as beside a pure tone or above the recording's own rate,
+    is the rounding of the Fourier transform.
 
     Shape
     -----
@@ -86,7 +88,9 @@ class Contrast(nn.Module):
 
     def forward(self, power: Tensor) -> Tensor:
         """Contrast of each band."""
-        levels: Tensor = self.extremes(power).clamp(min=_SMALLEST)
+        levels: Tensor = self.extremes(power)
+        cut = (levels.amax(dim=-1, keepdim=True) * _RESOLVED).clamp(min=_SMALLEST)
+        levels = torch.maximum(levels, cut)
         return (levels[..., 0::2] / levels[..., 1::2]).log() * DECIBELS
 
 

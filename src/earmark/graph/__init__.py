@@ -224,6 +224,7 @@ _OPERATIONS: dict[Any, Callable[..., Any]] = {
     operator.mul: _two("Mul"),
     operator.truediv: _two("Div"),
     torch.matmul: _two("MatMul"),
+    torch.maximum: _two("Max"),
     torch.addcmul: lambda g, x, a, b: g.node("Add", x, g.node("Mul", a, b)),
     operator.neg: lambda g, x: g.node("Neg", x),
     "clamp": _clamp,

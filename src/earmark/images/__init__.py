@@ -175,7 +175,7 @@ def write(
         tuple(failed.items()),
         job.about["sample_rate"],
         job.about["hop_seconds"],
-        sum(name.name == recording.name + ".png" for recording, name in named),
+        sum(recording.suffix != "" and name.name == recording.name + ".png" for recording, name in named),
     )
 
 
@@ -196,8 +196,8 @@ def _checked(options: ImageOptions) -> recipe.Recipe:
         raise SettingsError("a figure has its own size and colours; leave out --size and gray16, or --figure")
     if options.dark and not options.figure:
         raise SettingsError("dark is a ground to draw figures on; add --figure, or leave out --dark")
-    if options.sample_rate and not 1000 <= options.sample_rate <= 192_000:
-        raise SettingsError(f"sample_rate is {options.sample_rate}; the allowed range is 1000 to 192000 Hz")
+    if options.sample_rate and not 1000 <= options.sample_rate <= 500_000:
+        raise SettingsError(f"sample_rate is {options.sample_rate}; the allowed range is 1000 to 500000 Hz")
     return recipe.load(options.recipe, changes)
 
 
@@ -243,14 +243,15 @@ def _survey(recordings: Sequence[Path]) -> tuple[int, float]:
     rates: Counter[int] = Counter()
     lengths = []
     problem: AudioError | None = None
-    for recording in recordings[:: max(1, len(recordings) // _SURVEYED)]:
-        try:
-            seconds, rate = duration(recording)
-        except AudioError as error:
-            problem = error
-            continue
-        rates[rate] += 1
-        lengths.append(seconds)
+    for part in (recordings[:: max(1, len(recordings) // _SURVEYED)], recordings):
+        for recording in [] if rates else part:
+            try:
+                seconds, rate = duration(recording)
+            except AudioError as error:
+                problem = error
+                continue
+            rates[rate] += 1
+            lengths.append(seconds)
     if not rates:
         raise DataError(f"none of the {len(recordings)} recordings can be used, e.g. {problem}")
     most = max(rates.values())

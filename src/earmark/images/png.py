@@ -23,6 +23,7 @@ from earmark.files import atomic_file
 
 KEY = "earmark"
 _END = b"IEND\xaeB`\x82"  # the last bytes of every whole PNG
+_HEAD = 4096  # bytes in which the text of an image begins: colours and size alone come before it
 _FRAMES = 100_000  # turned into pixels at a time
 
 Values: TypeAlias = NDArray[np.floating[Any]]
@@ -135,6 +136,16 @@ def about(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; check the path") from error
     return found if isinstance(found, dict) else None
+
+
+def was_ours(path: Path) -> bool:
+    """Whether a damaged file was an image of Earmark's: what an interrupted copy left of one, if only its name."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    return not head or b"tEXt" + KEY.encode() in head
 
 
 def _scale(values: Values, levels: int, span: float | None) -> tuple[float, float]:

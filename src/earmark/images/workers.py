@@ -7,10 +7,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from earmark.audio import blocks
 from earmark.errors import AudioError, DataError, EarmarkError, Interrupted
-from earmark.files import make_folder
+from earmark.files import file_state, make_folder
 from earmark.images import png
 from earmark.progress import track
 
@@ -62,20 +62,15 @@ class Job:
     span: float | None
 
     def about_image(self, source: Path) -> dict[str, Any]:
-        """What its image says besides its scale; the size of the recording tells whether it is still the same."""
-        return self.about | {"source": source.name, "source_bytes": source.stat().st_size}
+        """What its image says besides its scale; size, times and inode of the recording tell whether it is still the same."""
+        return self.about | {"source": source.name, "source_state": file_state(source)}
 
     def is_done(self, task: Task) -> bool:
         """Whether the image is there, whole, and made of the recording as it is now with the same options."""
         try:
             found = png.about(task.target)
-            wanted, source = self.about_image(task.source), task.source.stat()
-            changed = max(source.st_mtime, source.st_ctime)  # the latter also if it was moved
-            return (
-                found is not None
-                and all(found.get(key) == value for key, value in wanted.items())
-                and task.target.stat().st_mtime >= changed
-            )
+            wanted = self.about_image(task.source)
+            return found is not None and all(found.get(key) == value for key, value in wanted.items())
         except (DataError, OSError):
             return False
 
@@ -96,11 +91,12 @@ def make_all(job: Job, tasks: Sequence[Task], workers: int) -> dict[Path, str]:
     failed: dict[Path, str] = {}
     done = 0
     try:
-        results = _here(function, tasks) if count <= 1 else _spread(function, tasks, count, chunk=worth // 8)
-        for task, error in zip(tasks, track(results, "images", len(tasks)), strict=True):
-            done += 1
-            if error is not None:
-                failed[task.source] = error
+        made = _here(function, tasks) if count <= 1 else _spread(function, tasks, count, chunk=worth // 8)
+        with closing(made) as results:  # wherever Ctrl-C comes, what waits is called off
+            for task, error in zip(tasks, track(results, "images", len(tasks)), strict=True):
+                done += 1
+                if error is not None:
+                    failed[task.source] = error
     except KeyboardInterrupt:
         raise Interrupted(
             "stopped; the images made so far are whole, and the same command goes on from there"
@@ -113,7 +109,7 @@ def make_all(job: Job, tasks: Sequence[Task], workers: int) -> dict[Path, str]:
     return failed
 
 
-def _here(function: Any, tasks: Sequence[Task]) -> Iterator[str | None]:
+def _here(function: Any, tasks: Sequence[Task]) -> Generator[str | None]:
     """``function`` of each task in order, in this process; on one core, since threads cost more than such small work takes."""
     import torch
 
@@ -125,7 +121,7 @@ def _here(function: Any, tasks: Sequence[Task]) -> Iterator[str | None]:
         torch.set_num_threads(threads)
 
 
-def _spread(function: Any, tasks: Sequence[Task], count: int, chunk: int) -> Iterator[str | None]:
+def _spread(function: Any, tasks: Sequence[Task], count: int, chunk: int) -> Generator[str | None]:
     """``function`` of each task in order, in ``count`` processes."""
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start)
@@ -139,11 +135,20 @@ def _spread(function: Any, tasks: Sequence[Task], count: int, chunk: int) -> Ite
 
 
 def _start() -> None:
-    """A process that makes images: one core each, and Ctrl-C is the parent's to answer."""
+    """A process that makes images: one core, Ctrl-C is the parent's to answer, and it does not outlive the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
     torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed says nothing to those who wait for its tasks."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager
@@ -195,7 +200,7 @@ def _foreign(task: Task) -> bool:
     try:
         return png.about(task.target) is None
     except DataError:
-        return False  # half a file: what an interrupted copy left
+        return not png.was_ours(task.target)
 
 
 @lru_cache(maxsize=1)

@@ -25,6 +25,7 @@ _FOR_LABELS = (
     "--label-column, --min-seconds, --overlaps and --background are for Raven and Audacity labels beside the recordings"
 )
 
+CLASS_FOLDERS = "class-folders"
 SELECTIONS = "selections"
 """Name of the layout whose labels lie in Raven or Audacity files beside the recordings."""
 
@@ -84,7 +85,7 @@ def find(
         table = Layout("table", "a table with path and label", tables=(root.name,), columns=TABLE_WORDS)
         return _by_table(table, root.parent, rest=False)
     if pattern is not None:
-        return _by_pattern(Layout("pattern", "given by the user", pattern=pattern), root, recordings(root))
+        return _by_pattern(Layout("pattern", "given by the user", pattern=pattern), root, recordings(root), alone)
     if layout is not None:
         return _named(layout, root, selections, alone)
     for known in LAYOUTS:
@@ -96,18 +97,26 @@ def find(
         raise DataError(f"{root}: {_FOR_LABELS}, and there are none; leave them out")
     if asked or beside >= _LABELLED * len(files):
         return read_selections(root, files, selections or SelectionOptions(), normal=alone)
-    if beside:
-        log.info("note      %d of %d recordings have label files, which --layout selections reads", beside, len(files))
-    for known in LAYOUTS:
-        if known.pattern and sum(map(bool, map(re.compile(known.pattern).fullmatch, files))) >= _FITS * len(files):
-            return _by_pattern(known, root, files)
-    if alone is not None and not any("/" in name for name in files):
+    fitting = next((known for known in LAYOUTS if known.pattern and _fits(known, files)), None)
+    flat = alone is not None and not any("/" in name for name in files)
+    if beside and (fitting.name == CLASS_FOLDERS if fitting else flat):
+        raise DataError(
+            f"{root}: {beside} of its {len(files)} recordings have Raven or Audacity labels beside them; pass --layout "
+            f"{SELECTIONS} to take those, or --layout {fitting.name if fitting else ALONE} to leave them aside"
+        )
+    if fitting is not None:
+        return _by_pattern(fitting, root, files)
+    if flat:
         return Manifest.of(pd.DataFrame({"path": files, "label": alone}), root, layout=ALONE)
     normal = "" if alone is None else ", or --layout recordings where all of it is normal sound"
     raise DataError(
         f"{root}: no known layout fits, e.g. {files[0]}; put each class into a folder of its own, add a metadata.csv, "
         f"or pass --pattern{normal}"
     )
+
+
+def _fits(layout: Layout, files: list[str]) -> bool:
+    return sum(map(bool, map(re.compile(layout.pattern).fullmatch, files))) >= _FITS * len(files)
 
 
 def recordings(root: Path) -> list[str]:
@@ -171,12 +180,21 @@ def _renamed(layout: Layout, root: Path, place: Path) -> pd.DataFrame:
     lower = {str(c).lower(): c for c in table.columns}
     for ours, theirs in layout.columns.items():
         name = next((lower[t] for t in theirs if t in lower), None)
-        if name is not None:
+        if ours == "split" and name is not None and name != ours and not _are_splits(table[name]):
+            continue  # a set of another kind
+        if name is not None and ours == "group":
+            table[ours] = table[name]  # beside its own name, by which users call it
+        elif name is not None:
             table = table.rename(columns={name: ours})
         elif ours in ("path", "label"):
-            raise DataError(
-                f"{place}: has no column {' or '.join(theirs)} (it has {', '.join(map(str, table.columns))}); add it"
+            besides = (
+                f", or pass --layout {CLASS_FOLDERS} or {SELECTIONS} to leave it aside" if layout.in_splits else ""
             )
+            raise DataError(
+                f"{place}: has no column {' or '.join(theirs)} (it has {', '.join(map(str, table.columns))}); add it{besides}"
+            )
+    if "split" not in table.columns and "fold" in table.columns and _are_splits(table["fold"]):
+        table = table.rename(columns={"fold": "split"})
     if layout.in_splits:
         folder = place.parent.relative_to(root).as_posix()
         if folder != ".":
@@ -187,16 +205,46 @@ def _renamed(layout: Layout, root: Path, place: Path) -> pd.DataFrame:
     return table
 
 
-def _by_pattern(layout: Layout, root: Path, files: list[str]) -> Manifest:
+def _are_splits(values: pd.Series) -> bool:
+    return bool(values.astype(str).str.strip().str.lower().isin(list(SPLIT_WORDS)).all())
+
+
+def _by_pattern(layout: Layout, root: Path, files: list[str], alone: str | None = None) -> Manifest:
+    """Clips whose paths match; of the label ``alone`` where the pattern has none."""
     expression = compiled(layout.pattern)
-    if "label" not in expression.groupindex and "label" not in layout.derived:
+    if "label" not in expression.groupindex and "label" not in layout.derived and alone is None:
         raise DataError(f"pattern {layout.pattern!r} has no group (?P<label>...); add one")
     matches = {f: expression.fullmatch(f) for f in files}
     rows = [{"path": f, **m.groupdict()} for f, m in matches.items() if m is not None]
     if not rows:
         raise DataError(f"{root}: no path matches layout {layout.name}, e.g. {files[0]}; it expects {layout.about}")
     ignored = tuple(f for f, m in matches.items() if m is None)
-    return _finished(layout, root, pd.DataFrame(rows), ignored)
+    table = pd.DataFrame(rows)
+    if "label" not in table.columns and alone is not None:
+        table["label"] = alone
+    found = _finished(layout, root, table, ignored)
+    if layout.name == CLASS_FOLDERS:
+        _tell_doubts(found)
+    return found
+
+
+def _tell_doubts(manifest: Manifest) -> None:
+    """A note where folders may not be what their recordings are of."""
+    splits = [label for label in manifest.labels if label.casefold() in SPLIT_WORDS]
+    if len(splits) > 1:
+        log.info(
+            "note      folders %s are taken for labels; if they are parts of a split, say so with --pattern",
+            ", ".join(splits),
+        )
+    inside: dict[str, set[str]] = {}
+    for path, label in zip(manifest.table["path"], manifest.table["label"], strict=True):
+        inside.setdefault(label, set()).add("/".join(path.split("/")[1:-1]))
+    same = set.intersection(*inside.values()) if len(inside) > 1 else set()
+    if len(same) > 1 and all(folders == same for folders in inside.values()):
+        log.info(
+            "note      all labels hold the folders %s; if those are the labels: --pattern '(?P<group>[^/]+)/(?P<label>[^/]+)/.*'",
+            ", ".join(sorted(same)),
+        )
 
 
 def _finished(layout: Layout, root: Path, table: pd.DataFrame, ignored: tuple[str, ...]) -> Manifest:

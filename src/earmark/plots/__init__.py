@@ -7,6 +7,7 @@ takes ``dark`` and paints its own ground, so that its text can be read wherever 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,7 @@ __all__ = [
     "learning_curves", "palette", "save", "spectrogram", "unusual_scores", "waveform",
 ]  # fmt: skip
 
+_QUIETEST = -100.0  # dB of power
 _PITCHES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 
@@ -65,7 +67,7 @@ def spectrogram(
     """Log-mel spectrogram of a recording, in dB under its peak."""
     figure, axes = single((8, 3))
     levels = _levels(sound, n_mels)
-    image = _show(axes, np.maximum(levels - levels.max(), -dynamic_range), sound, cmap=MAP)
+    image = _show(axes, np.maximum(levels - _peak([levels], dynamic_range), -dynamic_range), sound, cmap=MAP)
     figure.colorbar(image, ax=axes, label="dB under the peak")
     return finished(figure, dark, {axes: title})
 
@@ -86,7 +88,7 @@ def comparison(
     sr = min(first.sr, second.sr)
     sounds = [Waveform(resample(sound.samples, sound.sr, sr), sr) for sound in (first, second)]
     levels = [_levels(sound, n_mels) for sound in sounds]
-    peak = max(float(part.max()) for part in levels)
+    peak = _peak(levels, dynamic_range)
     shown = [np.maximum(part - peak, -dynamic_range) for part in levels]
     common = min(part.shape[1] for part in shown)
     change = shown[1][:, :common] - shown[0][:, :common]
@@ -117,7 +119,7 @@ def gallery(
             axes.set_visible(False)
         for axes, sound in zip(row, sounds, strict=False):
             levels = _levels(sound, n_mels)
-            image = _show(axes, levels - levels.max(), sound, cmap=MAP, vmin=-dynamic_range, vmax=0)
+            image = _show(axes, levels - _peak([levels], dynamic_range), sound, cmap=MAP, vmin=-dynamic_range, vmax=0)
             axes.set(xlabel="", ylabel="", yticks=[], xticks=[0, round(sound.duration, 1)])
             axes.tick_params(labelsize=7)
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", parse_math=False)
@@ -145,15 +147,21 @@ def features(
     unit = units.get(settings.scale, "normalised energy")
     if settings.scale == "log" and {*settings.names} <= {"mel", "stft"}:
         values, span = values * filters.DECIBELS, None if span is None else span * filters.DECIBELS
-    high = float(values.max())
-    seconds = values.shape[1] * front_end.hop_length / front_end.sr
+    low, high = float(values.min()), float(values.max())
+    if low == high:  # silence should not shine, as in images
+        high = low + (span or 1.0)
+    elif span is not None:
+        low = high - span
+    hop = front_end.hop_length
+    first = (front_end.n_fft - hop) / 2 / front_end.sr  # a frame stands at its middle
+    seconds = values.shape[1] * hop / front_end.sr
     image = axes.imshow(
         values,
         origin="lower",
         aspect="auto",
         cmap=colors,
-        extent=(0, seconds, 0, len(values)),
-        vmin=None if span is None else high - span,
+        extent=(first, first + seconds, 0, len(values)),
+        vmin=low,
         vmax=high,
         interpolation="nearest",
     )
@@ -258,20 +266,36 @@ def learning_curves(history: Sequence[Mapping[str, float]], *, dark: bool = Fals
 
 
 def _levels(sound: Waveform, n_mels: int) -> NDArray[np.float32]:
-    """Mel levels in dB of power, cut at -100, shape (n_mels, frame)."""
-    samples = np.pad(sound.samples, (0, max(0, 1024 - len(sound.samples))))
-    frames = np.lib.stride_tricks.sliding_window_view(samples, 1024)[::256]
-    window = np.hanning(1025)[:-1].astype(np.float32)
-    matrix = filters.mel(sound.sr, 1024, n_mels, 0, sound.sr / 2, scale="slaney").T
+    """Mel levels in dB of power, cut at `_QUIETEST`, shape (n_mels, frame); a frame's middle is its time, as `_show` has it."""
+    size, matrix = _analysis(sound.sr, n_mels)
+    samples = np.pad(sound.samples, size // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[:: size // 4]
+    window = np.hanning(size + 1)[:-1].astype(np.float32)
     parts = np.array_split(frames, -(-len(frames) // 4096))  # a long recording's frames would fill the memory
     power = np.concatenate([np.square(np.abs(np.fft.rfft(part * window))) @ matrix for part in parts])
-    return np.asarray(10 * np.log10(np.maximum(power.T, 1e-10)), np.float32)
+    return np.asarray(10 * np.log10(np.maximum(power.T, 10 ** (_QUIETEST / 10))), np.float32)
+
+
+@lru_cache(maxsize=8)
+def _analysis(sr: int, n_mels: int) -> tuple[int, NDArray[np.float32]]:
+    """Samples in a frame, 1024 or as many as it takes for no band to be empty, and the filters, shape (frequency, n_mels)."""
+    size = 1024
+    while not (matrix := filters.mel(sr, size, n_mels, 0, sr / 2, scale="slaney")).any(axis=1).all():
+        size *= 2
+    return size, matrix.T
+
+
+def _peak(levels: Sequence[NDArray[np.float32]], dynamic_range: float) -> float:
+    """The loudest level; of silence one that leaves it dark."""
+    return max(_QUIETEST + dynamic_range, *(float(part.max()) for part in levels))
 
 
 def _show(axes: Axes, levels: NDArray[np.float32], sound: Waveform, **how: Any) -> Any:
     """A mel spectrogram with its frequencies."""
-    extent = (0, sound.duration, 0, len(levels))
+    hop = _analysis(sound.sr, len(levels))[0] // 4 / sound.sr
+    extent = (-hop / 2, (levels.shape[1] - 0.5) * hop, 0, len(levels))
     image = axes.imshow(levels, origin="lower", aspect="auto", extent=extent, interpolation="nearest", **how)
+    axes.set_xlim(0, sound.duration)
     axes.set_xlabel("time (s)")
     mark_frequencies(axes, filters.mel_frequencies(len(levels) + 2, 0, sound.sr / 2, scale="slaney")[1:-1])
     return image

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from earmark import augment
 from earmark.classifier import Classifier
-from earmark.dataset import Batches, Features
+from earmark.dataset import Batches, Features, batch_count
 from earmark.errors import SettingsError
 from earmark.networks.plain import Plain
 from earmark.recipe import Recipe
@@ -264,7 +264,7 @@ def class_weights(targets: NDArray[np.int64], classes: int) -> Tensor:
 
 def steps(recipe: Recipe, clips: int) -> int:
     """Steps of one pass over the training clips."""
-    return max(1, round(clips / recipe.batch_size))
+    return batch_count(clips, recipe.batch_size)
 
 
 def lay_out(classifier: Classifier, layout: torch.memory_format) -> Classifier:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from earmark.dataset import Clips
 from earmark.errors import BundleError, DataError, SettingsError
 from earmark.manifest import Manifest, split_labels
 from earmark.options import TrainOptions
+from earmark.provenance import hashed
 from earmark.recipe import Recipe
 from earmark.splits import Split
 
@@ -27,6 +29,8 @@ _KEPT = (
     "image_range_db", "level_range_db",
 )  # fmt: skip
 """Settings that the model has settled."""
+_LEFT_ALONE = ("crop_seconds", "time_stretch", "mel_warp", "gain_db")
+"""Augmentation that may change what tells the labels."""
 
 
 def opened(options: TrainOptions) -> Bundle | None:
@@ -73,9 +77,14 @@ def continued(base: BundleSpec, manifest: Manifest) -> BundleSpec:
     )
 
 
-def settled(chosen: Recipe, base: BundleSpec) -> Recipe:
-    """The recipe with what the model has settled, for the record."""
+def settled(chosen: Recipe, base: BundleSpec, given: Collection[str]) -> Recipe:
+    """The recipe with what the model has settled; ``given`` are the names of settings that the user gave.
+
+    What its kind of sound must not be changed in, such as the pitch of machines, is not changed here either.
+    """
     said = base.provenance.get("recipe", {})
+    own = {name: said[name] for name in _LEFT_ALONE if name in said and name not in given}
+    chosen = dataclasses.replace(chosen, **own)
     network = {"members": 1, **base.network}
     known = {
         **{name: said[name] for name in _KEPT if name in said},
@@ -86,12 +95,14 @@ def settled(chosen: Recipe, base: BundleSpec) -> Recipe:
     return dataclasses.replace(chosen, **{name: known[name] for name in _KEPT if name in known})
 
 
-def known_to(base: BundleSpec, clips: Clips, split: Split) -> NDArray[np.bool_]:
+def known_to(base: BundleSpec, clips: Clips, split: Split, *, chosen_by: bool = True) -> NDArray[np.bool_]:
     """Which clips cannot test what comes of a model, shape (clip,): those of groups of which it was trained on a clip already.
 
     Of groups that the split has on both sides, about which it claims nothing, only recordings that it was trained on, and copies.
+    Clips that it was only chosen by cannot test, but choose again: without ``chosen_by`` they do not count.
     """
-    trained_on = set(base.provenance.get("trained_on", ()))
+    said = base.provenance
+    trained_on = set(said.get("trained_on", ())) - set(() if chosen_by else said.get("chosen_by", ()))
     groups = clips.manifest.column("group")
     recording, paths = pd.factorize(clips.manifest.column("path"))
     number = {path: n for n, path in enumerate(paths)}
@@ -103,40 +114,55 @@ def known_to(base: BundleSpec, clips: Clips, split: Split) -> NDArray[np.bool_]:
     return np.asarray(seen | np.isin(groups, whole))
 
 
-def prepared(split: Split, base: BundleSpec, clips: Clips, known: NDArray[np.bool_]) -> Split:
-    """Nothing that the model knows tests, nor is chosen by; a note where it may forget.
+def prepared(split: Split, base: BundleSpec, clips: Clips) -> tuple[Split, NDArray[np.bool_]]:
+    """Nothing that the model knows tests, nor is chosen by; notes where it may forget, or may know whom it is tested on.
+
+    Also which clips it was trained on, or their groups, shape (clip,).
 
     Raises
     ------
     DataError
         Where nothing is left to test.
     """
-    split = _without_known(split, known)
+    learnt = known_to(base, clips, split, chosen_by=False)
+    split = _without_known(split, "valid", learnt)
+    split = _without_known(split, "test", known_to(base, clips, split))
+    if names := _names_known(base, clips.manifest, split):
+        note = (
+            f"{len(names)} groups of the test part are named as groups that the model was trained on, e.g. {names[0]!r}: if "
+            "they are the same, the figures are too good"
+        )
+        split = dataclasses.replace(split, notes=(*split.notes, note))
     trained = {x for value in clips.manifest.take(split.train).table["label"] for x in split_labels(value)}
     missing = [label for label in base.labels if label not in trained]
     if not missing:
-        return split
+        return split, learnt
     note = f"labels of the model without a clip to train on here, which it may forget: {', '.join(missing)}"
-    return dataclasses.replace(split, notes=(*split.notes, note))
+    return dataclasses.replace(split, notes=(*split.notes, note)), learnt
 
 
-def _without_known(split: Split, known: NDArray[np.bool_]) -> Split:
-    """Let clips that the model knows train instead."""
-    for part in ("valid", "test"):
-        rows = getattr(split, part)
-        moved = rows[known[rows]]
-        if not len(moved):
-            continue
-        if part == "test" and len(moved) == len(rows):
-            raise DataError(
-                f"{split.name}: the model to go on from was trained on all {len(moved)} clips of the test part or on their groups; "
-                "test on the fold that it was tested on, or on recordings that are new to it"
-            )
-        note = f"{len(moved)} clips of the {part} part train, since the model to go on from knows them or their groups"
-        split = dataclasses.replace(split, train=np.union1d(split.train, moved), notes=(*split.notes, note))
-        left = np.setdiff1d(rows, moved)
-        split = dataclasses.replace(split, test=left) if part == "test" else dataclasses.replace(split, valid=left)
-    return split
+def _names_known(base: BundleSpec, manifest: Manifest, split: Split) -> list[str]:
+    """Names of tested groups that the model was trained on by other recordings; where there are no groups, none."""
+    known = set(base.provenance.get("groups", ()))
+    tested = sorted(set(manifest.column("group")[split.test])) if manifest.grouped_by else []
+    return [name for name in tested if hashed(name) in known]
+
+
+def _without_known(split: Split, part: str, known: NDArray[np.bool_]) -> Split:
+    """Let clips of a part that the model knows train instead."""
+    rows = getattr(split, part)
+    moved = rows[known[rows]]
+    if not len(moved):
+        return split
+    if part == "test" and len(moved) == len(rows):
+        raise DataError(
+            f"{split.name}: the model to go on from was trained on all {len(moved)} clips of the test part or on their groups; "
+            "test on the fold that it was tested on, or on recordings that are new to it"
+        )
+    note = f"{len(moved)} clips of the {part} part train, since the model to go on from knows them or their groups"
+    split = dataclasses.replace(split, train=np.union1d(split.train, moved), notes=(*split.notes, note))
+    left = np.setdiff1d(rows, moved)
+    return dataclasses.replace(split, test=left) if part == "test" else dataclasses.replace(split, valid=left)
 
 
 def take_weights(classifier: Classifier, source: Bundle) -> None:
@@ -165,9 +191,12 @@ def take_weights(classifier: Classifier, source: Bundle) -> None:
 def joined(spec: BundleSpec, base: BundleSpec) -> BundleSpec:
     """The record, with what the model was made from before."""
     before = base.provenance
+    both = {name: {*spec.provenance[name], *before.get(name, ())} for name in ("trained_on", "chosen_by", "groups")}
+    learnt = [set(made.get("trained_on", ())) - set(made.get("chosen_by", ())) for made in (spec.provenance, before)]
+    both["chosen_by"] -= learnt[0] | learnt[1]
     made = {
         **spec.provenance,
-        "trained_on": sorted({*spec.provenance["trained_on"], *before.get("trained_on", ())}),
+        **{name: sorted(values) for name, values in both.items()},
         "continued": [*before.get("continued", ()), {k: before.get(k) for k in ("data", "split", "seed")}],
     }
     return dataclasses.replace(spec, provenance=made)

@@ -71,14 +71,15 @@ def gather(embed: Embed, clips: Clips, spec: BundleSpec, names: Sequence[str]) -
     plan = dataclasses.replace(spec.plan, stride=spec.plan.window)
     embeddings, spread, rows, parts = [], [], [], []
     for row in track(range(len(clips.manifest)), "spectrograms", len(clips.manifest)):
-        windows = plan.cut(clips.waveform(row))[0]
-        stretches = max(1, min(_STRETCHES, len(windows) // 2)) if names[row] in few else 1
-        for number, window in enumerate(windows):
+        samples = clips.waveform(row)
+        count = plan.count(len(samples))
+        stretches = max(1, min(_STRETCHES, count // 2)) if names[row] in few else 1
+        for number, (window, _) in enumerate(plan.pieces(samples)):
             embedding, bands = embed(window[None])
             embeddings.append(embedding[0])
             spread.append(bands[0].std(axis=1))
             rows.append(row)
-            parts.append(f"{groups[row]}/{number * stretches // len(windows)}")
+            parts.append(f"{groups[row]}/{number * stretches // count}")
     return Normal(
         embeddings=np.stack(embeddings),
         spread=np.stack(spread).astype(np.float32),

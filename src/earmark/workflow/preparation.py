@@ -8,6 +8,8 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from earmark import anomaly, conditions, layouts, recipe, splits, training
 from earmark.bundle import ANOMALY, MULTILABEL, Bundle, BundleSpec
 from earmark.classifier import Classifier, Embedder
@@ -51,7 +53,7 @@ def prepare(
     source = source or DataOptions()
     _check_options(options)
     manifest = _read(data, source, options)
-    check = _check_labels if options.task != ANOMALY else _check_single
+    check = _check_single if options.task == ANOMALY else _check_labels if options.base is None else _check_more
     check(manifest)
     base = continuing.opened(options)
     options = dataclasses.replace(options, recipe=_suited(manifest, options))
@@ -64,7 +66,8 @@ def prepare(
     if base is None:
         spec = make_spec(manifest, chosen, channel=options.channel)
     else:
-        spec, chosen = base.spec, continuing.settled(chosen, base.spec)
+        given = {change.partition("=")[0].strip() for change in options.settings}
+        spec, chosen = base.spec, continuing.settled(chosen, base.spec, given)
     spec = _of_task(spec, manifest, options, base)
     training.resolve_device(options.device)
     _check_network(spec, chosen, options.recipe)
@@ -77,8 +80,7 @@ def prepare(
     def settled(one: Split) -> Split:
         known = None
         if base is not None:
-            known = continuing.known_to(base.spec, clips, one)
-            one = continuing.prepared(one, base.spec, clips, known)
+            one, known = continuing.prepared(one, base.spec, clips)
         if spec.task == MULTILABEL or (chosen.patience and spec.task != ANOMALY):
             one = splits.with_validation(clips.manifest, one, share=chosen.validation, seed=options.seed, known=known)
         return one
@@ -87,7 +89,7 @@ def prepare(
     if len(parts) == 1:
         parts = [_with_caution(parts[0])]
     if options.task == ANOMALY:
-        return [Job(clips, one, chosen, _with_machines(spec, clips.manifest, one), options) for one in parts]
+        return [_of_machines(Job(clips, one, chosen, spec, options)) for one in parts]
     for one in parts:
         splits.check_labels(clips.manifest, one)
     return [Job(clips, one, chosen, spec, options) for one in parts]
@@ -196,9 +198,17 @@ def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, base: 
     )  # fmt: skip
 
 
-def _with_machines(spec: BundleSpec, manifest: Manifest, split: Split) -> BundleSpec:
-    """The machines of which normal clips are learnt from."""
-    return dataclasses.replace(spec, machines=tuple(sorted(set(manifest.take(split.train).machines(spec.per)) - {""})))
+def _of_machines(job: Job) -> Job:
+    """The machines of which normal clips are learnt from, and a note where there are others."""
+    names = np.array(job.clips.manifest.machines(job.spec.per))
+    learnt = tuple(sorted(set(names[job.split.train]) - {""}))
+    split = job.split
+    if strange := sorted(set(names) - {*learnt, ""}):
+        note = f"machines that the detector does not learn, since no normal clip of theirs trains: {', '.join(strange)}"
+        if len(split.test):
+            note += "; groups that each hold a whole machine do that (--test-fold none trains on all)"
+        split = dataclasses.replace(split, notes=(*split.notes, note))
+    return dataclasses.replace(job, split=split, spec=dataclasses.replace(job.spec, machines=learnt))
 
 
 def _check_network(spec: BundleSpec, chosen: Recipe, name: str) -> None:
@@ -219,7 +229,7 @@ def _check_network(spec: BundleSpec, chosen: Recipe, name: str) -> None:
         return
     if name == recipe.DETECTOR:
         raise SettingsError(
-            f"recipe {recipe.DETECTOR} makes anomaly detectors; pass --task anomaly, or choose another recipe"
+            f"recipe {recipe.DETECTOR} makes anomaly detectors (earmark train --task anomaly); choose another recipe"
         )
     fresh = Classifier(spec)
     training.crop_frames(fresh, chosen, fresh.front_end.frames(spec.plan.window))
@@ -229,7 +239,15 @@ def _check_labels(manifest: Manifest) -> None:
     if len(manifest.labels) < 2 and manifest.task != MULTILABEL:
         raise DataError(
             f"{manifest.root}: has one label only, {manifest.labels[0]!r}; a classifier needs two: add clips of something else, "
-            "or make an anomaly detector with --task anomaly"
+            "or make an anomaly detector with earmark train --task anomaly"
+        )
+
+
+def _check_more(manifest: Manifest) -> None:
+    if len(manifest.labels) < 2 and manifest.task != MULTILABEL:
+        raise DataError(
+            f"{manifest.root}: has one label only, {manifest.labels[0]!r}; add clips of the others that the model knows, which it "
+            "would forget"
         )
 
 

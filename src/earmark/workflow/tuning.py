@@ -145,7 +145,8 @@ def tune(
                 log.info("— trial %d of %d", count + 1, trials)
                 # Seeded for each trial, so that a search that goes on draws what an unbroken one draws.
                 seed = int(np.random.SeedSequence([options.seed, count]).generate_state(1)[0])
-                study.sampler = optuna.samplers.TPESampler(seed=seed)
+                # A trial that a killed search left running must not count among the bad ones.
+                study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=False)
                 study.optimize(judge, n_trials=1)
         except (Interrupted, KeyboardInterrupt) as error:
             kept = f"{work} holds the {count} trials done: run the same command with --resume to go on"
@@ -162,10 +163,12 @@ def tune(
 def _study(optuna: Any, folder: Path) -> Any:
     """The search, kept in a file from which it goes on."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    place, journal = str(folder / _STUDY), optuna.storages.journal
+    lock = journal.JournalFileOpenLock(place)  # links, the other way, are not everybody's right on Windows
     return optuna.create_study(
         study_name="earmark",
         direction="maximize",
-        storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder / _STUDY))),
+        storage=optuna.storages.JournalStorage(journal.JournalFileBackend(place, lock_obj=lock)),
         load_if_exists=True,
     )
 
@@ -183,7 +186,7 @@ def _inner(outer: Job) -> Job:
     inner = Split(parts.train, nothing, parts.valid, "inner part", "clips inside the training part judge")
     if outer.spec.task == MULTILABEL or outer.recipe.patience:
         # Thresholds, or when to stop, are chosen on clips of their own.
-        inner = splits.with_validation(outer.clips.manifest, inner, share=share, seed=seed + 1)
+        inner = splits.with_validation(outer.clips.manifest, inner, share=share, seed=(seed + 1) % 2**32)
     options = dataclasses.replace(outer.options, overwrite=True, resume=False)
     return dataclasses.replace(outer, split=inner, options=options)
 
@@ -221,7 +224,9 @@ def _score(job: Job, changes: Sequence[str], place: Path) -> float:
     manifest = job.clips.manifest
     shutil.rmtree(place, ignore_errors=True)
     with quiet("earmark"):
-        spec = make_spec(manifest, chosen, channel=job.options.channel)
+        # At the rate that the clips were decoded at; what was left out might have chosen another.
+        at_rate = dataclasses.replace(chosen, sample_rate=job.spec.sample_rate)
+        spec = make_spec(manifest, at_rate, channel=job.options.channel)
         spec = dataclasses.replace(spec, labels=job.spec.labels, task=job.spec.task, merge=job.spec.merge)
         metrics = train_split(dataclasses.replace(job, recipe=chosen, spec=spec), place).metrics
     shutil.rmtree(place)
