@@ -2,10 +2,10 @@
 
     python benchmarks/frontends.py [--peers FOLDER] [--runs 15]
 
-Peers in the same run: librosa, the bare real FFT of the same frames (all of a batch at once, and clip by clip, which stays in the
-cache), ONNX Runtime's STFT operator, and nnAudio and kaldi-native-fbank from an environment made in FOLDER the first time. Clips are
-5 s of noise. Times are medians of interleaved runs, in milliseconds a clip; nnAudio and kaldi-native-fbank come after them. librosa is
-called as its users call it: it makes its filters in every call; what is left without that stands beside it.
+Peers in the same run: librosa, the bare real FFT of the same frames (all of a batch at once, and clip by clip, which stays in
+the cache), ONNX Runtime's STFT operator, and nnAudio and kaldi-native-fbank from an environment made in FOLDER the first time.
+Clips are 5 s of noise. Times are medians of interleaved runs, in milliseconds a clip; nnAudio and kaldi-native-fbank come after
+them. librosa is called as its users call it: it makes its filters in every call; what is left without that stands beside it.
 """
 
 from __future__ import annotations
