@@ -323,7 +323,9 @@ def test_what_is_no_recording_is_told(source: object) -> None:
 def test_arrays_of_another_scale_are_told() -> None:
     integers = (SOUND * 32767).astype(np.int16)
     assert np.abs(audio.from_array(integers, 16_000, wanted=16_000)).max() <= 1
-    with pytest.raises(AudioError, match="where full scale is 1; divide floats by their full scale, for 16 bits 32768"):
+    with pytest.raises(AudioError, match="holds whole numbers as floats; divide them by full scale"):
         audio.from_array(integers.astype(float), 16_000, wanted=16_000)
-    with pytest.raises(AudioError, match="of int64 is not a waveform; .* integers of 8 to 32 bits"):
+    with pytest.raises(AudioError, match="of int64 is not a waveform; .* signed integers to 32 bits"):
         audio.from_array(integers.astype(np.int64), 16_000, wanted=16_000)
+    pascal = SOUND * np.float32(5000.3)  # in units of the world, as a float file may be
+    assert np.array_equal(audio.from_array(pascal, 16_000, wanted=16_000), pascal)

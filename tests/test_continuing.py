@@ -20,6 +20,7 @@ from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import ingest
 from earmark.frontend import FrontEndSettings
+from earmark.provenance import hashed
 from earmark.splits import Split
 from earmark.workflow import continuing
 
@@ -146,9 +147,10 @@ def test_new_recordings_of_groups_that_the_model_knows_are_told(
     known = splits.grouped_folds(clips.manifest, folds=3)[0]
     tested = sorted(set(clips.manifest.column("group")[known.test]))
     base = bundle.read(two.path).spec
-    assert tested[0] not in json.dumps(base.provenance["groups"])
+    common = [name for name in tested if hashed(name) in base.provenance["groups"]]
+    assert common and not any(name in json.dumps(base.provenance["groups"]) for name in common)
     found, _ = continuing.prepared(known, base, clips)
-    assert any(f"1 groups of the test part are named as groups that the model was trained on, e.g. {tested[0]!r}" in n
+    assert any(f"{len(common)} groups of the test part are named as groups that the model was trained on, e.g. {common[0]!r}" in n
                for n in found.notes)  # fmt: skip
     alone = ingest(earmark.DataOptions().read(tmp_path / "tones"), sr=8_000)
     assert not any("are named as groups" in note for note in continuing.prepared(known, base, alone)[0].notes)

@@ -433,7 +433,7 @@ def test_half_an_image_is_made_again(tmp_path: Path, figure: bool) -> None:
     source = put(tmp_path / "a.wav")
     options = ImageOptions(figure=figure)
     (made,) = images.write(source, tmp_path / "out", options=options).written
-    made.write_bytes(made.read_bytes()[:5000])
+    made.write_bytes(made.read_bytes()[: made.stat().st_size // 2])
     assert images.write(source, tmp_path / "out", options=options).written == (made,)
 
 

@@ -231,12 +231,19 @@ def test_a_set_of_another_kind_is_no_split(tmp_path: Path) -> None:
     manifest = layouts.find(tmp_path)
     assert set(manifest.column("split")) == {""}
     assert manifest.column("set").tolist() == ["clean", "noisy"]
+    (tmp_path / "metadata.csv").write_text("path,label,set\na.wav,x,train\nb.wav,y,tset\n")
+    with pytest.raises(DataError, match="split is 'tset'; use one of train, valid, test"):
+        layouts.find(tmp_path)
+    (tmp_path / "metadata.csv").write_text("path,label,set\na.wav,x,Train\nb.wav,y,\n")
+    assert layouts.find(tmp_path).column("split").tolist() == ["train", ""]
 
 
 def test_a_table_that_is_not_about_labels_can_be_left_aside(tmp_path: Path) -> None:
     make(tmp_path, "dog/a.wav", "cat/b.wav")
     (tmp_path / "metadata.csv").write_text("site,lat\nnorth,1.5\n")
-    with pytest.raises(DataError, match="add it, or pass --layout class-folders or selections to leave it aside"):
+    with pytest.raises(
+        DataError, match="add it, or leave it aside with --layout class-folders, selections or recordings"
+    ):
         layouts.find(tmp_path)
     assert layouts.find(tmp_path, layout="class-folders").labels == ["cat", "dog"]
 
@@ -246,6 +253,7 @@ def test_normal_sound_alone_has_columns_by_a_pattern(tmp_path: Path) -> None:
     manifest = layouts.find(tmp_path, pattern="(?P<machine>[^/]+)/.*", alone="normal")
     assert manifest.labels == ["normal"]
     assert manifest.machines(["machine"]) == ["press_a", "press_b"]
+    assert manifest.layout == layouts.ALONE  # so that names of faults are looked for
     with pytest.raises(DataError, match="has no group"):
         layouts.find(tmp_path, pattern="(?P<machine>[^/]+)/.*")
 
@@ -259,6 +267,7 @@ def test_normal_sound_alone_has_columns_by_a_pattern(tmp_path: Path) -> None:
             "all labels hold the folders fault, normal",
         ),
         (["dog/x/a.wav", "cat/y/b.wav"], ""),
+        (["dog/a.wav", "dog/x/b.wav", "cat/c.wav", "cat/x/d.wav"], ""),
     ],
 )
 def test_folders_that_may_not_be_labels_are_told(

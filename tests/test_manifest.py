@@ -170,6 +170,11 @@ def test_tables_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
     assert list(table.columns) == list(COLUMNS)
 
 
+def test_decimal_commas(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("path;label;start;end\na.wav;x;0,5;1,25\n")
+    assert Manifest.read(tmp_path / "table.csv").table[["start", "end"]].to_numpy().tolist() == [[0.5, 1.25]]
+
+
 def test_a_recording_is_one_however_its_path_is_written() -> None:
     with pytest.raises(DataError, match="stands there twice and is told otherwise"):
         Manifest.of(pd.DataFrame({"path": ["a.wav", "./a.wav"], "label": ["x", "y"]}), "/data")

@@ -161,11 +161,26 @@ def test_a_fault_labelled_in_a_flat_folder_is_not_learnt_as_normal(tmp_path: Pat
     assert len(layouts.find(tmp_path, alone="normal", layout=layouts.ALONE)) == 5
 
 
+def test_label_files_in_other_layouts_are_asked_about_too(tmp_path: Path) -> None:
+    for name in ("train/normal/a", "test/normal/b", "test/normal/c"):
+        (tmp_path / "split" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "split" / f"{name}.wav", tone(300, 1.0), SR)
+    (tmp_path / "split" / "train" / "normal" / "a.txt").write_text("0.2\t0.5\tbearing fault\n")
+    with pytest.raises(DataError, match="--layout split-folders to leave them aside"):
+        layouts.find(tmp_path / "split")
+    (tmp_path / "flat").mkdir()
+    for i in range(3):
+        soundfile.write(tmp_path / "flat" / f"{i}.wav", tone(300, 1.0), SR)
+    (tmp_path / "flat" / "0.txt").write_text("0.2\t0.5\twren\n")
+    with pytest.raises(DataError, match="or --layout selections: 1 of its 3 recordings have labels beside them"):
+        layouts.find(tmp_path / "flat")
+
+
 def test_labels_without_a_name_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     soundfile.write(tmp_path / "a.wav", tone(300, 5.0), SR)
     head = "Begin Time (s)\tEnd Time (s)\tAnnotation\tCode\n"
     (tmp_path / "a.txt").write_text(head + "0\t1\t\twren\n2\t3\t\towl\n")
-    with pytest.raises(DataError, match="makes a clip; 2 have no name: give the column with --label-column"):
+    with pytest.raises(DataError, match="makes a clip: 0 are .* 2 have no name .of Raven tables, --label-column"):
         layouts.find(tmp_path)
     assert layouts.find(tmp_path, selections=SelectionOptions(label_column="Code")).labels == ["owl", "wren"]
     (tmp_path / "a.txt").write_text(head + "0\t1\twren\t\n2\t3\t\towl\n")

@@ -202,7 +202,7 @@ class Index:
 
     def _remembered(self, path: Path, what: str, compute: Callable[[], str]) -> str:
         try:
-            state = file_state(path)
+            state = f"{file_state(path)}-{path.stat().st_ino}"
         except OSError:
             return compute()  # which says what is wrong
         name = str(path.absolute())
@@ -263,7 +263,7 @@ def usage(folder: Path | None = None) -> Usage:
 
 
 def clear(folder: Path | None = None) -> Usage:
-    """Remove everything that Earmark put into the cache; what lay there is returned."""
+    """Remove everything that Earmark put into the cache, but what a process is writing; what lay there is returned."""
     found = usage(folder)
     for path, _ in _entries(found.folder):
         path.unlink(missing_ok=True)
@@ -277,8 +277,8 @@ def evict(folder: Path | None = None) -> int:
     entries = sorted(_entries(place), key=lambda entry: entry[1].st_mtime)
     size = freed = sum(status.st_size for _, status in entries)
     for path, status in entries:
-        if size <= most:
-            break
+        if size <= most and not path.name.startswith("."):
+            continue
         with suppress(OSError):
             path.unlink()
             size -= status.st_size

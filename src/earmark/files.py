@@ -186,9 +186,9 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def file_state(path: Path) -> str:
-    """What changes when a file does: its size, times and inode.
+    """What changes when a file does: its size, and when its content, its name or its place last changed.
 
-    Files unpacked from one archive may share size and time of change; their inodes and times of creation differ.
+    Files unpacked from one archive may share size and time of change; their times of creation differ.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def file_state(path: Path) -> str:
         Where there is none.
     """
     status = path.stat()
-    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
 def publish_folder(temporary: Path, target: Path) -> None:

@@ -293,7 +293,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _separator(path: Path) -> str:
-    """Of a text table's columns: a semicolon where spreadsheets take the comma for decimals."""
+    """Of a text table's columns: the semicolon is many spreadsheets' own."""
     if path.suffix == ".tsv":
         return "\t"
     with path.open(encoding="utf-8-sig") as file:
@@ -338,6 +338,7 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
         out["label"] = out["label"].map(unique)
     for name, default in (("start", 0.0), ("end", np.nan)):
         values = out[name] if name in out.columns else pd.Series(default, index=out.index)
+        values = values.map(lambda v: v.replace(",", ".") if isinstance(v, str) else v)  # spreadsheets may write 0,5
         numbers = pd.to_numeric(values.replace("", default), errors="coerce")
         wrong = numbers.isna() & values.notna() & (values.astype(str) != "") & (values.astype(str) != "nan")
         if wrong.any():

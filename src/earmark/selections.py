@@ -109,9 +109,9 @@ def read(root: Path, files: Sequence[str], options: SelectionOptions, *, normal:
             end = length if length is not None and length < a.end <= length + _ROUNDING else a.end
             rows.append({"path": name, "start": a.start, "end": end, "label": a.label})
     if not rows:
-        column = f"{unnamed} have no name: give the column with --label-column" if unnamed else "check --min-seconds"
         raise DataError(
-            f"{root}: none of the labels beside its {len(beside)} labelled recordings makes a clip; {column}"
+            f"{root}: none of the labels beside its {len(beside)} labelled recordings makes a clip: {short} are without length or "
+            f"shorter than --min-seconds, {unnamed} have no name (of Raven tables, --label-column names its column)"
         )
     if unnamed:
         log.info(

@@ -163,5 +163,5 @@ def test_settings_are_refused_in_one_line_or_work(settings: FrontEndSettings) ->
 
 def test_a_hop_as_long_as_the_frame_may_be_rounded_like_it() -> None:
     hop_seconds = 706 / 22_050  # what a recipe makes of 0.032 s
-    module = FrontEnd(22_050, FrontEndSettings(fft_seconds=0.032, hop_seconds=hop_seconds, fmax=11_025.0))
+    module = front_end(22_050, fft_seconds=0.032, hop_seconds=hop_seconds)
     assert module.hop_length == module.win_length == 706

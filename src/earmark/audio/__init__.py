@@ -18,8 +18,14 @@ from numpy.typing import NDArray
 from earmark import containers
 from earmark.audio.decoders import REPLACE, ffmpeg_blocks, open_checked, soundfile_blocks, told_frames
 from earmark.audio.encoders import encode_blocks
+from earmark.audio.resampling import Resampler, resample
 from earmark.errors import AudioError, DataError
 from earmark.types import Waveform
+
+__all__ = [
+    "EXTENSIONS", "HUGE", "Resampler", "Source", "blocks", "decode", "describe", "duration", "encode", "encode_blocks",
+    "find_recordings", "from_array", "raw_blocks", "resample",
+]  # fmt: skip
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | IO[bytes]
 
@@ -35,7 +41,7 @@ HUGE = 1e10
 """Only a broken file holds samples beyond it; the sums of their squares would overflow."""
 
 _MOST_CHANNELS = 64
-_MOST_SCALE, _RESCALE = 100, "divide floats by their full scale, for 16 bits 32768, or pass the integers"
+_MOST_SCALE = 100  # of floats, beyond which whole numbers are integers that were not scaled
 
 
 def decode(
@@ -151,44 +157,6 @@ def raw_blocks(
         raise AudioError("zero-length", name, "a valid header but no samples", REPLACE)
 
 
-class Resampler:
-    """Stream resampler (soxr HQ); its joined output equals `resample` of the joined input.
-
-    Parameters
-    ----------
-    sr, wanted : int
-        Rate that comes in and rate that goes out, in Hz.
-    """
-
-    def __init__(self, sr: int, wanted: int) -> None:
-        self._stream: Any = None
-        if sr != wanted:
-            import soxr
-
-            self._stream = soxr.ResampleStream(sr, wanted, 1, dtype="float32", quality="HQ")
-
-    def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take a block, return what is ready, shape (time,)."""
-        return samples if self._stream is None else self._call(samples, last=False)
-
-    def finish(self) -> NDArray[np.float32]:
-        """Return what was held back."""
-        empty = np.zeros(0, np.float32)
-        return empty if self._stream is None else self._call(empty, last=True)
-
-    def _call(self, samples: NDArray[np.float32], *, last: bool) -> NDArray[np.float32]:
-        return np.asarray(self._stream.resample_chunk(np.ascontiguousarray(samples), last=last), np.float32)
-
-
-def resample(samples: NDArray[np.float32], sr: int, wanted: int) -> NDArray[np.float32]:
-    """Resample a whole waveform with soxr HQ, shape (time,) to (time * wanted / sr,)."""
-    if sr == wanted or len(samples) == 0:
-        return samples
-    import soxr
-
-    return np.asarray(soxr.resample(samples, sr, wanted, quality="HQ"), np.float32)
-
-
 def from_array(samples: NDArray[Any], sr: int, *, wanted: int, channel: int | None = None) -> NDArray[np.float32]:
     """Bring an array to what `decode` gives.
 
@@ -208,19 +176,24 @@ def from_array(samples: NDArray[Any], sr: int, *, wanted: int, channel: int | No
     Raises
     ------
     AudioError
-        For a wrong shape, no samples, or non-finite ones.
+        For a wrong shape, no samples, non-finite ones, or whole numbers as floats.
     """
     name = "<array>"
     if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or samples.dtype == np.int64:
         detail = f"shape {samples.shape} of {samples.dtype} is not a waveform"
-        raise AudioError("not-audio", name, detail, "pass (time,) or (time, channel): floats, integers of 8 to 32 bits")
+        raise AudioError(
+            "not-audio", name, detail, "pass (time,) or (time, channel): floats, or signed integers to 32 bits"
+        )
     if samples.ndim == 2 and samples.shape[1] > max(_MOST_CHANNELS, samples.shape[0]):
         detail = f"shape {samples.shape} would be {samples.shape[1]} channels"
         raise AudioError("not-audio", name, detail, "pass (time, channel): transpose what has the channels first")
     scale = 1.0 if samples.dtype.kind == "f" else 1.0 / -float(np.iinfo(samples.dtype).min)
     floats = (samples * scale).astype(np.float32)
-    floats = floats if floats.ndim == 1 else _mono(floats, channel, name)
-    mono = _checked(floats, name, most=_MOST_SCALE, remedy=_RESCALE)
+    mono = _checked(floats if floats.ndim == 1 else _mono(floats, channel, name), name)
+    if samples.dtype.kind == "f" and np.abs(mono).max(initial=0) > _MOST_SCALE and not (samples % 1).any():
+        raise AudioError(
+            "not-audio", name, "holds whole numbers as floats", "divide them by full scale, or pass integers"
+        )
     if len(mono) == 0:
         raise AudioError("zero-length", name, "no samples", "pass at least one")
     return resample(mono, sr, wanted)
@@ -329,12 +302,12 @@ def _mono(samples: NDArray[np.float32], channel: int | None, name: str) -> NDArr
     return np.ascontiguousarray(samples[:, channel])
 
 
-def _checked(mono: NDArray[np.float32], name: str, *, most: float = HUGE, remedy: str = REPLACE) -> NDArray[np.float32]:
+def _checked(mono: NDArray[np.float32], name: str) -> NDArray[np.float32]:
     if not np.isfinite(mono).all():
         raise AudioError("non-finite", name, "holds NaN or infinite samples", REPLACE)
     peak = max(float(mono.max(initial=0.0)), -float(mono.min(initial=0.0)))
-    if peak > most:
-        raise AudioError("corrupt", name, f"holds a sample of {peak:.2g}, where full scale is 1", remedy)
+    if peak > HUGE:
+        raise AudioError("corrupt", name, f"holds a sample of {peak:.2g}, where full scale is 1", REPLACE)
     return mono
 
 

@@ -139,13 +139,13 @@ def about(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 
 def was_ours(path: Path) -> bool:
-    """Whether a damaged file was an image of Earmark's: what an interrupted copy left of one, if only its name."""
+    """Whether a damaged file was an image of Earmark's: what an interrupted copy or a power cut left of one."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError:
         return False
-    return not head or b"tEXt" + KEY.encode() in head
+    return not head.strip(b"\0") or b"tEXt" + KEY.encode() in head
 
 
 def _scale(values: Values, levels: int, span: float | None) -> tuple[float, float]:

@@ -62,7 +62,7 @@ class Job:
     span: float | None
 
     def about_image(self, source: Path) -> dict[str, Any]:
-        """What its image says besides its scale; size, times and inode of the recording tell whether it is still the same."""
+        """What its image says besides its scale; size and times of the recording tell whether it is still the same."""
         return self.about | {"source": source.name, "source_state": file_state(source)}
 
     def is_done(self, task: Task) -> bool:
@@ -178,9 +178,9 @@ def _attempt(job: Job, task: Task) -> str | None:
 def _make(job: Job, task: Task) -> None:
     about = job.about
     front_end = _front_end(about["sample_rate"], tuple(about["front_end"].items()))
+    text = job.about_image(task.source)  # before it is read: what changes meanwhile is seen the next time
     values = features(task.source, front_end, channel=about["channel"])
     make_folder(task.target.parent)
-    text = job.about_image(task.source)
     if about["figure"]:
         from earmark import plots  # matplotlib takes a second, and plain images need none of it
 

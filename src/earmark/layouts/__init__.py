@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +31,7 @@ SELECTIONS = "selections"
 """Name of the layout whose labels lie in Raven or Audacity files beside the recordings."""
 
 _LABELLED = 0.5  # share of the recordings that must have a label file to be taken for that layout by itself
+_NAMED = 10  # folders in a note
 _FITS = 0.95  # share of the recordings that a pattern must match to be taken for the layout by itself
 
 
@@ -60,7 +62,7 @@ def find(
     selections : SelectionOptions, optional
         How label files beside the recordings become clips.
     alone : str, optional
-        Label of all recordings of a folder without folders in it, if no layout fits.
+        Label of all recordings of a folder without folders in it, if no layout fits, or of a pattern that has none.
 
     Returns
     -------
@@ -99,7 +101,7 @@ def find(
         return read_selections(root, files, selections or SelectionOptions(), normal=alone)
     fitting = next((known for known in LAYOUTS if known.pattern and _fits(known, files)), None)
     flat = alone is not None and not any("/" in name for name in files)
-    if beside and (fitting.name == CLASS_FOLDERS if fitting else flat):
+    if beside and (fitting or flat):
         raise DataError(
             f"{root}: {beside} of its {len(files)} recordings have Raven or Audacity labels beside them; pass --layout "
             f"{SELECTIONS} to take those, or --layout {fitting.name if fitting else ALONE} to leave them aside"
@@ -109,6 +111,8 @@ def find(
     if flat:
         return Manifest.of(pd.DataFrame({"path": files, "label": alone}), root, layout=ALONE)
     normal = "" if alone is None else ", or --layout recordings where all of it is normal sound"
+    if beside:
+        normal += f", or --layout {SELECTIONS}: {beside} of its {len(files)} recordings have labels beside them"
     raise DataError(
         f"{root}: no known layout fits, e.g. {files[0]}; put each class into a folder of its own, add a metadata.csv, "
         f"or pass --pattern{normal}"
@@ -180,7 +184,7 @@ def _renamed(layout: Layout, root: Path, place: Path) -> pd.DataFrame:
     lower = {str(c).lower(): c for c in table.columns}
     for ours, theirs in layout.columns.items():
         name = next((lower[t] for t in theirs if t in lower), None)
-        if ours == "split" and name is not None and name != ours and not _are_splits(table[name]):
+        if ours == "split" and name is not None and not _splits(table[name]).any():
             continue  # a set of another kind
         if name is not None and ours == "group":
             table[ours] = table[name]  # beside its own name, by which users call it
@@ -188,12 +192,14 @@ def _renamed(layout: Layout, root: Path, place: Path) -> pd.DataFrame:
             table = table.rename(columns={name: ours})
         elif ours in ("path", "label"):
             besides = (
-                f", or pass --layout {CLASS_FOLDERS} or {SELECTIONS} to leave it aside" if layout.in_splits else ""
+                f", or leave it aside with --layout {CLASS_FOLDERS}, {SELECTIONS} or {ALONE}"
+                if layout.in_splits
+                else ""
             )
             raise DataError(
                 f"{place}: has no column {' or '.join(theirs)} (it has {', '.join(map(str, table.columns))}); add it{besides}"
             )
-    if "split" not in table.columns and "fold" in table.columns and _are_splits(table["fold"]):
+    if "split" not in table.columns and "fold" in table.columns and _splits(table["fold"]).all():
         table = table.rename(columns={"fold": "split"})
     if layout.in_splits:
         folder = place.parent.relative_to(root).as_posix()
@@ -205,8 +211,9 @@ def _renamed(layout: Layout, root: Path, place: Path) -> pd.DataFrame:
     return table
 
 
-def _are_splits(values: pd.Series) -> bool:
-    return bool(values.astype(str).str.strip().str.lower().isin(list(SPLIT_WORDS)).all())
+def _splits(values: pd.Series) -> pd.Series:
+    """Which values name a part of a split."""
+    return values.astype(str).str.strip().str.lower().isin(list(SPLIT_WORDS))
 
 
 def _by_pattern(layout: Layout, root: Path, files: list[str], alone: str | None = None) -> Manifest:
@@ -220,8 +227,9 @@ def _by_pattern(layout: Layout, root: Path, files: list[str], alone: str | None 
         raise DataError(f"{root}: no path matches layout {layout.name}, e.g. {files[0]}; it expects {layout.about}")
     ignored = tuple(f for f, m in matches.items() if m is None)
     table = pd.DataFrame(rows)
-    if "label" not in table.columns and alone is not None:
+    if "label" not in expression.groupindex and "label" not in layout.derived:
         table["label"] = alone
+        layout = replace(layout, name=ALONE)
     found = _finished(layout, root, table, ignored)
     if layout.name == CLASS_FOLDERS:
         _tell_doubts(found)
@@ -240,10 +248,10 @@ def _tell_doubts(manifest: Manifest) -> None:
     for path, label in zip(manifest.table["path"], manifest.table["label"], strict=True):
         inside.setdefault(label, set()).add("/".join(path.split("/")[1:-1]))
     same = set.intersection(*inside.values()) if len(inside) > 1 else set()
-    if len(same) > 1 and all(folders == same for folders in inside.values()):
+    if len(same) > 1 and "" not in same and all(folders == same for folders in inside.values()):
         log.info(
             "note      all labels hold the folders %s; if those are the labels: --pattern '(?P<group>[^/]+)/(?P<label>[^/]+)/.*'",
-            ", ".join(sorted(same)),
+            ", ".join(sorted(same)[:_NAMED]),
         )
 
 

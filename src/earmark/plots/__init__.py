@@ -287,7 +287,8 @@ def _analysis(sr: int, n_mels: int) -> tuple[int, NDArray[np.float32]]:
 
 def _peak(levels: Sequence[NDArray[np.float32]], dynamic_range: float) -> float:
     """The loudest level; of silence one that leaves it dark."""
-    return max(_QUIETEST + dynamic_range, *(float(part.max()) for part in levels))
+    loudest = max(float(part.max()) for part in levels)
+    return loudest if loudest > _QUIETEST + 1e-3 else _QUIETEST + dynamic_range
 
 
 def _show(axes: Axes, levels: NDArray[np.float32], sound: Waveform, **how: Any) -> Any:

@@ -30,7 +30,7 @@ _KEPT = (
 )  # fmt: skip
 """Settings that the model has settled."""
 _LEFT_ALONE = ("crop_seconds", "time_stretch", "mel_warp", "gain_db")
-"""Augmentation that may change what tells the labels."""
+"""Augmentation that a recipe switches off where it would change what tells the labels."""
 
 
 def opened(options: TrainOptions) -> Bundle | None:
@@ -83,7 +83,7 @@ def settled(chosen: Recipe, base: BundleSpec, given: Collection[str]) -> Recipe:
     What its kind of sound must not be changed in, such as the pitch of machines, is not changed here either.
     """
     said = base.provenance.get("recipe", {})
-    own = {name: said[name] for name in _LEFT_ALONE if name in said and name not in given}
+    own = {name: said[name] for name in _LEFT_ALONE if name in said and not said[name] and name not in given}
     chosen = dataclasses.replace(chosen, **own)
     network = {"members": 1, **base.network}
     known = {

@@ -7,6 +7,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def prepare(
     source = source or DataOptions()
     _check_options(options)
     manifest = _read(data, source, options)
-    check = _check_single if options.task == ANOMALY else _check_labels if options.base is None else _check_more
+    check = _check_single if options.task == ANOMALY else partial(_check_labels, goes_on=options.base is not None)
     check(manifest)
     base = continuing.opened(options)
     options = dataclasses.replace(options, recipe=_suited(manifest, options))
@@ -200,13 +201,11 @@ def _of_task(spec: BundleSpec, manifest: Manifest, options: TrainOptions, base: 
 
 def _of_machines(job: Job) -> Job:
     """The machines of which normal clips are learnt from, and a note where there are others."""
-    names = np.array(job.clips.manifest.machines(job.spec.per))
+    names = np.array(job.clips.manifest.machines(job.spec.per), object)
     learnt = tuple(sorted(set(names[job.split.train]) - {""}))
     split = job.split
     if strange := sorted(set(names) - {*learnt, ""}):
         note = f"machines that the detector does not learn, since no normal clip of theirs trains: {', '.join(strange)}"
-        if len(split.test):
-            note += "; groups that each hold a whole machine do that (--test-fold none trains on all)"
         split = dataclasses.replace(split, notes=(*split.notes, note))
     return dataclasses.replace(job, split=split, spec=dataclasses.replace(job.spec, machines=learnt))
 
@@ -235,20 +234,14 @@ def _check_network(spec: BundleSpec, chosen: Recipe, name: str) -> None:
     training.crop_frames(fresh, chosen, fresh.front_end.frames(spec.plan.window))
 
 
-def _check_labels(manifest: Manifest) -> None:
+def _check_labels(manifest: Manifest, *, goes_on: bool) -> None:
     if len(manifest.labels) < 2 and manifest.task != MULTILABEL:
-        raise DataError(
-            f"{manifest.root}: has one label only, {manifest.labels[0]!r}; a classifier needs two: add clips of something else, "
-            "or make an anomaly detector with earmark train --task anomaly"
+        remedy = (
+            "add clips of the others that the model knows, which it would forget"
+            if goes_on
+            else "a classifier needs two: add clips of something else, or make an anomaly detector with earmark train --task anomaly"
         )
-
-
-def _check_more(manifest: Manifest) -> None:
-    if len(manifest.labels) < 2 and manifest.task != MULTILABEL:
-        raise DataError(
-            f"{manifest.root}: has one label only, {manifest.labels[0]!r}; add clips of the others that the model knows, which it "
-            "would forget"
-        )
+        raise DataError(f"{manifest.root}: has one label only, {manifest.labels[0]!r}; {remedy}")
 
 
 def _check_single(manifest: Manifest) -> None:
