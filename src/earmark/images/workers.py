@@ -178,7 +178,8 @@ def _attempt(job: Job, task: Task) -> str | None:
 def _make(job: Job, task: Task) -> None:
     about = job.about
     front_end = _front_end(about["sample_rate"], tuple(about["front_end"].items()))
-    text = job.about_image(task.source)  # before it is read: what changes meanwhile is seen the next time
+    # Before it is read, so that what changes meanwhile is seen the next time; of a missing one, reading tells.
+    text = job.about_image(task.source) if task.source.exists() else {}
     values = features(task.source, front_end, channel=about["channel"])
     make_folder(task.target.parent)
     if about["figure"]:

@@ -239,7 +239,7 @@ def _check_labels(manifest: Manifest, *, goes_on: bool) -> None:
         remedy = (
             "add clips of the others that the model knows, which it would forget"
             if goes_on
-            else "a classifier needs two: add clips of something else, or make an anomaly detector with earmark train --task anomaly"
+            else "a classifier needs two: add clips of something else, or make a detector with earmark train --task anomaly"
         )
         raise DataError(f"{manifest.root}: has one label only, {manifest.labels[0]!r}; {remedy}")
 
