@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from earmark import anomaly
 from earmark.anomaly import Normal, false_alarm_rate
+from earmark.detector import Tail
 from earmark.errors import DataError, SettingsError
 from test_detector import normal
 
@@ -160,3 +163,37 @@ def test_known_windows_come_back_from_a_detector() -> None:
     again = Normal.known_to(anomaly.fit(known))
     assert (again.embeddings == known.embeddings).all()
     assert (anomaly.fit(again).excess == anomaly.fit(known).excess).all()
+
+
+@pytest.mark.parametrize("groups", [5, 10, 40, 200])
+@pytest.mark.parametrize("rate", [0.05, 0.005])
+def test_the_interval_holds_the_stated_rate_however_few_groups_there_are(groups: int, rate: float) -> None:
+    excess = np.sort(np.random.default_rng(1).normal(size=200))
+    detector: Any = SimpleNamespace(excess=excess, group=np.arange(200) % groups, tail=Tail.of(excess))
+    low, high = anomaly._interval(detector, detector.tail.quantile(rate))
+    assert low < rate < high
+    assert high - low > 0.3 * rate
+
+
+def test_a_day_of_one_window_does_not_blind_the_detector() -> None:
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(41, 8)).astype(np.float32)
+    number = np.zeros(41, np.int64)
+    one = anomaly.Normal(embeddings, np.abs(embeddings), number, number, np.array([0] + [1] * 40))
+    with pytest.raises(DataError, match="only 1 normal windows have another group of their machine beside them"):
+        anomaly.fit(one)
+
+
+def test_conditions_of_one_machine_move_no_other() -> None:
+    usual = np.array([-0.32, -0.09, 0.15, 0.33])
+    distance, cells, domain, group = [], [], [], []
+    for number, mean in enumerate(usual):
+        for g in range(6):
+            distance += [mean + 0.01 * (-1) ** g] * 4
+            cells, domain, group = cells + [number] * 4, domain + [0] * 4, group + [10 * number + g] * 4
+    before = anomaly._usual(*map(np.array, (distance, cells, domain, group)))
+    assert before == pytest.approx(usual, abs=0.02)
+    for g, far in enumerate((0.0, 1.0)):
+        distance, cells, domain, group = distance + [far] * 4, cells + [4] * 4, domain + [1] * 4, group + [90 + g] * 4
+    after = anomaly._usual(*map(np.array, (distance, cells, domain, group)))
+    assert after[:4] == pytest.approx(before, abs=1e-6)

@@ -17,6 +17,7 @@ from scipy import signal
 
 from conftest import tone
 from earmark import audio
+from earmark.cache import content_hash
 from earmark.errors import AudioError
 
 SOUND = tone(440, 1.0, 16_000)
@@ -265,7 +266,7 @@ def test_encode_round_trip_and_duration(tmp_path: Path) -> None:
 
 
 def test_find_recordings(tmp_path: Path) -> None:
-    for name in ("b.wav", "a/c.FLAC", ".hidden.wav", "a/notes.txt", "__MACOSX/d.wav"):
+    for name in ("b.wav", "a/c.FLAC", ".hidden.wav", "a/notes.txt", "__MACOSX/d.wav", "$RECYCLE.BIN/S-1/$R.wav"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(WAV)
     found = [tmp_path / "a/c.FLAC", tmp_path / "b.wav"]
@@ -329,3 +330,73 @@ def test_arrays_of_another_scale_are_told() -> None:
         audio.from_array(integers.astype(np.int64), 16_000, wanted=16_000)
     pascal = SOUND * np.float32(5000.3)  # in units of the world, as a float file may be
     assert np.array_equal(audio.from_array(pascal, 16_000, wanted=16_000), pascal)
+
+
+def encoded(format_: str, subtype: str, samples: np.ndarray = SOUND) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, format=format_, subtype=subtype)
+    return file.getvalue()
+
+
+def other_serial(ogg: bytes) -> bytes:
+    """The same stream under another number; libsndfile checks no sums where it only has to tell."""
+    return ogg.replace(ogg[14:18], bytes(b ^ 0x55 for b in ogg[14:18]))
+
+
+def test_streams_one_behind_the_other_are_refused() -> None:
+    one = encoded("OGG", "VORBIS")
+    assert len(audio.decode(one).samples) == len(SOUND)
+    with pytest.raises(AudioError, match="corrupt: holds several streams one behind the other, .* with FFmpeg"):
+        audio.decode(one + other_serial(one))
+
+
+@pytest.mark.parametrize("before", [b"", b"ID3\x04\0\0\0\0\0\x14" + bytes(20)])
+def test_cut_off_behind_a_tag_and_wave64(before: bytes) -> None:
+    whole = encoded("WAV", "PCM_16") if before else encoded("W64", "PCM_16")
+    assert len(audio.decode(before + whole).samples) >= len(SOUND) - 20
+    with pytest.raises(AudioError, match="truncated: .* bytes fewer than its header claims"):
+        audio.decode(before + whole[: len(whole) * 6 // 10])
+
+
+@pytest.mark.parametrize("told", [0, 1_000])
+def test_a_header_that_was_not_finished_is_told(told: int) -> None:
+    content = bytearray(encoded("WAV", "PCM_16"))
+    at = content.find(b"data") + 4
+    content[at : at + 4] = struct.pack("<I", told)
+    with pytest.raises(AudioError, match=f"{2 * len(SOUND) - told} bytes behind the end .* not closed properly"):
+        audio.decode(bytes(content))
+
+
+@pytest.mark.parametrize("behind", [bytes(9_000), b"LIST" + struct.pack("<I", 9_000) + bytes([1] * 9_000)])
+def test_padding_and_chunks_behind_the_sound_do_not_matter(behind: bytes) -> None:
+    assert len(audio.decode(encoded("WAV", "PCM_16") + behind).samples) == len(SOUND)
+
+
+def test_stretches_of_a_codec_that_cannot_jump() -> None:
+    gsm = encoded("WAV", "GSM610")
+    whole = audio.decode(gsm).samples
+    assert np.array_equal(audio.decode(gsm, start=0.3, end=0.6).samples, whole[4_800:9_600])
+
+
+def test_a_cut_off_matroska_is_told(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    path = tmp_path / "tone.mka"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libopus", rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.tile(SOUND, 6)[None, : 48_000 * 2], format="flt", layout="mono")
+        frame.sample_rate = 48_000
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    content = path.read_bytes()
+    assert len(audio.decode(content).samples) == pytest.approx(96_000, abs=1_000)
+    with pytest.raises(AudioError, match="truncated: ends at .* its header claims 2"):
+        audio.decode(content[: len(content) * 6 // 10])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="makes a pipe")
+def test_a_pipe_is_told_and_does_not_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.wav")
+    with pytest.raises(AudioError, match="unreadable: is a pipe; write it to a file"):
+        audio.decode(tmp_path / "x.wav")
+    with pytest.raises(AudioError, match="unreadable: is a pipe; write it to a file"):
+        content_hash(tmp_path / "x.wav")

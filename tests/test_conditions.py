@@ -33,3 +33,10 @@ def test_names_that_speak_of_faults_are_refused() -> None:
     conditions.refuse_faulty_names(["hall_1.wav", "unbroken/2.wav"], where="data")
     with pytest.raises(DataError, match=r"^data: x/pump_abnormal-3\.wav sounds like a fault by its name"):
         conditions.refuse_faulty_names(["hall_1.wav", "x/pump_abnormal-3.wav"], where="data")
+
+
+def test_a_single_label_that_sounds_like_a_fault_is_not_taken_for_normal() -> None:
+    for label in ("bearing_fault", "Broken blade", "anomaly"):
+        with pytest.raises(DataError, match="which of its labels is normal"):
+            conditions.chosen_normal([label], None, where="data")
+    assert conditions.chosen_normal(["default speed"], None, where="data") == "default speed"

@@ -207,3 +207,14 @@ def test_no_batch_is_of_one_clip(clips: int, batch_size: int) -> None:
     count = batch_count(clips, batch_size)
     assert min(map(len, np.array_split(np.arange(clips), count))) >= min(2, clips)
     assert count == max(1, round(clips / batch_size)) or batch_size == 2
+
+
+def test_silence_is_no_copy_of_silence(tmp_path: Path) -> None:
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        soundfile.write(tmp_path / label / "silent.wav", np.zeros(8_000), 8_000)
+        soundfile.write(tmp_path / label / "same.wav", tone(300), 8_000)
+    clips = ingest(layouts.find(tmp_path), sr=8_000).with_copies_grouped()
+    groups = dict(zip(clips.manifest.table["path"], clips.manifest.table["group"], strict=True))
+    assert groups["a/silent.wav"] != groups["b/silent.wav"]
+    assert groups["a/same.wav"] == groups["b/same.wav"]

@@ -18,6 +18,7 @@ from conftest import TINY
 from earmark import synth
 from earmark.audio import decode
 from earmark.evaluation import detection
+from earmark.workflow.evaluating import _joined
 
 PER = ("machine", "id")
 DETECTOR = earmark.TrainOptions(task="anomaly", per=PER, settings=["false_alarms=5%"])
@@ -408,3 +409,31 @@ def test_mimii_sample_is_read(recordings: Path) -> None:
     path = next(eight.iterdir())
     assert soundfile.info(path).channels == 8
     assert not np.allclose(decode(path, channel=0).samples, decode(path, channel=7).samples)
+
+
+def test_adapting_to_a_name_that_is_not_known_asks(detected: earmark.Result, machines: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few" / "knocking"
+    few.mkdir(parents=True)
+    for number in range(3):
+        shutil.copy(clip(machines, "normal", number=number), few / f"{number}.wav")
+    with pytest.raises(
+        earmark.DataError, match="which of its labels is normal. It has knocking; name it with --normal"
+    ):
+        earmark.adapt(detected.path, few.parent, tmp_path / "out", machine="fan/id_00")
+
+
+def test_a_fault_labelled_in_pieces_is_one_fault() -> None:
+    rows = [(0.0, 10.0, "normal"), *((10.0 * i, 10.0 * i + 10, "rattle") for i in range(1, 5)), (45.0, 60.0, "squeal")]
+    table = pd.DataFrame([*rows, (70.0, np.nan, "rattle")], columns=["start", "end", "label"])
+    assert _joined(table, "normal", 90.0) == [(10.0, 50.0), (45.0, 60.0), (70.0, 90.0)]
+
+
+def test_long_recordings_are_not_judged_where_labels_were_left_out(detected: earmark.Result, tmp_path: Path) -> None:
+    synth.write_watch(tmp_path / "watch.wav", "fan", unit=0, faults=[], seconds=60.0, snr_db=6.0, seed=3)
+    rows = [("watch.wav", 0, 30, "normal"), ("watch.wav", 30, 50, "abnormal"), ("watch.wav", 50, 60, "squeal")]
+    table = pd.DataFrame(rows, columns=["path", "start", "end", "label"]).assign(machine="fan", id="id_00")
+    table.to_csv(tmp_path / "table.csv", index=False)
+    source = earmark.DataOptions(include=("normal", "abnormal"))
+    found = earmark.evaluate(detected.path, tmp_path / "table.csv", source=source)
+    assert "watch" not in found
+    assert any(note.startswith("whole recordings are not judged where labels were left out") for note in found["notes"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -302,3 +303,13 @@ def test_unusual_scores_of_hours_keep_their_extremes() -> None:
 
 def test_data_uri_of_a_name_in_any_script() -> None:
     assert plots.data_uri(plots.waveform(Waveform(tone(500, 0.1), 8_000), title="機械")).startswith("data:image/png")
+
+
+def test_confusion_of_long_and_of_many_labels_can_be_read() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = plots.confusion_matrix([[3, 1], [0, 4]], ["x" * 60, "y" * 60])
+        plots.data_uri(figure)
+        assert {len(text.get_text()) for text in figure.axes[0].get_xticklabels()} == {25}
+        many = plots.confusion_matrix(np.eye(200).tolist(), [f"label {i}" for i in range(200)]).axes[0]
+    assert len(many.get_xticks()) == 50 and not many.texts

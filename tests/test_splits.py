@@ -268,3 +268,22 @@ def test_many_groups_are_dealt_out_whole(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_published_validation_part_stays() -> None:
     published = splits.holdout(manifest(split=["train"] * 60 + ["valid"] * 8 + ["test"] * 12))
     assert splits.with_validation(manifest(), published, share=0.3) is published
+
+
+def test_the_default_test_part_is_as_large_as_it_says() -> None:
+    sizes = [100, *[10] * 9]
+    groups = [f"g{i}" for i, size in enumerate(sizes) for _ in range(size)]
+    m = Manifest.of(
+        pd.DataFrame(
+            {
+                "path": [f"{i}.wav" for i in range(190)],
+                "label": [("a", "b")[i % 2] for i in range(190)],
+                "group": groups,
+            }
+        ),
+        "/data",
+    )
+    for seed in range(3):
+        s = splits.holdout(m, seed=seed)
+        assert "g0" not in groups_of(m, s.test) and 20 <= len(s.test) <= 40
+        assert "g0" not in groups_of(m, splits.with_validation(m, s, share=0.15, seed=seed).valid)

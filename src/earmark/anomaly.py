@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 
-from earmark.detector import RAREST, Detector, Floats, Tail, cells_of, log_distance, own_density
+from earmark.detector import RAREST, Detector, Floats, cells_of, log_distance, own_density
 from earmark.errors import DataError, SettingsError
 
 _PARTS = 10  # of the normal groups, each left out once
@@ -147,6 +147,8 @@ def _left_out(embeddings: NDArray[np.float32], cells: NDArray[np.int64], group: 
     part = _parts(cells, group)
     for number in np.unique(part):
         known, left_out = part != number, part == number
+        if known.sum() < _FEWEST or np.bincount(cells[known]).max() < 2:
+            continue  # they do not tell how normal sound varies
         # Everything is learnt anew without them, so that their distance is that of sound never heard.
         inner = half_whitening(embeddings[known], cells[known])
         places = embeddings[known] @ inner
@@ -237,12 +239,18 @@ def describe(
 
 def _interval(detector: Detector, cut: float) -> list[float]:
     """95 % interval of the share of normal windows beyond a threshold."""
-    rng = np.random.default_rng(0)
-    n = len(detector.excess)
-    # They are kept in rising order, without their groups: as many windows as there are groups stand for what is independent.
-    size = max(2, len(np.unique(detector.group)))
-    drawn = [Tail.of(np.sort(rng.choice(detector.excess, min(n, size)))) for _ in range(_DRAWS)]
-    found = [float(tail.probability(np.array([cut]))[0]) for tail in drawn]
+    rng, tail = np.random.default_rng(0), detector.tail
+    # They are kept in rising order, without their groups: as many windows as there are groups stand for what is independent, and
+    # one more that is as expected, so that few that hold no rare one do not say that there is none.
+    size = min(len(detector.excess), max(2, len(np.unique(detector.group))))
+    drawn = rng.choice(detector.excess, (_DRAWS, size))
+    at = min(cut, tail.start)
+    expected = float(tail.probability(np.array([at]))[0]) if cut <= tail.start else tail.share
+    found = ((drawn > at).sum(axis=1) + expected) / (size + 1)
+    if cut > tail.start:
+        beyond = np.maximum(drawn - tail.start, 0)
+        scale = (beyond.sum(axis=1) + tail.scale) / ((beyond > 0).sum(axis=1) + 1)
+        found = found * np.exp(-(cut - tail.start) / scale)
     low, high = np.quantile(found, [0.025, 0.975])
     return [max(float(low), RAREST), max(float(high), RAREST)]
 
@@ -262,8 +270,10 @@ def _usual(distance: Floats, cells: NDArray[np.int64], domain: NDArray[np.int64]
         of_groups = [distance[counted & (group == g)].mean() for g in np.unique(group[counted])]
         if len(of_groups) > 1:
             own[number], variance[number] = np.mean(of_groups), np.var(of_groups, ddof=1) / len(of_groups)
-    known = np.isfinite(variance)
-    between = max(0.0, float(np.mean(np.square(own - centre)[known] - variance[known])))
+    # A cell alone in its conditions says nothing of how machines differ.
+    cell_domain = np.array([domain[cells == number][0] for number in range(count)])
+    known = np.isfinite(variance) & (np.bincount(cell_domain)[cell_domain] > 1)
+    between = max(0.0, float((np.square(own - centre)[known] - variance[known]).mean())) if known.any() else 0.0
     return centre + (own - centre) * between / (between + variance + 1e-12)
 
 

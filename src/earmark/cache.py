@@ -116,7 +116,7 @@ class Cache:
         self.sr = sr
         self._channel = channel
         self._folder = folder or default_folder()
-        make_folder(self._folder / _DECODED)
+        _made(self._folder / _DECODED)
         self.index = Index(self._folder)
         self._lock = threading.Lock()
         self._written = 0
@@ -134,7 +134,7 @@ class Cache:
         folder = self._folder / _DECODED / content[:2]
         place = folder / f"{content}-{self.sr}-{'mean' if self._channel is None else self._channel}-{_VERSION}.f32"
         if not _whole(place):
-            make_folder(folder)
+            _made(folder)
             self._store(path, place)
         return Decoded(content, place, path, self)
 
@@ -189,7 +189,7 @@ class Index:
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
-        self._database = _database(make_folder(folder) / _INDEX)
+        self._database = _database(_made(folder) / _INDEX)
 
     def content(self, path: Path) -> str:
         """`content_hash` of a recording."""
@@ -218,6 +218,14 @@ class Index:
         with self._lock, suppress(sqlite3.Error):
             self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", (name, what, state, value))
         return value
+
+
+def _made(folder: Path) -> Path:
+    try:
+        return make_folder(folder)
+    except OutputError as error:
+        what = "the cache's folder cannot be made or written; set EARMARK_CACHE to another folder"
+        raise OutputError(f"{folder}: {what}") from error
 
 
 def _database(place: Path) -> sqlite3.Connection:
@@ -324,6 +332,8 @@ def content_hash(path: Path) -> str:
         Where the file cannot be read.
     """
     try:
+        if path.is_fifo():
+            raise AudioError("unreadable", str(path), "is a pipe", "write it to a file")
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except FileNotFoundError as error:

@@ -53,7 +53,7 @@ def chosen_normal(labels: Iterable[str], given: str | None, *, where: object, hi
         if given not in known:
             raise DataError(f"{where}: has no label {given!r} (--normal); it has {', '.join(known)}")
         return given
-    only = known[0] if len(known) == 1 and known[0].casefold() not in _FAULTY else None
+    only = known[0] if len(known) == 1 and not _sounds_faulty(known[0]) else None
     found = only or normal_label(known)
     if found is None:
         raise DataError(
@@ -71,8 +71,12 @@ def refuse_faulty_names(paths: Iterable[str], *, where: object) -> None:
         Naming one.
     """
     for path in paths:
-        if _FAULTY & set(re.split(r"[^a-z]+", path.casefold())):
+        if _sounds_faulty(path):
             raise DataError(
                 f"{where}: {path} sounds like a fault by its name, but there are no labels; put each condition into a folder of "
                 "its own, or pass --pattern"
             )
+
+
+def _sounds_faulty(name: str) -> bool:
+    return bool(_FAULTY & set(re.split(r"[^a-z]+", name.casefold())))

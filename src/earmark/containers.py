@@ -24,6 +24,8 @@ _FORMATS: tuple[tuple[int, bytes, str, tuple[str, ...]], ...] = (
 """Where a format has its mark, the mark, its name and the extensions that go with it."""
 
 _LONGEST_FORMAT = 4096  # bytes
+_UNTOLD = 4096  # bytes behind the sound that may be anything
+_OGG_TAIL = 1 << 17  # bytes: the longest page is half of it
 _UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFFFFF)  # written by programs that stream into a pipe
 # By SoX, rounded down to a whole block, and by arecord.
 _STREAMED = range(0x7FFFF000 - 4096, 0x7FFFF001), range(0x80000000, 0x80000001)
@@ -33,11 +35,14 @@ def missing_bytes(file: BinaryIO) -> int:
     """Bytes by which a file ends before its sound chunk or last page does; libsndfile reads such files without a word."""
     file.seek(0, os.SEEK_END)
     size = file.tell()
-    file.seek(0)
+    top = _tag(file)
+    file.seek(top)
     head = file.read(12)
     missing = 0
     if head[:4] in (b"RIFF", b"RF64", b"FORM") and head[8:12] in (b"WAVE", b"AIFF", b"AIFC"):
-        missing = _missing_in_chunks(file, size, ">4sI" if head[:4] == b"FORM" else "<4sI", first=12)
+        missing = _missing_in_chunks(file, size, ">4sI" if head[:4] == b"FORM" else "<4sI", first=top + 12)
+    elif head[:4] == b"riff":
+        missing = _missing_in_w64(file, size)
     elif head[:4] == b"caff":
         missing = _missing_in_chunks(file, size, ">4sq", first=8)
     elif head[:4] == b".snd" and len(head) == 12:
@@ -69,9 +74,65 @@ def _missing_in_chunks(file: BinaryIO, size: int, form: str, *, first: int) -> i
     return max(1, at - size)
 
 
+def _missing_in_w64(file: BinaryIO, size: int) -> int:
+    """Bytes that the sound chunk of a Sony Wave64 file lacks: names of 16 bytes, sizes of 8 that count the header."""
+    at = 40
+    while at + 24 <= size:
+        file.seek(at)
+        name, length = struct.unpack("<16sQ", file.read(24))
+        if name[:4] == b"data":
+            return max(0, at + int(length) - size)
+        at += max(24, (length + 7) // 8 * 8)
+    return max(1, at - size)
+
+
+def _tag(file: BinaryIO) -> int:
+    """Length of an ID3v2 tag at the start."""
+    file.seek(0)
+    head = file.read(10)
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    a, b, c, d = head[6:10]
+    return 10 + (a << 21 | b << 14 | c << 7 | d)
+
+
+def untold_bytes(file: BinaryIO) -> int:
+    """Bytes behind the sound chunk of a WAV that are no chunk: sound of which a header that was not finished says nothing."""
+    file.seek(0, os.SEEK_END)
+    size = file.tell()
+    file.seek(0)
+    head = file.read(12)
+    at = 12
+    while head[:4] == b"RIFF" and head[8:12] == b"WAVE" and at + 8 <= size:
+        file.seek(at)
+        name, length = struct.unpack("<4sI", file.read(8))
+        at += 8 + length + (length & 1)
+        if name == b"data":
+            file.seek(at)
+            rest = file.read(_UNTOLD)
+            named = len(rest) > 3 and all(32 <= letter < 127 for letter in rest[:4])
+            return size - at if len(rest) == _UNTOLD and any(rest) and not named else 0
+    return 0
+
+
+def chained(file: BinaryIO) -> bool:
+    """Whether an Ogg file holds streams one behind the other, of which libsndfile reads the first."""
+    file.seek(0)
+    begun = set()
+    while len(head := file.read(27)) == 27 and head[:4] == b"OggS" and head[5] & 2:
+        begun.add(head[14:18])
+        file.seek(sum(file.read(head[26])), os.SEEK_CUR)
+    if not begun:
+        return False
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _OGG_TAIL))
+    tail = file.read()
+    at = tail.rfind(b"OggS")
+    return 0 <= at <= len(tail) - 27 and tail[at + 14 : at + 18] not in begun
+
+
 def _missing_in_ogg(file: BinaryIO, size: int) -> int:
     """Bytes that the last Ogg page lacks, or 1 where the page that ends the stream is missing (RFC 3533)."""
-    tail_size = min(size, 1 << 17)
+    tail_size = min(size, _OGG_TAIL)
     file.seek(size - tail_size)
     tail = file.read(tail_size)
     at = tail.rfind(b"OggS")
@@ -98,6 +159,7 @@ def format_named_otherwise(path: Path) -> str:
 
 def needs_ffmpeg(file: BinaryIO) -> bool:
     """Whether the content is a container that libsndfile does not read."""
+    file.seek(_tag(file))
     head = file.read(16)
     file.seek(0)
     adts = len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0

@@ -21,6 +21,7 @@ from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.cache import Cache, Decoded, Index, default_folder, evict
 from earmark.errors import AudioError, DataError, SettingsError
 from earmark.frontend import FrontEnd, FrontEndSettings
+from earmark.inspection import SILENT
 from earmark.levels import Levels
 from earmark.manifest import ROUNDING, Manifest
 from earmark.progress import threaded, track
@@ -90,6 +91,11 @@ class Clips:
         """Pairs of clips whose recordings are the same, byte for byte, or hold the same sound."""
         first: dict[str, int] = {}
         pairs = [(first.setdefault(content, row), row) for row, content in enumerate(self.hashes)]
+        paths = self.manifest.table["path"].to_numpy()
+        twice = {a for a, b in pairs if paths[a] != paths[b]}
+        silent = {row for row in twice if np.abs(self.decoded[row].samples()).max() <= SILENT}
+        # Silence is the same whatever it was recorded of.
+        pairs = [(a, b) for a, b in pairs if a not in silent or paths[a] == paths[b]]
         rows = list(first.values())
         prints = [self.decoded[row].landmarks() for row in rows]
 

@@ -37,6 +37,9 @@ FAULTS = {
 UNUSABLE = frozenset(list(FAULTS)[: list(FAULTS).index("range")])
 """Those that keep a whole recording out of training; ``range`` does so with single clips."""
 
+SILENT = 2e-4
+"""Of full scale, -74 dB, a few steps of 16 bits: what peaks below is silence."""
+
 _FLAT = 1e-3  # of the peak: how far the tops of two blocks may differ
 
 

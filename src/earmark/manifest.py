@@ -158,7 +158,7 @@ class Manifest:
         for name in per:
             empty = np.flatnonzero(self.table[name].isna() | (self.table[name].astype(str) == ""))
             if len(empty):
-                raise DataError(f"{self.table['path'].iat[empty[0]]}: its {name} is empty (--per {name}); give one")
+                raise DataError(f"{self.table['path'].iat[empty[0]]}: its {name} is empty; give one")
         return ["/".join(map(str, values)) for values in self.table[list(per)].to_numpy()] if per else [""] * len(self)
 
     def targets(self, labels: Sequence[str]) -> NDArray[np.int64]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from earmark import bundle, recipe
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
@@ -108,7 +107,7 @@ def record(job: Job, epochs: int) -> dict[str, Any]:
         "split": {"name": split.name, "protocol": split.protocol, "notes": list(split.notes)},
         "trained_on": sorted(trained | chosen),
         "chosen_by": sorted(chosen - trained),
-        "groups": sorted(_group_names(manifest, np.concatenate([split.train, split.valid]))),
+        "groups": sorted(group_names(manifest.take(np.concatenate([split.train, split.valid])))),
         "recipe": {
             "name": job.options.recipe,
             "changes": list(job.options.settings),
@@ -120,14 +119,28 @@ def record(job: Job, epochs: int) -> dict[str, Any]:
     }
 
 
-def _group_names(manifest: Manifest, rows: NDArray[np.int64]) -> set[str]:
-    """Hashes of the names of these clips' groups, where the data have groups: speakers' names stay out of bundles."""
-    return {hashed(group) for group in manifest.column("group")[rows]} if manifest.grouped_by else set()
+def group_names(manifest: Manifest) -> dict[str, str]:
+    """Groups of the clips by the hashes that bundles remember of their names, since speakers' names stay out of them.
+
+    None where the data have no groups.
+    """
+    if not manifest.grouped_by:
+        return {}
+    return {hashlib.sha256(g.encode()).hexdigest()[:16]: g for g in manifest.table["group"].unique()}
 
 
-def hashed(group: str) -> str:
-    """What a bundle remembers of a group's name."""
-    return hashlib.sha256(group.encode()).hexdigest()[:16]
+def namesakes(spec: BundleSpec, manifest: Manifest) -> list[str]:
+    """Groups of the clips that are named as groups that a model was trained on."""
+    known = set(spec.provenance.get("groups", ()))
+    return sorted(group for name, group in group_names(manifest).items() if name in known)
+
+
+def namesakes_note(names: Sequence[str]) -> str:
+    """What a reader of the figures must know of `namesakes` among the tested clips."""
+    return (
+        f"{len(names)} groups of the test part are named as groups that the model was trained on, e.g. {names[0]!r}: if they are "
+        "the same, the figures are too good"
+    )
 
 
 def compared(spec: BundleSpec, difference: float) -> BundleSpec:

@@ -16,12 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from earmark import audio, conditions, fingerprint
-from earmark.inspection import FAULTS, UNUSABLE, Recording, inspect
+from earmark.errors import AudioError
+from earmark.inspection import FAULTS, SILENT, UNUSABLE, Recording, inspect
 from earmark.manifest import ROUNDING, Manifest, write_csv
 from earmark.options import DataOptions
 from earmark.progress import threaded
 
-_SILENT = 2e-4  # of full scale, -74 dB: a few steps of 16 bits
 _OFFSET, _OFFSET_SHARE = 0.01, 0.1  # of full scale, and of the effective value
 _CLIPPED = 1e-3  # share of the samples that lie in flat tops
 _SHORT, _SHORT_SHARE, _SHORT_ENOUGH = 0.1, 0.1, 0.5  # seconds, share of the median, seconds
@@ -189,7 +189,7 @@ def _judged(found: Recording, usual: float, late: str) -> Recording:
     if found.seconds and not any(kind in UNUSABLE for kind, _ in faults):
         if late:
             faults.append(("range", late))
-        if found.peak - abs(found.dc) < _SILENT and found.rms**2 - found.dc**2 < _SILENT**2:
+        if found.peak - abs(found.dc) < SILENT and found.rms**2 - found.dc**2 < SILENT**2:
             faults.append(("silent", f"its loudest sample is {found.peak:.1g} of full scale"))
         if found.clipped >= _CLIPPED:
             faults.append(("clipped", f"{100 * found.clipped:.2g} % of its samples lie in flat tops"))
@@ -206,7 +206,7 @@ def _copies(root: Path, found: Sequence[Recording]) -> tuple[list[tuple[str, ...
     """Exact copies, as groups, and near ones, as pairs."""
     by_content: dict[str, list[Recording]] = {}
     for recording in found:
-        if recording.peak > _SILENT and not any(kind in UNUSABLE for kind, _ in recording.faults):
+        if recording.peak > SILENT and not any(kind in UNUSABLE for kind, _ in recording.faults):
             by_content.setdefault(recording.content, []).append(recording)
     exact = [tuple(r.path for r in group) for group in by_content.values() if len(group) > 1]
     one_each = [group[0] for group in by_content.values()]
@@ -215,7 +215,10 @@ def _copies(root: Path, found: Sequence[Recording]) -> tuple[list[tuple[str, ...
         last = min(end, one_each[i].seconds)
         if last <= start:
             return np.zeros(0, np.float32)
-        return audio.decode(root / one_each[i].path, sr=fingerprint.SR, start=start, end=last).samples
+        try:
+            return audio.decode(root / one_each[i].path, sr=fingerprint.SR, start=start, end=last).samples
+        except AudioError:  # what could be read as a whole, but not from here, is no copy that can be shown
+            return np.zeros(0, np.float32)
 
     pairs = fingerprint.copies([r.landmarks for r in one_each], read)
     return exact, [(one_each[a].path, one_each[b].path) for a, b in pairs]

@@ -102,7 +102,9 @@ def holdout(
             return _official_fold(manifest, found, allow_leak=allow_leak)
         others = [*known, *sorted(set(split) - {""})]
     made = grouped_folds(manifest, folds=folds or _FOLDS, seed=seed, strata=strata)
-    return made[0 if test_fold is None else _number(test_fold, len(made), others) - 1]
+    if test_fold is None:
+        return _nearest(made, len(manifest) / len(made))
+    return made[_number(test_fold, len(made), others) - 1]
 
 
 def crossval_folds(
@@ -155,7 +157,8 @@ def grouped_folds(manifest: Manifest, *, folds: int, seed: int = 0, strata: Sequ
         )
     if count < 2:
         raise DataError(
-            f"{manifest.root}: has one group only, {groups[1][0]!r}; give others with --group or --group-pattern"
+            f"{manifest.root}: has one group only, {groups[1][0]!r} (groups that share a recording or a copy count as one); "
+            "give others with --group or --group-pattern"
         )
     if not 2 <= folds <= count:
         other = ", or --group" if count < recordings else ""
@@ -279,7 +282,12 @@ def _judges(manifest: Manifest, rows: NDArray[np.int64], share: float, seed: int
             f"{manifest.root}: one clip of each label trains, so that none can be held out of training to choose by; add recordings"
         )
     folds = min(max(2, round(1 / share)), groups, commonest)
-    return rows[grouped_folds(inner, folds=folds, seed=seed)[0].test]
+    return rows[_nearest(grouped_folds(inner, folds=folds, seed=seed), share * len(rows)).test]
+
+
+def _nearest(made: Sequence[Split], count: float) -> Split:
+    """The split that tests about so many clips: of groups of unlike size, the first fold has the largest."""
+    return min(made, key=lambda split: abs(len(split.test) - count))
 
 
 def _checked(

@@ -41,6 +41,7 @@ HUGE = 1e10
 """Only a broken file holds samples beyond it; the sums of their squares would overflow."""
 
 _MOST_CHANNELS = 64
+_SYSTEM = ("__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found")  # folders of what is no data
 _MOST_SCALE = 100  # of floats, beyond which whole numbers are integers that were not scaled
 
 
@@ -252,7 +253,7 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
             continue
         inside = []
         for folder, folders, files in os.walk(path, onerror=fail, followlinks=True):
-            shown = [f for f in folders if not f.startswith(".") and f != "__MACOSX"]
+            shown = [f for f in folders if not f.startswith(".") and f not in _SYSTEM]
             folders[:] = [f for f in shown if not _leads_back(Path(folder), f, path)]
             inside += [
                 Path(folder) / f for f in files if not f.startswith(".") and Path(f).suffix.lower() in EXTENSIONS
@@ -356,6 +357,8 @@ class _File(io.FileIO):
 def _open_path(path: Path, name: str) -> _File:
     try:
         # By descriptor, so that soundfile sees no file name and cannot judge by the extension.
+        if path.is_fifo():
+            raise AudioError("unreadable", name, "is a pipe", "write it to a file, or pass its bytes from Python")
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         if path.is_dir():
             os.close(handle)

@@ -17,6 +17,7 @@ REPLACE = "replace the file or leave it out"
 
 # Samples read at a time over all channels: a lying header cannot claim more memory than the file holds.
 _BLOCK = 1 << 18
+_STATED = 0.25  # seconds by which a container's length may be rounded up
 _RATES = (1_000, 1_000_000)
 _UNTOLD = 2**63 - 1  # libsndfile's number of frames where a FLAC header, written into a pipe, does not say it
 
@@ -27,6 +28,12 @@ def open_checked(file: BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
     missing = containers.missing_bytes(file)
     if missing:
         raise AudioError("truncated", name, f"{missing} bytes fewer than its header claims", REPLACE)
+    if untold := containers.untold_bytes(file):
+        detail = f"{untold} bytes behind the end that its header claims; it was not closed properly"
+        raise AudioError("corrupt", name, detail, "write its header anew, with SoX or FFmpeg")
+    if containers.chained(file):
+        detail = "holds several streams one behind the other, of which the first alone would be read"
+        raise AudioError("corrupt", name, detail, "write them as one, with FFmpeg")
     file.seek(0)
     try:
         sound = soundfile.SoundFile(file)
@@ -63,8 +70,7 @@ def soundfile_blocks(
         size = max(1, _BLOCK // sound.channels)
         at = first
         try:
-            if first:
-                sound.seek(first)
+            _go_to(sound, first, size)
             while at < last:
                 samples = sound.read(min(size, last - at), dtype="float32", always_2d=True)
                 if len(samples) == 0:
@@ -83,6 +89,19 @@ def soundfile_blocks(
         elif at < last - slack:
             detail = f"ends at {at / sr:.2f} s, its header claims {total / sr:.2f} s"
             raise AudioError("truncated", name, detail, REPLACE)
+
+
+def _go_to(sound: soundfile.SoundFile, first: int, size: int) -> None:
+    """Skip to a frame, by reading where the codec cannot jump (GSM, G.721)."""
+    try:
+        if sound.seekable() and first:
+            sound.seek(first)
+            return
+    except soundfile.LibsndfileError:
+        if sound.tell():  # nobody knows where it stands
+            raise
+    while first and (skipped := len(sound.read(min(size, first), dtype="float32"))):
+        first -= skipped
 
 
 def _has_last_sample(file: BinaryIO, total: int) -> bool:
@@ -119,13 +138,16 @@ def ffmpeg_blocks(
         raise AudioError(
             "needs-ffmpeg", name, "libsndfile does not read this container", f"install it: {error}"
         ) from error
-    at = 0
-    rate = 0
+    at = rate = 0
+    stated = 0.0
     try:
         # Tags that are not UTF-8 do not matter.
         with av.open(file, metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise AudioError("not-audio", name, "a container without an audio stream", REPLACE)
+            # Of other containers it is an estimate, or that of a picture that goes on.
+            told = container.format.name.startswith("matroska") and not container.streams.video
+            stated = (container.duration or 0) / av.time_base if told else 0.0
             planar = av.AudioResampler(format="fltp")
             for frame in container.decode(container.streams.audio[0]):
                 for part in planar.resample(frame):
@@ -138,5 +160,8 @@ def ffmpeg_blocks(
     except (av.FFmpegError, ValueError) as error:  # the second where the format changes midway
         detail = f"cannot be decoded ({getattr(error, 'strerror', None) or error})"
         raise AudioError("corrupt", name, detail, REPLACE) from error
+    if rate and stated - at / rate > _STATED:
+        detail = f"ends at {at / rate:.2f} s, its header claims {stated:.2f} s"
+        raise AudioError("truncated", name, detail, REPLACE)
     if rate:
         _stretch(start, end, at, rate, name)

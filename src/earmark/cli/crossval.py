@@ -98,7 +98,8 @@ def _show_folds(summary: dict[str, Any]) -> None:
     """A line per fold, and their mean."""
     for fold in summary["folds"]:
         first = f"AUC {fold['auc']:.3f}" if fold.get("auc") is not None else f"accuracy {100 * fold['accuracy']:.1f} %"
-        print(f"{fold['name']:14s} {first}  f1 {fold['f1']:.3f}  ({fold['n']} clips)")
+        f1 = "-" if fold["f1"] is None else f"{fold['f1']:.3f}"
+        print(f"{fold['name']:14s} {first}  f1 {f1}  ({fold['n']} clips)")
     mean, deviation = summary["mean"], summary["std"]
     if "auc" in mean:
         print(f"mean of folds  AUC {mean['auc']:.3f} ± {deviation['auc']:.3f}")

@@ -187,7 +187,7 @@ def _show_detection(metrics: dict[str, Any]) -> None:
         print(f"{name:9s} {text}")
     print(f"at the threshold, {metrics['n']} clips:")
     for name in ("precision", "recall", "f1"):
-        print(f"{name:9s} {metrics[name]:.3f}")
+        print(f"{name:9s} {'not to be told' if metrics[name] is None else f'{metrics[name]:.3f}'}")
     rate = metrics["false_alarm_rate"]
     if rate["seen"] is not None:
         print(

@@ -113,8 +113,8 @@ def measure_detection(
     Returns
     -------
     dict
-        ``n``, ``accuracy`` and ``accuracy_interval``; ``precision``, ``recall`` and ``f1`` of the positive class, 0 where they
-        cannot be told, and ``recall_interval``; ``auc`` with its ``auc_interval`` and ``pauc`` over all clips together;
+        ``n``, ``accuracy`` and ``accuracy_interval``; ``precision``, ``recall`` and ``f1`` of the positive class and
+        ``recall_interval``, None as in `machine_table`; ``auc`` with its ``auc_interval`` and ``pauc`` over all clips together;
         ``false_alarm_rate``: ``stated``, ``seen``, ``interval`` and ``n``, the number of normal clips; ``false_alarms_per_hour`` of
         normal clips; ``per_class``, ``labels`` and ``confusion`` [[tn, fp], [fn, tp]]; ``machines``, as `machine_table`, and
         ``over_machines``. Intervals are of 95 %: Wilson's, and for the AUC Newcombe's (2006) with the variance of Hanley and
@@ -125,15 +125,13 @@ def measure_detection(
     normal, faulty = count.tn + count.fp, count.fn + count.tp
     auc, pauc = _areas(scores, abnormal)
     positive, negative = _per_class(count), _per_class(_Counts(*reversed(count)))
+    told = _told(count)
     rows = machine_table(machines, abnormal, flagged, scores)
     return {
         "n": sum(count),
         "accuracy": _share(count.tn + count.tp, sum(count)),
         "accuracy_interval": _wilson(count.tn + count.tp, sum(count)),
-        "precision": positive["precision"],
-        "recall": positive["recall"],
-        "recall_interval": _wilson(count.tp, faulty),
-        "f1": positive["f1"],
+        **{key: told[key] for key in ("precision", "recall", "recall_interval", "f1")},
         "auc": auc,
         "auc_interval": None if auc is None else _auc_interval(auc, faulty, normal),
         "pauc": pauc,

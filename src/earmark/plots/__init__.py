@@ -43,6 +43,7 @@ __all__ = [
 ]  # fmt: skip
 
 _QUIETEST = -100.0  # dB of power
+_READABLE, _LONGEST = 60, 25  # labels of a confusion matrix, and letters of each
 _PITCHES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 
@@ -238,11 +239,12 @@ def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str], *, 
     figure, axes = single((size + 0.6, size))
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     font = 9 if len(labels) <= 20 else 6
-    positions = range(len(labels))
-    axes.set_xticks(positions, labels, rotation=90, fontsize=font, parse_math=False)
-    axes.set_yticks(positions, labels, fontsize=font, parse_math=False)
+    positions = range(0, len(labels), -(-len(labels) // _READABLE))
+    names = [labels[i] if len(labels[i]) <= _LONGEST else labels[i][: _LONGEST - 1] + "…" for i in positions]
+    axes.set_xticks(positions, names, rotation=90, fontsize=font, parse_math=False)
+    axes.set_yticks(positions, names, fontsize=font, parse_math=False)
     axes.set(xlabel="predicted", ylabel="true")
-    for row, column in zip(*np.nonzero(table), strict=True):
+    for row, column in zip(*np.nonzero(table), strict=True) if len(labels) <= _READABLE else ():
         colour = "white" if share[row, column] > 0.55 else "black"
         axes.text(column, row, f"{table[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=font)
     figure.colorbar(image, ax=axes, label="share of the true label", shrink=0.8)

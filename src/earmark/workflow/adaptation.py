@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from earmark import anomaly, bundle, conditions, report
+from earmark import anomaly, bundle, conditions, provenance, report
 from earmark.anomaly import Normal
 from earmark.bundle import BundleSpec
-from earmark.dataset import ingest
+from earmark.dataset import Clips, ingest
 from earmark.errors import BundleError, DataError
 from earmark.files import atomic_folder, claim_output, write_text
 from earmark.manifest import Manifest
@@ -80,10 +79,10 @@ def adapt(
     stated = false_alarms or spec.detector["false_alarms"]
     anomaly.false_alarm_rate(stated, spec.stride_seconds, len(detector.excess))  # a fault in it is told before the work
     manifest = source.read(data, alone=spec.normal)
-    for note in unlabelled(manifest):
+    taken = unlabelled(manifest)
+    for note in taken:
         log.info("note      %s", note)
-    label = normal or (spec.normal if spec.normal in manifest.labels else None)
-    label = conditions.chosen_normal(manifest.labels, label, where=manifest.root, hint=ALL_NORMAL)
+    label = conditions.chosen_normal(manifest.labels, _normal(spec, manifest, normal), where=manifest.root)
     found = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=source.strict)
     clips = normal_clips(found.with_copies_grouped(), label)
     known = set(spec.provenance.get("trained_on", ()))
@@ -95,7 +94,7 @@ def adapt(
     clips = clips.take(fresh)
     names = _names(spec, clips.manifest, machine)
     machines = (*spec.machines, *sorted(set(names) - set(spec.machines))) if spec.machines else ()
-    spec = dataclasses.replace(spec, machines=machines, metrics={}, provenance=_record(spec, clips.hashes))
+    spec = dataclasses.replace(spec, machines=machines, metrics={}, provenance=_record(spec, clips))
     added = gather(loaded.embeddings, clips, spec, names)
     for number in np.unique(added.machine):
         if len(np.unique(added.group[added.machine == number])) < _LEAST:
@@ -106,7 +105,7 @@ def adapt(
     fitted = anomaly.fit(Normal.known_to(detector) + added, where=manifest.root)
     log.info("added     %d normal clips to %d windows known before", len(clips.manifest), len(detector.embeddings))
     leaks = [note for note in spec.provenance.get("split", {}).get("notes", ()) if note.startswith("LEAK")]
-    notes = [*leaks, "adapted to new conditions after training; nothing was tested since"]
+    notes = [*leaks, *taken, "adapted to new conditions after training; nothing was tested since"]
     with atomic_folder(target) as folder:
         for name in (bundle.ONNX, bundle.WEIGHTS):
             (folder / name).write_bytes(opened.read(name))
@@ -114,9 +113,22 @@ def adapt(
         write_text(folder / "README.md", report.model_card(spec, notes))
         notes += spec.detector["notes"]
         facts = {"model": model, "data": manifest.root, "clips": len(clips.manifest)}
-        write_text(folder / REPORT, report.page("Earmark adaptation", {}, facts=facts, notes=notes))
+        write_text(
+            folder / REPORT, report.page("Earmark adaptation", {}, facts=facts, notes=notes, skipped=found.reasons)
+        )
         bundle.write_description(folder, spec)
     return Result(target, {}, found.skipped, tuple(notes))
+
+
+def _normal(spec: BundleSpec, manifest: Manifest, given: str | None) -> str:
+    """The label of the normal clips; a name that is not known may be that of a fault, which would be normal from then on."""
+    found = given or (spec.normal if spec.normal in manifest.labels else conditions.normal_label(manifest.labels))
+    if found is None:
+        raise DataError(
+            f"{manifest.root}: which of its labels is normal? It has {', '.join(manifest.labels)}; name it with --normal LABEL"
+            f"{ALL_NORMAL}"
+        )
+    return found
 
 
 def _names(spec: BundleSpec, manifest: Manifest, machine: str | None) -> list[str]:
@@ -139,8 +151,12 @@ def _names(spec: BundleSpec, manifest: Manifest, machine: str | None) -> list[st
     )
 
 
-def _record(spec: BundleSpec, hashes: Sequence[str]) -> dict[str, Any]:
+def _record(spec: BundleSpec, clips: Clips) -> dict[str, Any]:
     """What the bundle was made of, with the added clips."""
     made = spec.provenance
-    adapted = [*made.get("adapted", ()), {"clips": len(hashes), "measured_before": spec.metrics}]
-    return {**made, "trained_on": sorted({*made.get("trained_on", ()), *hashes}), "adapted": adapted}
+    known = {
+        "trained_on": sorted({*made.get("trained_on", ()), *clips.hashes}),
+        "groups": sorted({*made.get("groups", ()), *provenance.group_names(clips.manifest)}),
+    }
+    adapted = [*made.get("adapted", ()), {"clips": len(clips.manifest), "measured_before": spec.metrics}]
+    return {**made, **known, "adapted": adapted}

@@ -18,7 +18,7 @@ from earmark.dataset import Clips
 from earmark.errors import BundleError, DataError, SettingsError
 from earmark.manifest import Manifest, split_labels
 from earmark.options import TrainOptions
-from earmark.provenance import hashed
+from earmark.provenance import namesakes, namesakes_note
 from earmark.recipe import Recipe
 from earmark.splits import Split
 
@@ -127,25 +127,14 @@ def prepared(split: Split, base: BundleSpec, clips: Clips) -> tuple[Split, NDArr
     learnt = known_to(base, clips, split, chosen_by=False)
     split = _without_known(split, "valid", learnt)
     split = _without_known(split, "test", known_to(base, clips, split))
-    if names := _names_known(base, clips.manifest, split):
-        note = (
-            f"{len(names)} groups of the test part are named as groups that the model was trained on, e.g. {names[0]!r}: if "
-            "they are the same, the figures are too good"
-        )
-        split = dataclasses.replace(split, notes=(*split.notes, note))
+    if names := namesakes(base, clips.manifest.take(split.test)):
+        split = dataclasses.replace(split, notes=(*split.notes, namesakes_note(names)))
     trained = {x for value in clips.manifest.take(split.train).table["label"] for x in split_labels(value)}
     missing = [label for label in base.labels if label not in trained]
     if not missing:
         return split, learnt
     note = f"labels of the model without a clip to train on here, which it may forget: {', '.join(missing)}"
     return dataclasses.replace(split, notes=(*split.notes, note)), learnt
-
-
-def _names_known(base: BundleSpec, manifest: Manifest, split: Split) -> list[str]:
-    """Names of tested groups that the model was trained on by other recordings; where there are no groups, none."""
-    known = set(base.provenance.get("groups", ()))
-    tested = sorted(set(manifest.column("group")[split.test])) if manifest.grouped_by else []
-    return [name for name in tested if hashed(name) in known]
 
 
 def _without_known(split: Split, part: str, known: NDArray[np.bool_]) -> Split:

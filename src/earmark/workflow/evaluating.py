@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from earmark import conditions, measuring, plots, provenance, report
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
@@ -16,12 +17,12 @@ from earmark.dataset import Clips, ingest
 from earmark.errors import DataError, SettingsError
 from earmark.evaluation import detection
 from earmark.files import atomic_folder, claim_output, write_text
-from earmark.manifest import Manifest, write_csv
+from earmark.manifest import ROUNDING, Manifest, write_csv
 from earmark.model import Model, load
 from earmark.options import DataOptions
 from earmark.plots import Figure
 from earmark.workflow.detecting import why
-from earmark.workflow.preparation import ALL_NORMAL, unlabelled
+from earmark.workflow.preparation import ALL_NORMAL, few_to_test, unlabelled
 from earmark.workflow.training import PREDICTIONS, REPORT, write_machines
 
 _METRICS = "metrics.json"
@@ -76,7 +77,7 @@ def evaluate(
         )
     clips = ingest(manifest, sr=known.sample_rate, channel=known.channel, levels=known.levels, strict=source.strict)
     clips, trained_on, notes = _unseen(loaded.spec, clips, split)
-    notes += taken
+    notes += [*taken, *few_to_test(len(clips.manifest))]
     unknown = sorted(set(clips.manifest.labels) - set(loaded.labels)) if known.task != ANOMALY else []
     if unknown:
         what = "left aside" if loaded.spec.task == MULTILABEL else "counted as wrong"
@@ -86,14 +87,21 @@ def evaluate(
     metrics = measuring.measured(tested, known, unknown)
     if known.task == ANOMALY:
         notes += [*known.detector.get("notes", ()), *_strangers(loaded, clips.manifest)]
-        watched, pictures = _watched(loaded, clips, manifest, known.normal, drawn=target is not None)
-        if watched:
-            metrics["watch"] = detection.watches(watched)
+        if _leaves_out_labels(source):
+            notes.append(
+                "whole recordings are not judged where labels were left out (--include, --min-seconds, --overlaps)"
+            )
+        else:
+            watched, pictures = _watched(loaded, clips, manifest, known.normal, drawn=target is not None)
+            if watched:
+                metrics["watch"] = detection.watches(watched)
     metrics["skipped"] = [{"path": e.source, "error": str(e)} for e in clips.skipped]
     metrics["trained_on"] = trained_on
     metrics["notes"] = notes
     if target is not None:
         facts = {"model": model, "data": manifest.root, "layout": manifest.layout, "clips": len(manifest)}
+        if trained_on and split == "test":
+            facts["left out"] = f"{trained_on} clips that the model was trained on"
         page = report.page(
             "Earmark evaluation", metrics, facts=facts, notes=notes, skipped=clips.reasons,
             pictures=[*pictures, *why(loaded, clips, tested)],
@@ -104,6 +112,12 @@ def evaluate(
             write_text(folder / _METRICS, json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
             write_text(folder / REPORT, page)
     return metrics
+
+
+def _leaves_out_labels(source: DataOptions) -> bool:
+    """Whether what stands unlabelled may be labelled in truth."""
+    chosen = source.selections
+    return bool(source.include) or (chosen is not None and (chosen.min_seconds > 0 or chosen.overlaps == "drop"))
 
 
 def _unseen(spec: BundleSpec, clips: Clips, split: str) -> tuple[Clips, int, list[str]]:
@@ -119,6 +133,8 @@ def _unseen(spec: BundleSpec, clips: Clips, split: str) -> tuple[Clips, int, lis
         notes.append(f"{int(copied.sum())} clips hold the same sound as clips that were trained on, and count as those")
     if both:
         notes.append(f"{len(both)} groups have clips that were trained on and clips tested here, e.g. {min(both)}")
+    if names := [name for name in provenance.namesakes(spec, clips.manifest.take(fresh)) if name not in both]:
+        notes.append(provenance.namesakes_note(names))
     if split == "test" and not fresh.all():
         if not fresh.any():
             raise DataError(
@@ -179,6 +195,19 @@ def _strangers(model: Model, manifest: Manifest) -> list[str]:
     return [f"{what}: {', '.join(unknown)}"] if unknown else []
 
 
+def _joined(rows: pd.DataFrame, normal: str, seconds: float) -> list[tuple[float, float]]:
+    """Faults of a recording that lasts so long; stretches of one label that touch are one fault."""
+    found: list[tuple[float, float]] = []
+    for _, same in rows[(rows["label"] != normal) & (rows["start"] < seconds)].groupby("label"):
+        last = len(found)
+        for start, end in sorted(zip(same["start"], same["end"].fillna(seconds).clip(upper=seconds), strict=True)):
+            if len(found) > last and start <= found[-1][1] + ROUNDING:
+                found[-1] = (found[-1][0], max(found[-1][1], end))
+            else:
+                found.append((start, end))
+    return sorted(found)
+
+
 def _watched(
     model: Model, clips: Clips, manifest: Manifest, normal: str, *, drawn: bool
 ) -> tuple[list[dict[str, Any]], list[tuple[str, Figure]]]:
@@ -192,15 +221,11 @@ def _watched(
     found: list[dict[str, Any]] = []
     shown: list[tuple[str, Figure]] = []
     for path, rows in table.groupby("path", sort=True):
-        if rows["end"].isna().any():
-            continue
+        if rows["end"].isna().all() and (rows["start"] == 0).all():
+            continue  # whole recordings
         first = int(rows.index[0])
         seconds = len(clips.decoded[first].samples()) / clips.sr
-        faults = [
-            (r.start, min(r.end, seconds))
-            for r in labelled[path].itertuples()
-            if r.label != normal and r.start < seconds
-        ]
+        faults = _joined(labelled[path], normal, seconds)
         prediction = model.predict(clips.manifest.root / str(path), windows=True, machine=machines[first])
         # A window that reaches over a fault's edge is not a false alarm.
         alarms, raised = [(e.start, e.end) for e in prediction.events], [e.raised for e in prediction.events]

@@ -54,6 +54,7 @@ def prepare(
     source = source or DataOptions()
     _check_options(options)
     manifest = _read(data, source, options)
+    taken = unlabelled(manifest)
     check = _check_single if options.task == ANOMALY else partial(_check_labels, goes_on=options.base is not None)
     check(manifest)
     base = continuing.opened(options)
@@ -86,9 +87,9 @@ def prepare(
             one = splits.with_validation(clips.manifest, one, share=chosen.validation, seed=options.seed, known=known)
         return one
 
-    parts = [settled(one) for one in parts]
+    parts = [_noted(settled(one), taken) for one in parts]
     if len(parts) == 1:
-        parts = [_with_caution(parts[0])]
+        parts = [_noted(parts[0], few_to_test(len(parts[0].test)))]
     if options.task == ANOMALY:
         return [_of_machines(Job(clips, one, chosen, spec, options)) for one in parts]
     for one in parts:
@@ -115,8 +116,6 @@ def _read(data: str | os.PathLike[str], source: DataOptions, options: TrainOptio
     """The data as they are, with a word on what may not be meant."""
     # Where there are no labels at all, a plant's recordings are taken to be what plants have: normal sound.
     manifest = source.read(data, alone=(options.normal or conditions.NORMAL) if options.task == ANOMALY else None)
-    for note in unlabelled(manifest):
-        log.info("note      %s", note)
     for rarer, commoner in similar_labels(manifest.counts):
         log.info("note      label %r looks like a slip of %r; they are learnt as two", rarer, commoner)
     return manifest
@@ -152,13 +151,14 @@ def _parts(manifest: Manifest, split: Splitter, options: TrainOptions) -> list[S
     return parts
 
 
-def _with_caution(split: Split) -> Split:
+def _noted(split: Split, notes: Sequence[str]) -> Split:
+    return dataclasses.replace(split, notes=(*split.notes, *notes))
+
+
+def few_to_test(count: int) -> list[str]:
     """A note where so few clips test that their figures mean nothing."""
-    count = len(split.test)
-    if not 0 < count < _TOO_FEW:
-        return split
-    note = f"only {count} clips test: figures of so few prove nothing, see their intervals"
-    return dataclasses.replace(split, notes=(*split.notes, note))
+    few = 0 < count < _TOO_FEW
+    return [f"only {count} clips test: figures of so few prove nothing, see their intervals"] if few else []
 
 
 def _strata(manifest: Manifest, options: TrainOptions) -> list[str]:
@@ -206,7 +206,7 @@ def _of_machines(job: Job) -> Job:
     split = job.split
     if strange := sorted(set(names) - {*learnt, ""}):
         note = f"machines that the detector does not learn, since no normal clip of theirs trains: {', '.join(strange)}"
-        split = dataclasses.replace(split, notes=(*split.notes, note))
+        split = _noted(split, [note])
     return dataclasses.replace(job, split=split, spec=dataclasses.replace(job.spec, machines=learnt))
 
 
