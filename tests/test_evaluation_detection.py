@@ -121,7 +121,7 @@ def test_means_over_machines() -> None:
 def test_no_clips() -> None:
     found = detection.measure_detection(np.zeros(0), np.zeros(0, np.bool_), np.zeros(0, np.bool_), [])
     only_numbers(found)
-    assert (found["n"], found["accuracy"], found["f1"], found["machines"]) == (0, None, 0.0, [])
+    assert (found["n"], found["accuracy"], found["f1"], found["machines"]) == (0, None, None, [])
 
 
 @pytest.mark.parametrize("n", [5, 40, 1000])
