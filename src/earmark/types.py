@@ -147,9 +147,8 @@ class Prediction:
         EarmarkError
             Where the recording could not be used.
         """
-        if self.error is not None:
-            raise EarmarkError(self.error)
-        return "normal" if self.threshold is not None and not self.labels else self.scores[0].label
+        likeliest = self._likeliest().label
+        return "normal" if self.threshold is not None and not self.labels else likeliest
 
     @property
     def score(self) -> float:
@@ -160,9 +159,12 @@ class Prediction:
         EarmarkError
             Where the recording could not be used.
         """
+        return self._likeliest().score
+
+    def _likeliest(self) -> Score:
         if self.error is not None:
             raise EarmarkError(self.error)
-        return self.scores[0].score
+        return self.scores[0]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form: the keys ``windows`` and ``error`` only where there are any."""
