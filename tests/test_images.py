@@ -440,14 +440,14 @@ def test_half_an_image_is_made_again(tmp_path: Path, figure: bool) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="kills a process")
 def test_processes_end_with_a_parent_that_is_killed() -> None:
     code = (
-        "import multiprocessing as m, os, sys, time\n"
+        "import multiprocessing as m, os, sys\n"
         "from concurrent.futures import ProcessPoolExecutor\n"
         "from earmark.images import workers\n"
         "pool = ProcessPoolExecutor(1, mp_context=m.get_context('spawn'), initializer=workers._start)\n"
         "print(pool.submit(os.getpid).result(), flush=True)\n"
-        "time.sleep(600)"
+        "sys.stdin.read()"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     assert int(parent.stdout.readline()) != parent.pid
     parent.kill()

@@ -25,6 +25,7 @@ _FORMATS: tuple[tuple[int, bytes, str, tuple[str, ...]], ...] = (
 
 _LONGEST_FORMAT = 4096  # bytes
 _UNTOLD = 4096  # bytes behind the sound that may be anything
+_W64_UNTOLD = 1 << 62  # or more is written by programs that stream into a pipe
 _OGG_TAIL = 1 << 17  # bytes: the longest page is half of it
 _UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFFFFF)  # written by programs that stream into a pipe
 # By SoX, rounded down to a whole block, and by arecord.
@@ -81,7 +82,7 @@ def _missing_in_w64(file: BinaryIO, size: int) -> int:
         file.seek(at)
         name, length = struct.unpack("<16sQ", file.read(24))
         if name[:4] == b"data":
-            return max(0, at + int(length) - size)
+            return 0 if length >= _W64_UNTOLD else max(0, at + int(length) - size)
         at += max(24, (length + 7) // 8 * 8)
     return max(1, at - size)
 
