@@ -71,8 +71,11 @@ class Blockwise(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         """Rows of every frame."""
         frames = waveforms.unfold(-1, self.n_fft, self.hop_length)  # a view
-        found = waveforms.new_empty(*frames.shape[:2], self.size)
         size = max(1, self.samples // self.n_fft)
+        if len(frames) == 1 and frames.shape[1] <= size:
+            found: Tensor = self.rows(frames[0])
+            return found[None]
+        found = waveforms.new_empty(*frames.shape[:2], self.size)
         for clip in range(len(frames)):
             for first in range(0, frames.shape[1], size):
                 found[clip, first : first + size] = self.rows(frames[clip, first : first + size])

@@ -114,35 +114,34 @@ class Extremes(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Means of extremes."""
         if x.device.type == "cpu" and not x.requires_grad:
-            return torch.from_numpy(self._in_numpy(x.numpy()))
+            found = torch.from_numpy(self._in_numpy(x.reshape(-1, x.shape[-1]).numpy())).mT
+            return found if x.dim() == 2 else found.reshape(*x.shape[:-1], -1)
         bands = [(x[..., first:end].sort(dim=-1).values, count) for first, end, count in self.bands]
         ends = [part for band, count in bands for part in (band[..., -count:], band[..., :count])]
         return torch.stack([part.sqrt().mean(dim=-1) for part in ends], dim=-1)
 
     def _in_numpy(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same: NumPy sorts ten times as fast as torch on a CPU."""
-        leading = x.shape[:-1]
-        x = x.reshape(-1, x.shape[-1])
+        """The same, (frame, frequency) to (2 * band, frame): NumPy sorts ten times as fast as torch on a CPU."""
         found = np.empty((len(self.bands), 2, len(x)), np.float32)
         for (first, end, count), (high, low) in zip(self.bands, found, strict=True):
             if count == 1:
                 flipped = np.ascontiguousarray(x[:, first:end].T)  # so that extremes run over all frames at once
-                np.sqrt(flipped.max(axis=0), out=high)
-                np.sqrt(flipped.min(axis=0), out=low)
+                np.sqrt(np.maximum.reduce(flipped), out=high)
+                np.sqrt(np.minimum.reduce(flipped), out=low)
             else:
-                ends = _ends(x[:, first:end], count)
-                np.sqrt(ends, out=ends)
-                ends[-count:].mean(axis=0, out=high)
-                ends[:count].mean(axis=0, out=low)
-        return np.ascontiguousarray(found.reshape(-1, len(x)).T).reshape(*leading, -1)
+                for ends, total in zip(_ends(x[:, first:end], count), (low, high), strict=True):
+                    np.add.reduce(np.sqrt(ends.T, order="C"), out=total)
+        found /= np.array([[[count]] for *_, count in self.bands], np.float32)
+        return found.reshape(-1, len(x))
 
 
-def _ends(x: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """The ``count`` smallest of each row, then the ``count`` largest: (row, value) to (value, row)."""
-    # NumPy sorts as many values as the next power of two: 258 as slowly as 512, 256 and 2 in half the time.
-    network = 1 << (x.shape[1].bit_length() - 1)
-    if 2 * count < x.shape[1] - network < network // 2:
-        parts = [np.sort(part) for part in (x[:, :network], x[:, network:])]
-        x = np.concatenate([end for part in parts for end in (part[:, :count], part[:, -count:])], axis=1)
-    x = np.sort(x)
-    return np.concatenate([x[:, :count].T, x[:, -count:].T])
+def _ends(x: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The ``count`` smallest and the ``count`` largest of each row of powers."""
+    bits = x.view(np.uint32)  # numbers from 0 up are in the order of their bits, and integers are sorted in two thirds of the time
+    # NumPy sorts as many values as the next power of two: 300 as slowly as 512, 256 and 44 sooner; of fewer, twice the calls cost more.
+    network = 1 << (bits.shape[1].bit_length() - 1)
+    if network >= 256 and 2 * count < bits.shape[1] - network < network // 2:
+        parts = [np.sort(part) for part in (bits[:, :network], bits[:, network:])]
+        bits = np.concatenate([end for part in parts for end in (part[:, :count], part[:, -count:])], axis=1)
+    x = np.sort(bits).view(np.float32)
+    return x[:, :count], x[:, -count:]
