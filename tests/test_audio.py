@@ -359,17 +359,39 @@ def test_cut_off_behind_a_tag_and_wave64(before: bytes) -> None:
 
 
 @pytest.mark.parametrize("told", [0, 1_000])
-def test_a_header_that_was_not_finished_is_told(told: int) -> None:
-    content = bytearray(encoded("WAV", "PCM_16"))
-    at = content.find(b"data") + 4
-    content[at : at + 4] = struct.pack("<I", told)
-    with pytest.raises(AudioError, match=f"{2 * len(SOUND) - told} bytes behind the end .* not closed properly"):
+@pytest.mark.parametrize(
+    ("format_", "mark", "size"),
+    [("WAV", b"data", "<I"), ("AIFF", b"SSND", ">I"), ("CAF", b"data", ">q"), ("AU", b".snd", ">4xI")],
+)
+def test_a_header_that_was_not_finished_is_told(format_: str, mark: bytes, size: str, told: int) -> None:
+    content = bytearray(encoded(format_, "PCM_16"))
+    at = content.find(mark) + 4
+    whole = struct.unpack_from(size, content, at)[0]
+    struct.pack_into(size.replace("4x", ""), content, at + (4 if "4x" in size else 0), told)
+    with pytest.raises(AudioError, match=f"{whole - told} bytes behind the end .* not closed .* sox --ignore-length"):
         audio.decode(bytes(content))
 
 
-@pytest.mark.parametrize("behind", [bytes(9_000), b"LIST" + struct.pack("<I", 9_000) + bytes([1] * 9_000)])
+def test_a_header_of_more_than_four_gigabytes_that_was_not_finished_is_told() -> None:
+    content = bytearray(encoded("RF64", "PCM_16"))
+    struct.pack_into("<Q", content, content.find(b"ds64") + 16, 1_000)
+    with pytest.raises(AudioError, match=f"{2 * len(SOUND) - 1_000} bytes behind the end"):
+        audio.decode(bytes(content))
+
+
+CHUNK = b"LIST" + struct.pack("<I", 9_000) + bytes([1] * 9_000)
+
+
+@pytest.mark.parametrize("behind", [bytes(9_000), CHUNK, b"ID3\x03" + bytes([1] * 9_000)])
 def test_padding_and_chunks_behind_the_sound_do_not_matter(behind: bytes) -> None:
     assert len(audio.decode(encoded("WAV", "PCM_16") + behind).samples) == len(SOUND)
+
+
+@pytest.mark.parametrize("pad", [b"", b"\0"])
+def test_a_chunk_behind_an_odd_number_of_bytes(pad: bytes) -> None:
+    odd = encoded("WAV", "PCM_U8", SOUND[:9_999])
+    odd = odd[: odd.find(b"data") + 8 + 9_999]
+    assert len(audio.decode(odd + pad + CHUNK).samples) == 9_999
 
 
 def test_stretches_of_a_codec_that_cannot_jump() -> None:
@@ -390,6 +412,24 @@ def test_a_cut_off_matroska_is_told(tmp_path: Path) -> None:
     content = path.read_bytes()
     assert len(audio.decode(content).samples) == pytest.approx(96_000, abs=1_000)
     with pytest.raises(AudioError, match="truncated: ends at .* its header claims 2"):
+        audio.decode(content[: len(content) * 6 // 10])
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_matroska_that_begins_late_or_has_a_gap_is_whole(tmp_path: Path, first: int) -> None:
+    av = pytest.importorskip("av")
+    path = tmp_path / "tone.mka"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        for second in (first, 3):
+            samples = (SOUND[None, :16_000] * 32_767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 16_000, 16_000 * second
+            for packet in stream.encode(frame):
+                container.mux(packet)
+    content = path.read_bytes()
+    assert len(audio.decode(content).samples) == 32_000
+    with pytest.raises(AudioError, match="truncated: ends at .* its header claims 4"):
         audio.decode(content[: len(content) * 6 // 10])
 
 

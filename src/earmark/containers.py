@@ -34,28 +34,45 @@ _STREAMED = range(0x7FFFF000 - 4096, 0x7FFFF001), range(0x80000000, 0x80000001)
 
 def missing_bytes(file: BinaryIO) -> int:
     """Bytes by which a file ends before its sound chunk or last page does; libsndfile reads such files without a word."""
-    file.seek(0, os.SEEK_END)
-    size = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if file.read(4) == b"OggS":
+        return _missing_in_ogg(file, size)
+    return max(0, _sound_end(file, size) - size)
+
+
+def untold_bytes(file: BinaryIO) -> int:
+    """Bytes behind the sound that are no chunk and no tag: sound of which a header that was not finished says nothing."""
+    size = file.seek(0, os.SEEK_END)
+    end = _sound_end(file, size)
+    if not 0 < end <= size - _UNTOLD:
+        return 0
+    file.seek(end)
+    rest = file.read(_UNTOLD)
+    name = rest.lstrip(b"\0")[:4]  # a chunk of odd length is padded, if its writer knew
+    named = name[:3] == b"ID3" or all(32 <= letter < 127 for letter in name)
+    return size - end if any(rest) and not named else 0
+
+
+def _sound_end(file: BinaryIO, size: int) -> int:
+    """Where the sound ends by what the header claims: past the file where no sound is found, 0 where it does not say."""
     top = _tag(file)
     file.seek(top)
     head = file.read(12)
-    missing = 0
     if head[:4] in (b"RIFF", b"RF64", b"FORM") and head[8:12] in (b"WAVE", b"AIFF", b"AIFC"):
-        missing = _missing_in_chunks(file, size, ">4sI" if head[:4] == b"FORM" else "<4sI", first=top + 12)
-    elif head[:4] == b"riff":
-        missing = _missing_in_w64(file, size)
-    elif head[:4] == b"caff":
-        missing = _missing_in_chunks(file, size, ">4sq", first=8)
-    elif head[:4] == b".snd" and len(head) == 12:
+        return _end_in_chunks(file, size, ">4sI" if head[:4] == b"FORM" else "<4sI", first=top + 12)
+    if head[:4] == b"riff":
+        return _end_in_w64(file, size)
+    if head[:4] == b"caff":
+        return _end_in_chunks(file, size, ">4sq", first=8)
+    if head[:4] == b".snd" and len(head) == 12:
         offset, length = struct.unpack(">II", head[4:])
-        missing = 0 if length in _UNKNOWN_SIZES else max(0, offset + length - size)
-    elif head[:4] == b"OggS":
-        missing = _missing_in_ogg(file, size)
-    return missing
+        return 0 if length in _UNKNOWN_SIZES else int(offset + length)
+    return 0
 
 
-def _missing_in_chunks(file: BinaryIO, size: int, form: str, *, first: int) -> int:
-    """Bytes that the sound chunk of a RIFF, RF64, AIFF or CAF file lacks; a file that ends before it lacks at least one."""
+def _end_in_chunks(file: BinaryIO, size: int, form: str, *, first: int) -> int:
+    """The end of the sound chunk of a RIFF, RF64, AIFF or CAF file."""
     at = first
     header = struct.calcsize(form)
     long_size = None
@@ -68,23 +85,23 @@ def _missing_in_chunks(file: BinaryIO, size: int, form: str, *, first: int) -> i
             if long_size is not None and length == _UNKNOWN_SIZES[0]:
                 length = long_size
             untold = length in (*_UNKNOWN_SIZES, -1) or any(length in sizes for sizes in _STREAMED)
-            return 0 if untold else max(0, at + header + length - size)
+            return 0 if untold else int(at + header + length)
         if length < 0 or (name in (b"fmt ", b"COMM", b"desc") and length > _LONGEST_FORMAT):
             return 0  # nonsense rather than cut off: libsndfile says so
         at += header + length + (0 if form == ">4sq" else length & 1)
-    return max(1, at - size)
+    return max(at, size + 1)
 
 
-def _missing_in_w64(file: BinaryIO, size: int) -> int:
-    """Bytes that the sound chunk of a Sony Wave64 file lacks: names of 16 bytes, sizes of 8 that count the header."""
+def _end_in_w64(file: BinaryIO, size: int) -> int:
+    """The end of the sound chunk of a Sony Wave64 file: names of 16 bytes, sizes of 8 that count the header."""
     at = 40
     while at + 24 <= size:
         file.seek(at)
         name, length = struct.unpack("<16sQ", file.read(24))
         if name[:4] == b"data":
-            return 0 if length >= _W64_UNTOLD else max(0, at + int(length) - size)
+            return 0 if length >= _W64_UNTOLD else at + int(length)
         at += max(24, (length + 7) // 8 * 8)
-    return max(1, at - size)
+    return max(at, size + 1)
 
 
 def _tag(file: BinaryIO) -> int:
@@ -95,25 +112,6 @@ def _tag(file: BinaryIO) -> int:
         return 0
     a, b, c, d = head[6:10]
     return 10 + (a << 21 | b << 14 | c << 7 | d)
-
-
-def untold_bytes(file: BinaryIO) -> int:
-    """Bytes behind the sound chunk of a WAV that are no chunk: sound of which a header that was not finished says nothing."""
-    file.seek(0, os.SEEK_END)
-    size = file.tell()
-    file.seek(0)
-    head = file.read(12)
-    at = 12
-    while head[:4] == b"RIFF" and head[8:12] == b"WAVE" and at + 8 <= size:
-        file.seek(at)
-        name, length = struct.unpack("<4sI", file.read(8))
-        at += 8 + length + (length & 1)
-        if name == b"data":
-            file.seek(at)
-            rest = file.read(_UNTOLD)
-            named = len(rest) > 3 and all(32 <= letter < 127 for letter in rest[:4])
-            return size - at if len(rest) == _UNTOLD and any(rest) and not named else 0
-    return 0
 
 
 def chained(file: BinaryIO) -> bool:

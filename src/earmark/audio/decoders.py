@@ -19,6 +19,7 @@ REPLACE = "replace the file or leave it out"
 _BLOCK = 1 << 18
 _STATED = 0.25  # seconds by which a container's length may be rounded up
 _RATES = (1_000, 1_000_000)
+_UNFINISHED = "write its header anew: sox --ignore-length IN OUT, or ffmpeg -ignore_length 1 -i IN OUT for a WAV"
 _UNTOLD = 2**63 - 1  # libsndfile's number of frames where a FLAC header, written into a pipe, does not say it
 
 
@@ -30,7 +31,7 @@ def open_checked(file: BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
         raise AudioError("truncated", name, f"{missing} bytes fewer than its header claims", REPLACE)
     if untold := containers.untold_bytes(file):
         detail = f"{untold} bytes behind the end that its header claims; it was not closed properly"
-        raise AudioError("corrupt", name, detail, "write its header anew, with SoX or FFmpeg")
+        raise AudioError("corrupt", name, detail, _UNFINISHED)
     if containers.chained(file):
         detail = "holds several streams one behind the other, of which the first alone would be read"
         raise AudioError("corrupt", name, detail, "write them as one, with FFmpeg")
@@ -139,7 +140,7 @@ def ffmpeg_blocks(
             "needs-ffmpeg", name, "libsndfile does not read this container", f"install it: {error}"
         ) from error
     at = rate = 0
-    stated = 0.0
+    stated = ended = 0.0
     try:
         # Tags that are not UTF-8 do not matter.
         with av.open(file, metadata_errors="replace") as container:
@@ -150,6 +151,8 @@ def ffmpeg_blocks(
             stated = (container.duration or 0) / av.time_base if told else 0.0
             planar = av.AudioResampler(format="fltp")
             for frame in container.decode(container.streams.audio[0]):
+                if told and frame.time is not None:  # a recording may begin late or have gaps
+                    ended = max(ended, frame.time + frame.samples / frame.sample_rate)
                 for part in planar.resample(frame):
                     samples, rate = part.to_ndarray().T, part.sample_rate
                     first = max(0, round(start * rate) - at)
@@ -160,8 +163,8 @@ def ffmpeg_blocks(
     except (av.FFmpegError, ValueError) as error:  # the second where the format changes midway
         detail = f"cannot be decoded ({getattr(error, 'strerror', None) or error})"
         raise AudioError("corrupt", name, detail, REPLACE) from error
-    if rate and stated - at / rate > _STATED:
-        detail = f"ends at {at / rate:.2f} s, its header claims {stated:.2f} s"
+    if rate and stated - max(ended, at / rate) > _STATED:
+        detail = f"ends at {max(ended, at / rate):.2f} s, its header claims {stated:.2f} s"
         raise AudioError("truncated", name, detail, REPLACE)
     if rate:
         _stretch(start, end, at, rate, name)
