@@ -110,8 +110,15 @@ def test_too_little_to_learn_from() -> None:
         anomaly.fit(normal(4))
     lonely = normal(20)
     lonely = dataclasses.replace(lonely, group=lonely.machine.copy())
-    with pytest.raises(DataError, match="data: only 0 normal windows have another group of their machine beside them"):
+    with pytest.raises(DataError, match="data: only 0 normal windows have enough others of their machine beside them"):
         anomaly.fit(lonely)
+
+
+def test_the_fewest_windows_that_are_asked_for_do() -> None:
+    few = normal(5)
+    number = np.zeros(5, np.int64)
+    made = anomaly.fit(dataclasses.replace(few, machine=number, domain=number, group=np.arange(5)))
+    assert len(made.excess) == 5
 
 
 def test_a_machine_of_one_group_takes_the_threshold_of_the_others() -> None:
@@ -180,7 +187,7 @@ def test_a_day_of_one_window_does_not_blind_the_detector() -> None:
     embeddings = rng.normal(size=(41, 8)).astype(np.float32)
     number = np.zeros(41, np.int64)
     one = anomaly.Normal(embeddings, np.abs(embeddings), number, number, np.array([0] + [1] * 40))
-    with pytest.raises(DataError, match="only 1 normal windows have another group of their machine beside them"):
+    with pytest.raises(DataError, match="only 1 normal windows have enough others of their machine beside them"):
         anomaly.fit(one)
 
 

@@ -214,7 +214,13 @@ def test_silence_is_no_copy_of_silence(tmp_path: Path) -> None:
         (tmp_path / label).mkdir()
         soundfile.write(tmp_path / label / "silent.wav", np.zeros(8_000), 8_000)
         soundfile.write(tmp_path / label / "same.wav", tone(300), 8_000)
+        soundfile.write(
+            tmp_path / label / "soft.wav", 1e-5 * np.random.default_rng(0).normal(size=8_000), 8_000, "PCM_24"
+        )
+        soundfile.write(tmp_path / label / "dead.wav", np.full(8_000, 0.25), 8_000)  # a channel with an offset
     clips = ingest(layouts.find(tmp_path), sr=8_000).with_copies_grouped()
     groups = dict(zip(clips.manifest.table["path"], clips.manifest.table["group"], strict=True))
     assert groups["a/silent.wav"] != groups["b/silent.wav"]
+    assert groups["a/dead.wav"] != groups["b/dead.wav"]
     assert groups["a/same.wav"] == groups["b/same.wav"]
+    assert groups["a/soft.wav"] == groups["b/soft.wav"]

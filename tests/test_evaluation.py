@@ -55,3 +55,6 @@ def test_over_folds() -> None:
     assert mean["accuracy"] == pytest.approx(0.6)
     assert deviation["loss"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
     assert evaluation.over_folds(folds[:1])[1]["f1"] == 0
+    mean, deviation = evaluation.over_folds([*folds, {**folds[0], "precision": None}])
+    assert mean["precision"] == pytest.approx(0.6)  # over the folds in which it can be told
+    assert deviation["precision"] == pytest.approx(np.std([0.5, 0.7], ddof=1))

@@ -223,14 +223,27 @@ def test_folds_named_as_parts_are_the_split(tmp_path: Path) -> None:
     manifest = layouts.find(tmp_path)
     assert manifest.column("split").tolist() == ["train", "valid", "test"]
     assert set(manifest.column("fold")) == {""}
+    (tmp_path / "metadata.csv").write_text("path,label,fold\na.wav,x,\nb.wav,y,valid\nc.wav,y, Test\n")
+    assert layouts.find(tmp_path).column("split").tolist() == ["", "valid", "test"]
 
 
-def test_a_set_of_another_kind_is_no_split(tmp_path: Path) -> None:
+def test_folds_of_a_pattern_named_as_parts_are_the_split(tmp_path: Path) -> None:
+    make(tmp_path, "dog/train/a.wav", "dog/test/b.wav")
+    manifest = layouts.find(tmp_path, pattern="(?P<label>[^/]+)/(?P<fold>[^/]+)/.*")
+    assert manifest.column("split").tolist() == ["test", "train"]
+
+
+def test_a_set_of_another_kind_is_no_split(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     make(tmp_path, "a.wav", "b.wav")
     (tmp_path / "metadata.csv").write_text("path,label,set\na.wav,x,clean\nb.wav,y,noisy\n")
     manifest = layouts.find(tmp_path)
     assert set(manifest.column("split")) == {""}
     assert manifest.column("set").tolist() == ["clean", "noisy"]
+    assert "column set is taken for no split: its values are clean, noisy" in caplog.text
+    (tmp_path / "metadata.csv").write_text("path,label,Split\na.wav,x,TR\nb.wav,y,TE\n")
+    with pytest.raises(DataError, match="split is 'tr'; use one of train, valid, test"):
+        layouts.find(tmp_path)
     (tmp_path / "metadata.csv").write_text("path,label,set\na.wav,x,train\nb.wav,y,tset\n")
     with pytest.raises(DataError, match="split is 'tset'; use one of train, valid, test"):
         layouts.find(tmp_path)
@@ -264,7 +277,11 @@ def test_normal_sound_alone_has_columns_by_a_pattern(tmp_path: Path) -> None:
         (["train/a.wav", "test/b.wav", "more/c.wav"], "folders test, train are taken for labels"),
         (
             ["press_a/normal/a.wav", "press_a/fault/b.wav", "press_b/normal/c.wav", "press_b/fault/d.wav"],
-            "all labels hold the folders fault, normal",
+            "all labels hold the folders fault, normal; if those are the labels: --pattern '(?P<group>[^/]+)/(?P<label>[^/]+)/.*'",
+        ),
+        (
+            ["dog/train/a.wav", "dog/test/b.wav", "cat/train/c.wav", "cat/test/d.wav"],
+            "folders test, train; if those are parts of a split: --pattern '(?P<label>[^/]+)/(?P<split>[^/]+)/.*'",
         ),
         (["dog/x/a.wav", "cat/y/b.wav"], ""),
         (["dog/a.wav", "dog/x/b.wav", "cat/c.wav", "cat/x/d.wav"], ""),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -173,6 +174,21 @@ def test_tables_as_spreadsheets_write_them(tmp_path: Path, text: str) -> None:
 def test_decimal_commas(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("path;label;start;end\na.wav;x;0,5;1,25\n")
     assert Manifest.read(tmp_path / "table.csv").table[["start", "end"]].to_numpy().tolist() == [[0.5, 1.25]]
+    (tmp_path / "table.csv").write_text('path,label,start,end\na.wav,x,"1,200","1,205"\n')
+    with pytest.raises(DataError, match="row 1 .*: start is '1,200'; give seconds"):
+        Manifest.read(tmp_path / "table.csv")
+
+
+def test_columns_that_are_alike_are_named(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("path,label, label\na.wav,x,y\n")
+    with pytest.raises(DataError, match="has two columns 'label'; rename one"):
+        Manifest.read(tmp_path / "table.csv")
+
+
+def test_a_packed_table(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "table.csv.gz", "wt") as file:
+        file.write("path,label\na.wav,x\n")
+    assert Manifest.read(tmp_path / "table.csv.gz").labels == ["x"]
 
 
 def test_a_recording_is_one_however_its_path_is_written() -> None:

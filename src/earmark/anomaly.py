@@ -123,8 +123,8 @@ def fit(normal: Normal, *, where: object = "data") -> Detector:
     counted = np.isfinite(distance)
     if counted.sum() < _FEWEST:
         raise DataError(
-            f"{where}: only {int(counted.sum())} normal windows have another group of their machine beside them, too few to leave "
-            "out and set a threshold with; give more normal clips, or groups with --group or --group-pattern"
+            f"{where}: only {int(counted.sum())} normal windows have enough others of their machine beside them when their group "
+            "is left out, too few to set a threshold with; give more normal clips, or smaller groups (--group, --group-pattern)"
         )
     usual = _usual(distance, cells, normal.domain, group)
     mean, std, frame = _bands(normal)
@@ -147,7 +147,7 @@ def _left_out(embeddings: NDArray[np.float32], cells: NDArray[np.int64], group: 
     part = _parts(cells, group)
     for number in np.unique(part):
         known, left_out = part != number, part == number
-        if known.sum() < _FEWEST or np.bincount(cells[known]).max() < 2:
+        if known.sum() < _FEWEST - 1 or np.bincount(cells[known]).max() < 2:
             continue  # they do not tell how normal sound varies
         # Everything is learnt anew without them, so that their distance is that of sound never heard.
         inner = half_whitening(embeddings[known], cells[known])

@@ -21,7 +21,6 @@ from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.cache import Cache, Decoded, Index, default_folder, evict
 from earmark.errors import AudioError, DataError, SettingsError
 from earmark.frontend import FrontEnd, FrontEndSettings
-from earmark.inspection import SILENT
 from earmark.levels import Levels
 from earmark.manifest import ROUNDING, Manifest
 from earmark.progress import threaded, track
@@ -93,8 +92,8 @@ class Clips:
         pairs = [(first.setdefault(content, row), row) for row, content in enumerate(self.hashes)]
         paths = self.manifest.table["path"].to_numpy()
         twice = {a for a, b in pairs if paths[a] != paths[b]}
-        silent = {row for row in twice if np.abs(self.decoded[row].samples()).max() <= SILENT}
-        # Silence is the same whatever it was recorded of.
+        # Silence is the same whatever it was recorded of; noise, however soft, never is.
+        silent = {row for row in twice if np.ptp(self.decoded[row].samples()) == 0}
         pairs = [(a, b) for a, b in pairs if a not in silent or paths[a] == paths[b]]
         rows = list(first.values())
         prints = [self.decoded[row].landmarks() for row in rows]

@@ -32,6 +32,8 @@ ROUNDING = 1e-3
 log = logging.getLogger("earmark")
 
 _NAMED = 10  # labels
+_PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 _TEXT = ("path", "label", "group", "fold", "split")
 
 
@@ -284,6 +286,8 @@ def read_table(path: Path) -> pd.DataFrame:
             return pd.read_json(path, lines=True, dtype=False)
         table = pd.read_csv(path, dtype=str, keep_default_na=False, sep=_separator(path), encoding="utf-8-sig")
         table.columns = table.columns.str.strip()
+        if not table.columns.is_unique:
+            raise DataError(f"{path}: has two columns {table.columns[table.columns.duplicated()][0]!r}; rename one")
         return table.loc[:, ~table.columns.str.startswith("Unnamed:")]  # the index that pandas wrote
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; check the path") from error
@@ -296,8 +300,10 @@ def _separator(path: Path) -> str:
     """Of a text table's columns: the semicolon is many spreadsheets' own."""
     if path.suffix == ".tsv":
         return "\t"
-    with path.open(encoding="utf-8-sig") as file:
-        header = file.readline()
+    with path.open(
+        encoding="utf-8-sig", errors="replace"
+    ) as file:  # pandas says what cannot be read, and reads .csv.gz
+        header = "" if path.suffix in _PACKED else file.readline()
     return next((mark for mark in (",", ";", "\t") if mark in header), ",")
 
 
@@ -338,7 +344,9 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
         out["label"] = out["label"].map(unique)
     for name, default in (("start", 0.0), ("end", np.nan)):
         values = out[name] if name in out.columns else pd.Series(default, index=out.index)
-        values = values.map(lambda v: v.replace(",", ".") if isinstance(v, str) else v)  # spreadsheets may write 0,5
+        commas = [v for v in values if isinstance(v, str) and "," in v]
+        if not all(map(_THOUSANDS.fullmatch, commas)):  # spreadsheets may write 0,5; 1,200 may be twelve hundred
+            values = values.map(lambda v: v.replace(",", ".") if isinstance(v, str) else v)
         numbers = pd.to_numeric(values.replace("", default), errors="coerce")
         wrong = numbers.isna() & values.notna() & (values.astype(str) != "") & (values.astype(str) != "nan")
         if wrong.any():

@@ -111,7 +111,8 @@ def read(root: Path, files: Sequence[str], options: SelectionOptions, *, normal:
     if not rows:
         raise DataError(
             f"{root}: none of the labels beside its {len(beside)} labelled recordings makes a clip: {short} are without length or "
-            f"shorter than --min-seconds, {unnamed} have no name (of Raven tables, --label-column names its column)"
+            f"shorter than --min-seconds, {overlapping} overlap others (--overlaps keep), "
+            f"{unnamed} have no name (of Raven tables, --label-column names its column)"
         )
     if unnamed:
         log.info(

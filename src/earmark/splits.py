@@ -62,8 +62,8 @@ def holdout(
     manifest : Manifest
     test_fold : str, optional
         Name of an official fold or split, or the number of one of ``folds`` made here, or ``none`` to train on everything.
-        By default the official test split, else the official valid split, else the last official fold, else the first of ``folds``
-        made here.
+        By default the official test split, else the official valid split, else the last official fold, else of ``folds`` made here
+        the one whose share of the clips is nearest to what is asked.
     folds : int, optional
         How many grouped folds to make, of which one is held out; the official ones by default, or 5.
     seed : int

@@ -103,7 +103,8 @@ HeldOutOf = Annotated[
     int | None,
     typer.Option(
         "--folds",
-        help="Make this many grouped folds, of which --test-fold N, or the first, tests. Default: the official ones, else 5.",
+        help="Make this many grouped folds, of which --test-fold N, or the one nearest to its share, tests. Default: the official "
+        "ones, else 5.",
         show_default=False,
     ),
 ]

@@ -145,11 +145,10 @@ def thresholds(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -
 
 
 def over_folds(folds: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Mean and standard deviation (n - 1) over folds of each figure."""
+    """Mean and standard deviation (n - 1) of each figure over the folds in which it can be told."""
     known = ("accuracy", "map", "auc", "pauc", "precision", "recall", "f1", "loss")
-    keys = [k for k in known if all(fold.get(k) is not None for fold in folds)]
-    table = np.array([[fold[k] for k in keys] for fold in folds])
-    deviation = table.std(axis=0, ddof=1) if len(folds) > 1 else np.zeros(len(keys))
-    return dict(zip(keys, map(float, table.mean(axis=0)), strict=True)), dict(
-        zip(keys, map(float, deviation), strict=True)
+    told = {key: [fold[key] for fold in folds if fold.get(key) is not None] for key in known}
+    return (
+        {key: float(np.mean(values)) for key, values in told.items() if values},
+        {key: float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for key, values in told.items() if values},
     )

@@ -184,8 +184,9 @@ def _renamed(layout: Layout, root: Path, place: Path) -> pd.DataFrame:
     lower = {str(c).lower(): c for c in table.columns}
     for ours, theirs in layout.columns.items():
         name = next((lower[t] for t in theirs if t in lower), None)
-        if ours == "split" and name is not None and not _splits(table[name]).any():
-            continue  # a set of another kind
+        if ours == "split" and name is not None and name.lower() != "split" and not _splits(table[name]).any():
+            log.info("note      column %s is taken for no split: its values are %s", name, _some(table[name]))
+            continue
         if name is not None and ours == "group":
             table[ours] = table[name]  # beside its own name, by which users call it
         elif name is not None:
@@ -199,8 +200,7 @@ def _renamed(layout: Layout, root: Path, place: Path) -> pd.DataFrame:
             raise DataError(
                 f"{place}: has no column {' or '.join(theirs)} (it has {', '.join(map(str, table.columns))}); add it{besides}"
             )
-    if "split" not in table.columns and "fold" in table.columns and _splits(table["fold"]).all():
-        table = table.rename(columns={"fold": "split"})
+    table = _parted(table)
     if layout.in_splits:
         folder = place.parent.relative_to(root).as_posix()
         if folder != ".":
@@ -212,8 +212,22 @@ def _renamed(layout: Layout, root: Path, place: Path) -> pd.DataFrame:
 
 
 def _splits(values: pd.Series) -> pd.Series:
-    """Which values name a part of a split."""
-    return values.astype(str).str.strip().str.lower().isin(list(SPLIT_WORDS))
+    """Which of the values that are given name a part of a split."""
+    given = values.dropna().astype(str).str.strip().str.lower()
+    return given[given != ""].isin(list(SPLIT_WORDS))
+
+
+def _parted(table: pd.DataFrame) -> pd.DataFrame:
+    """Folds that are called train, validation and test are a split."""
+    if "split" in table.columns or "fold" not in table.columns:
+        return table
+    named = _splits(table["fold"])
+    return table.rename(columns={"fold": "split"}) if len(named) and named.all() else table
+
+
+def _some(values: pd.Series) -> str:
+    """The first of the values."""
+    return ", ".join(sorted(set(values.dropna().astype(str)))[:_NAMED]) or "empty"
 
 
 def _by_pattern(layout: Layout, root: Path, files: list[str], alone: str | None = None) -> Manifest:
@@ -230,7 +244,7 @@ def _by_pattern(layout: Layout, root: Path, files: list[str], alone: str | None 
     if "label" not in expression.groupindex and "label" not in layout.derived:
         table["label"] = alone
         layout = replace(layout, name=ALONE)
-    found = _finished(layout, root, table, ignored)
+    found = _finished(layout, root, _parted(table), ignored)
     if layout.name == CLASS_FOLDERS:
         _tell_doubts(found)
     return found
@@ -249,10 +263,14 @@ def _tell_doubts(manifest: Manifest) -> None:
         inside.setdefault(label, set()).add("/".join(path.split("/")[1:-1]))
     same = set.intersection(*inside.values()) if len(inside) > 1 else set()
     if len(same) > 1 and "" not in same and all(folders == same for folders in inside.values()):
+        if all(folder.casefold() in SPLIT_WORDS for folder in same):
+            what, pattern = "parts of a split", "(?P<label>[^/]+)/(?P<split>[^/]+)/.*"
+        else:
+            what, pattern = "the labels", "(?P<group>[^/]+)/(?P<label>[^/]+)/.*"
         log.info(
-            "note      all labels hold the folders %s; if those are the labels: --pattern '(?P<group>[^/]+)/(?P<label>[^/]+)/.*'",
-            ", ".join(sorted(same)[:_NAMED]),
-        )
+            "note      all labels hold the folders %s; if those are %s: --pattern '%s'",
+            ", ".join(sorted(same)[:_NAMED]), what, pattern,
+        )  # fmt: skip
 
 
 def _finished(layout: Layout, root: Path, table: pd.DataFrame, ignored: tuple[str, ...]) -> Manifest:
@@ -260,7 +278,7 @@ def _finished(layout: Layout, root: Path, table: pd.DataFrame, ignored: tuple[st
     for column, (source, values, other) in layout.derived.items():
         table[column] = [values.get(v, v if other is None else other) for v in table[source]]
     if "split" in table.columns:
-        table["split"] = [SPLIT_WORDS.get(str(v).lower(), v) for v in table["split"]]
+        table["split"] = [SPLIT_WORDS.get(str(v).strip().lower(), v) for v in table["split"]]
     for split, name in layout.lists.items():
         if (root / name).is_file():
             listed = set((root / name).read_text(encoding="utf-8").split())

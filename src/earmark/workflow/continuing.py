@@ -78,7 +78,7 @@ def continued(base: BundleSpec, manifest: Manifest) -> BundleSpec:
 
 
 def settled(chosen: Recipe, base: BundleSpec, given: Collection[str]) -> Recipe:
-    """The recipe with what the model has settled; ``given`` are the names of settings that the user gave.
+    """The recipe with what the model has settled; ``given`` are the settings that the user named, or whose recipe.
 
     What its kind of sound must not be changed in, such as the pitch of machines, is not changed here either.
     """

@@ -75,7 +75,7 @@ def crossval(
             for number, (job, place) in enumerate(zip(jobs, places, strict=True), start=1):
                 log.info("— %s (%d of %d)", job.split.name, number, len(jobs))
                 if not (options.resume and place.exists()):
-                    again = dataclasses.replace(options, resume=options.resume and partial(place).exists())
+                    again = dataclasses.replace(job.options, resume=options.resume and partial(place).exists())
                     train_split(dataclasses.replace(job, options=again), place)
         except BaseException as error:
             kept = sum(place.exists() for place in places)

@@ -87,7 +87,7 @@ def evaluate(
     metrics = measuring.measured(tested, known, unknown)
     if known.task == ANOMALY:
         notes += [*known.detector.get("notes", ()), *_strangers(loaded, clips.manifest)]
-        if _leaves_out_labels(source):
+        if _leaves_out_labels(source) and not _whole(clips.manifest.table).all():
             notes.append(
                 "whole recordings are not judged where labels were left out (--include, --min-seconds, --overlaps)"
             )
@@ -112,6 +112,11 @@ def evaluate(
             write_text(folder / _METRICS, json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
             write_text(folder / REPORT, page)
     return metrics
+
+
+def _whole(table: pd.DataFrame) -> pd.Series:
+    """Which clips are whole recordings."""
+    return table["end"].isna() & (table["start"] == 0)
 
 
 def _leaves_out_labels(source: DataOptions) -> bool:
@@ -221,8 +226,8 @@ def _watched(
     found: list[dict[str, Any]] = []
     shown: list[tuple[str, Figure]] = []
     for path, rows in table.groupby("path", sort=True):
-        if rows["end"].isna().all() and (rows["start"] == 0).all():
-            continue  # whole recordings
+        if _whole(rows).all():
+            continue
         first = int(rows.index[0])
         seconds = len(clips.decoded[first].samples()) / clips.sr
         faults = _joined(labelled[path], normal, seconds)

@@ -58,6 +58,7 @@ def prepare(
     check = _check_single if options.task == ANOMALY else partial(_check_labels, goes_on=options.base is not None)
     check(manifest)
     base = continuing.opened(options)
+    picked = options.recipe
     options = dataclasses.replace(options, recipe=_suited(manifest, options))
     chosen = recipe.load(options.recipe, options.settings)
     if base is not None and chosen.teachers:
@@ -69,6 +70,7 @@ def prepare(
         spec = make_spec(manifest, chosen, channel=options.channel)
     else:
         given = {change.partition("=")[0].strip() for change in options.settings}
+        given |= set(chosen.to_dict()) if picked not in (recipe.AUTO, *recipe.TIERS) else set()
         spec, chosen = base.spec, continuing.settled(chosen, base.spec, given)
     spec = _of_task(spec, manifest, options, base)
     training.resolve_device(options.device)
