@@ -97,7 +97,7 @@ class Row:
 
 
 ROWS = {
-    "esc50": Row("general", "time_stretch=0.3", ("2", "3"), esc50),
+    "esc50": Row("general", "time_stretch=0.3 epochs_a_label=1.45", ("2", "3"), esc50),
     "fsdd": Row("speech", "min_steps=800 epochs=15", ("1", "2"), fsdd),
     "ravdess": Row("speech", "", ("1", "2"), ravdess),
 }

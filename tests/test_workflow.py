@@ -117,7 +117,9 @@ def test_crossval_pools_one_model_per_fold(tones: Path, tmp_path: Path) -> None:
     assert found["mean"]["accuracy"] == pytest.approx(np.mean([f["accuracy"] for f in found["folds"]]))
     assert json.loads((tmp_path / "cv" / "crossval.json").read_text())["n"] == 30
     for fold in ("fold-1", "fold-2"):
-        assert earmark.load(tmp_path / "cv" / fold).labels == ("high", "low", "noise")
+        made = earmark.load(tmp_path / "cv" / fold)
+        assert made.labels == ("high", "low", "noise")
+        assert made.spec.provenance["recipe"]["name"] == "balanced+general"  # what was picked, not auto
 
 
 def test_folds_have_folders_of_their_own() -> None:
