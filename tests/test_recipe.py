@@ -41,6 +41,9 @@ def test_lists_become_words_with_commas(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text('features = ["mfcc", "chroma"]\n')
     assert recipe.load(str(own)).features == "mfcc,chroma"
+    own.write_text("lr = 0.1\n[fast]\nlr = 0.2\n")
+    with pytest.raises(SettingsError, match=r"own.toml: \[fast\] is for the recipes that come with Earmark"):
+        recipe.load(str(own))
 
 
 def test_own_recipe(tmp_path: Path) -> None:

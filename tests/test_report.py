@@ -173,3 +173,5 @@ def test_card_of_a_classifier_says_nothing_of_detectors() -> None:
     assert card.startswith("# Sound classifier: a, b\n\nMade by Earmark 1. Input: 1 s windows at 16000 Hz, mono;")
     assert "| accuracy | 100.0 % " in card and "Scores are not calibrated." in card
     assert "unusual" not in card and "AUC" not in card
+    limit = "A sound that is none of the labels still gets one of them."
+    assert limit in card and limit not in report.model_card(dataclasses.replace(made, task="multilabel"), [])

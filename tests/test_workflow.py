@@ -17,7 +17,7 @@ from sklearn import metrics
 
 import earmark
 from conftest import TINY, tone
-from earmark import audio
+from earmark import audio, files
 from earmark.workflow import crossvalidation
 
 GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
@@ -41,6 +41,12 @@ def test_the_proof_that_the_export_says_the_same_is_kept(trained: earmark.Result
     assert 0 <= difference < 1e-4
     said = f"differ by {difference:.1g} at most"
     assert said in (trained.path / "README.md").read_text() and said in (trained.path / "report.html").read_text()
+
+
+def test_others_may_read_all_of_a_bundle(trained: earmark.Result) -> None:
+    modes = {path.name: path.stat().st_mode & 0o777 for path in trained.path.rglob("*") if path.is_file()}
+    assert {"model.safetensors", "model.onnx", "earmark.json"} <= set(modes)
+    assert set(modes.values()) == {0o666 & ~files._UMASK}
 
 
 def test_nothing_of_the_test_part_was_trained_on(trained: earmark.Result, tones: Path) -> None:

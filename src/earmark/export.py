@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from earmark.bundle import ONNX, WEIGHTS, BundleSpec
 from earmark.classifier import Classifier, Embedder
@@ -29,7 +29,7 @@ EMBEDDING_TOLERANCE = 1e-3
 def write_model(classifier: Classifier, spec: BundleSpec, folder: Path) -> None:
     """Write ``model.onnx`` (batch and time dynamic, the description in its metadata) and ``model.safetensors``."""
     classifier.eval()
-    save_file({k: v.contiguous() for k, v in classifier.state_dict().items()}, folder / WEIGHTS)
+    _write_weights(classifier, folder)
     proto = to_onnx(
         classifier,
         inputs={"waveform": ("batch", "time")},
@@ -39,9 +39,14 @@ def write_model(classifier: Classifier, spec: BundleSpec, folder: Path) -> None:
     describe(spec, folder)
 
 
+def _write_weights(module: torch.nn.Module, folder: Path) -> None:
+    # The library's own writing makes files that nobody else may read.
+    (folder / WEIGHTS).write_bytes(save({k: v.contiguous() for k, v in module.state_dict().items()}))
+
+
 def write_embedder(embedder: Embedder, spec: BundleSpec, folder: Path) -> None:
     """`write_model` for an anomaly detector."""
-    save_file({k: v.contiguous() for k, v in embedder.state_dict().items()}, folder / WEIGHTS)
+    _write_weights(embedder, folder)
     size = embedder.front_end.height
     proto = to_onnx(
         embedder,

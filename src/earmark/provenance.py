@@ -120,7 +120,7 @@ def record(job: Job, epochs: int) -> dict[str, Any]:
 
 
 def group_names(manifest: Manifest) -> dict[str, str]:
-    """Groups of the clips by the hashes that bundles remember of their names, since speakers' names stay out of them.
+    """Groups of the clips by the hashes that ``earmark.json`` remembers of their names, since it does not name who was trained on.
 
     None of groups that are named as their recording is: recorders name the files of all sites alike.
     """

@@ -255,8 +255,8 @@ def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
     Parameters
     ----------
     name : str
-        One of `names`, a tier and a kind joined by ``+``, or a path to a TOML file. A tier alone is for any sound, a kind alone
-        balanced; ``auto``, where nothing is known of the data, is both.
+        One of `names`, a tier and a kind joined by ``+``, or a path to a TOML file, of which settings that it does not name are at
+        their defaults. A tier alone is for any sound, a kind alone balanced; ``auto``, where nothing is known of the data, is both.
     changes : iterable of str
         As given to ``--set``.
 
@@ -275,6 +275,10 @@ def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
     if not any(change.startswith("level_range_db") for change in changes) and not _has_levels(values):
         values.pop("level_range_db", None)  # the recipe's, which does not go with the features that are asked for
     for key, value in values.items():
+        if key in TIERS:
+            raise SettingsError(
+                f"{name}: [{key}] is for the recipes that come with Earmark; name its settings by themselves"
+            )
         if key not in fields:
             raise SettingsError(f"unknown setting {key!r}; the settings are {', '.join(fields)}")
         values[key] = _typed(key, value, type(fields[key].default))

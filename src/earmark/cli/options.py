@@ -39,7 +39,8 @@ RecipeName = Annotated[
     str,
     typer.Option(
         help="Time to take (fast, balanced, best), kind of sound (general, speech, machine), or both: fast+speech. Without a time "
-        "balanced, without a kind by the labels. Or notebook, anomaly, finetune, or the path of a .toml file."
+        "balanced, without a kind by the labels. Or notebook, anomaly, finetune, or the path of a .toml file of settings, of which "
+        "those that it does not name are at their defaults, not at a recipe's."
     ),
 ]
 LabelColumn = Annotated[

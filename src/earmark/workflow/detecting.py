@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from earmark import anomaly, bundle, export, measuring, plots, provenance
 from earmark.anomaly import Normal
@@ -52,7 +52,7 @@ def write_detector(job: Job, folder: Path) -> BundleSpec:
 
 def publish(detector: Detector, false_alarms: str, spec: BundleSpec, folder: Path) -> BundleSpec:
     """Write a detector's arrays; the description with what follows from it."""
-    save_file(detector.to_arrays(), folder / DETECTOR)
+    (folder / DETECTOR).write_bytes(save(detector.to_arrays()))
     found = anomaly.describe(detector, false_alarms, spec.machines, (spec.window_seconds, spec.stride_seconds))
     for note in found["notes"]:
         log.info("note      %s", note)
