@@ -12,8 +12,8 @@ import torch
 
 from conftest import tone, write_tones
 from earmark import layouts, recipe
-from earmark.dataset import Batches, Features, batch_count, ingest, make_spec, survey
-from earmark.errors import DataError
+from earmark.dataset import Batches, Features, WholeClips, batch_count, ingest, make_spec, survey
+from earmark.errors import DataError, SettingsError
 from earmark.frontend import FrontEnd, FrontEndSettings
 from earmark.levels import Levels
 from earmark.manifest import Manifest
@@ -38,6 +38,22 @@ def test_rate_and_window_by_the_data(
         (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
         soundfile.write(tmp_path / "ab"[i % 2] / f"{i}.wav", tone(300, length, sr), sr)
     assert survey(layouts.find(tmp_path)) == wanted
+
+
+def test_clips_of_uneven_length_have_windows_as_long_as_training_sees(tmp_path: Path) -> None:
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for i, length in enumerate([2.0, 3.0, 4.0]):
+            soundfile.write(tmp_path / label / f"{i}.wav", tone(300, length, 8_000), 8_000)
+    manifest = layouts.find(tmp_path)
+    assert survey(manifest, 2.5) == (8_000, 2.5)
+    assert survey(manifest.take(np.array([2, 5])), 2.5) == (8_000, 4.0)  # of the same length
+    even = manifest.take(np.array([2, 5]))
+    assert make_spec(even, recipe.load("fast", ["crop_seconds=2.5"])).window_seconds == pytest.approx(4, abs=0.1)
+    trimmed = make_spec(even, recipe.load("fast", ["crop_seconds=2.5", "trim_db=40"]))
+    assert trimmed.window_seconds == pytest.approx(2.5, abs=0.1)
+    with pytest.raises(SettingsError, match=r"stride_seconds is 9; it must not be longer than the window, 4.* s"):
+        make_spec(even, recipe.load("fast", ["stride_seconds=9"]))
 
 
 def test_bad_clips_are_left_out_and_the_counts_add_up(tmp_path: Path) -> None:
@@ -126,13 +142,13 @@ def test_features_are_the_front_ends(features: Features, tones: Path) -> None:
     frames = front_end.frames(8_000)
     padded = np.pad(clips.waveform(3), (0, 8_000 - len(clips.waveform(3))))
     expected = front_end.rows(torch.from_numpy(padded)[None])[0].T[None]
-    assert torch.equal(features.batch(np.array([3]), frames)[0], expected)
+    assert torch.equal(features.windows(3, frames)[0], expected)
 
 
 def test_statistics(features: Features) -> None:
     front_end = FrontEnd(8_000, SETTINGS)
     count = front_end.frames(8_000)
-    frames = features.batch(np.arange(30), count)[:, 0].transpose(0, 1).flatten(1)
+    frames = features.batch(np.arange(30), count, np.random.default_rng(0))[:, 0].transpose(0, 1).flatten(1)
     mean, deviation = features.statistics(front_end, count)
     assert torch.allclose(mean[0], frames.mean(1), atol=1e-4)
     assert torch.allclose(deviation[0], frames.std(1, correction=0), atol=1e-4)
@@ -160,7 +176,7 @@ def test_crops_of_short_clips_hold_the_clip_and_not_the_zeros_behind_it(tmp_path
 def test_batches_follow_from_seed_and_epoch(features: Features) -> None:
     targets = np.arange(30)
 
-    def epoch(seed: int | None, number: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def epoch(seed: int, number: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         return list(Batches(features, targets, frames=20, batch_size=8, seed=seed, epoch=number))
 
     for (x, y), (again, same) in zip(epoch(3, 1), epoch(3, 1), strict=True):
@@ -169,7 +185,24 @@ def test_batches_follow_from_seed_and_epoch(features: Features) -> None:
     orders = [torch.cat([y for _, y in epoch(s, e)]).tolist() for s, e in ((3, 1), (3, 2), (4, 1))]
     assert all(sorted(order) == list(range(30)) for order in orders)
     assert orders[0] != orders[1] and orders[0] != orders[2]
-    assert torch.cat([y for _, y in epoch(None, 0)]).tolist() == list(range(30))
+
+
+def test_whole_clips_give_every_window_of_each(features: Features) -> None:
+    targets = np.arange(30)
+    sizes = np.diff(features._ends, prepend=0)
+    seen = []
+    for x, y, clip in WholeClips(features, targets, frames=20, batch_size=8):
+        for i, target in enumerate(y.tolist()):
+            windows = x[clip == i]
+            assert len(windows) == min(16, -(-sizes[target] // 20))
+            assert torch.equal(windows[0], features.windows(target, 20)[0])
+            assert torch.equal(
+                windows[-1][0].T,
+                torch.from_numpy(features._frames[features._ends[target] - 20 : features._ends[target]].copy()),
+            )
+            seen.append(target)
+    assert seen == targets.tolist()
+    assert len(features.windows(0, 1, 16)) == 16
 
 
 def test_a_balanced_sampler_draws_every_label_alike() -> None:

@@ -29,18 +29,23 @@ def test_changes_are_typed() -> None:
         ("lr=fast", "setting lr is 'fast'; give a number"),
         ("epochs=0", "setting epochs is 0; the allowed range is 1 to 100000"),
         ("short_clip=drop", "setting short_clip is 'drop'; choose one of pad, repeat"),
+        ("sampler=balanced class_weights=balanced", "sampler and class_weights both balance"),
         ("lr=nan", "setting lr is nan; the allowed range"),
     ],
 )
 def test_wrong_changes(change: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        recipe.load("balanced", [change])
+        recipe.load("balanced", change.split())
 
 
 def test_lists_become_words_with_commas(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text('features = ["mfcc", "chroma"]\n')
     assert recipe.load(str(own)).features == "mfcc,chroma"
+    own.write_text('features = ["mel"]\nlevel_range_db = 35\n')
+    assert recipe.load(str(own)).level_range_db == 35
+    own.write_text('scale = "pcen"\nlevel_range_db = 35\n')
+    assert recipe.load(str(own)).level_range_db == 35  # to be refused by name
     own.write_text("lr = 0.1\n[fast]\nlr = 0.2\n")
     with pytest.raises(SettingsError, match=r"own.toml: \[fast\] is for the recipes that come with Earmark"):
         recipe.load(str(own))

@@ -347,6 +347,16 @@ def module_of(targets: np.ndarray, **settings: Any) -> Fitting:
     return Fitting(classifier, (None, targets), None, recipe.Recipe(**settings), 10, 0)
 
 
+def test_validation_judges_clips_by_all_their_windows() -> None:
+    module = module_of(np.array([0, 1, 2]))
+    logits, clip = torch.randn(4, 3), torch.tensor([0, 0, 0, 1])
+    merged = module._merged(logits, clip)
+    assert torch.allclose(merged.softmax(1)[0], logits[:3].softmax(1).mean(0), atol=1e-6)
+    assert torch.allclose(merged.softmax(1)[1], logits[3].softmax(0), atol=1e-6)
+    several = module_of(np.eye(3, dtype=np.int64))
+    assert torch.equal(several._merged(logits, clip), torch.stack([logits[:3].amax(0), logits[3]]))
+
+
 def test_class_weights_do_not_change_what_is_best_to_say_of_a_clip() -> None:
     softened = torch.tensor([[0.9, 0.05, 0.05]])
     common, rare = np.array([0] * 50 + [1, 2]), np.array([[1, 0, 0]] * 50 + [[0, 1, 1]])

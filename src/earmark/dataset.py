@@ -31,6 +31,7 @@ log = logging.getLogger("earmark")
 
 _SURVEYED = 2000  # recordings whose headers are read to choose rate and window
 _SHORTEST, _LONGEST = 0.5, 10.0  # window in seconds
+_SHORTER, _FEW_SHORTER = 0.01, 0.05  # than the window: seconds that do not matter, and share of the clips
 _HIGHEST_RATE = 32_000  # unless it is said
 
 
@@ -118,8 +119,14 @@ class Clips:
         return replace(self, manifest=self.manifest.take(rows), decoded=tuple(self.decoded[i] for i in rows))
 
 
-def survey(manifest: Manifest) -> tuple[int, float]:
+def survey(manifest: Manifest, crop_seconds: float = 0.0) -> tuple[int, float]:
     """Choose rate and window from the headers.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    crop_seconds : float
+        Length of the stretches that training will see, or 0 for whole windows.
 
     Returns
     -------
@@ -127,6 +134,8 @@ def survey(manifest: Manifest) -> tuple[int, float]:
         The commonest rate in Hz.
     window_seconds : float
         The usual length of a clip, from 0.5 to 10 s: the commonest, if half of the clips have it, else one that 95 % fit into.
+        Where more than 5 % are shorter, no more than ``crop_seconds``: training would hardly see the zeros that these are
+        filled up with in prediction.
 
     Raises
     ------
@@ -159,12 +168,18 @@ def survey(manifest: Manifest) -> tuple[int, float]:
     rate = min(r for r, n in rates.items() if n == most)
     length, count = Counter(round(x, 2) for x in lengths).most_common(1)[0]
     usual = length if 2 * count >= len(lengths) else float(np.quantile(lengths, 0.95))
-    return rate, min(max(usual, _SHORTEST), _LONGEST)
+    seconds = min(max(usual, _SHORTEST), _LONGEST)
+    if crop_seconds and np.mean(np.array(lengths) < seconds - _SHORTER) > _FEW_SHORTER:
+        seconds = min(seconds, max(crop_seconds, _SHORTEST))
+    return rate, seconds
 
 
 def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None) -> BundleSpec:
     """Settle what the recipe leaves to the data: rate, window, stride."""
-    rate, seconds = survey(manifest)
+    crop = 0.0 if chosen.image_width else chosen.crop_seconds
+    rate, seconds = survey(manifest, crop)
+    if crop and chosen.trim_db:  # which leaves clips of any length
+        seconds = min(seconds, crop)
     sr = chosen.sample_rate or min(rate, _HIGHEST_RATE)
     if not chosen.sample_rate and rate > sr:
         log.info(
@@ -181,6 +196,10 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
     if window < 2 * frame * sr:
         raise SettingsError(
             f"setting window_seconds is {window / sr:g}; it must hold two analysis frames, {2 * frame:g} s"
+        )
+    if chosen.stride_seconds > window / sr:
+        raise SettingsError(
+            f"setting stride_seconds is {chosen.stride_seconds:g}; it must not be longer than the window, {window / sr:g} s"
         )
     stride = max(1, round((chosen.stride_seconds * sr if chosen.stride_seconds else window / 2) / hop)) * hop
     short: ShortClip = "repeat" if chosen.short_clip == "repeat" else "pad"
@@ -313,24 +332,29 @@ class Features:
         total = torch.zeros(2, front_end.channels, front_end.height, dtype=torch.float64)
         count = 0
         with torch.inference_mode():
-            for first, end in zip(self._starts, self._ends, strict=True):
-                starts = {*range(first, end - frames + 1, frames), end - frames}  # the last one ends with the clip
-                for a in sorted(starts):
-                    rows = torch.from_numpy(np.array(self._frames[a : a + frames])).T[None, None]
-                    stacked = front_end.stack(rows)[0].double()
+            for clip in range(len(self)):
+                for window in self.windows(clip, frames):
+                    stacked = front_end.stack(window[None])[0].double()
                     total += torch.stack([stacked.sum(-1), stacked.square().sum(-1)])
                     count += stacked.shape[-1]
         mean, square = total / count
         return mean.float(), (square - mean**2).clamp(min=0).sqrt().float()
 
-    def batch(self, rows: NDArray[np.int64], frames: int, rng: np.random.Generator | None = None) -> Tensor:
-        """Stretches of ``frames`` frames of these clips, at random or from their start, shape (batch, 1, row, frames).
+    def windows(self, clip: int, frames: int, most: int | None = None) -> list[Tensor]:
+        """Stretches of a clip side by side, each of shape (1, row, frames), the last one ending with it; ``most`` evenly spread."""
+        first, end = int(self._starts[clip]), int(self._ends[clip])
+        starts = sorted({*range(first, end - frames + 1, frames), end - frames})
+        if most is not None and len(starts) > most:
+            starts = [starts[i] for i in np.linspace(0, len(starts) - 1, most).round().astype(int)]
+        return [torch.from_numpy(np.array(self._frames[a : a + frames])).T[None] for a in starts]
 
-        Those at random hold no more of the zeros that a short clip is filled up with than they must.
+    def batch(self, rows: NDArray[np.int64], frames: int, rng: np.random.Generator) -> Tensor:
+        """Stretches of ``frames`` frames of these clips, at random, shape (batch, 1, row, frames).
+
+        They hold no more of the zeros that a short clip is filled up with than they must.
         """
         room = np.maximum(self._heard[rows] - frames, 0)
-        offset = np.zeros(len(rows), np.int64) if rng is None else rng.integers(0, room + 1)
-        first = self._starts[rows] + offset
+        first = self._starts[rows] + rng.integers(0, room + 1)
         rows_of_frames = torch.from_numpy(np.stack([self._frames[a : a + frames] for a in first]))
         return rows_of_frames.transpose(1, 2).contiguous()[:, None]
 
@@ -358,7 +382,7 @@ class Batches:
         *,
         frames: int,
         batch_size: int,
-        seed: int | None,
+        seed: int,
         epoch: int = 0,
         balanced: bool = False,
     ) -> None:
@@ -375,14 +399,44 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = np.arange(len(self._targets))
-        if self._seed is not None:
-            draw = np.random.default_rng([self._seed, self._epoch])
-            # Balanced: as many draws as there are clips.
-            shares = _shares(self._targets) if self._balanced else None
-            order = draw.permutation(order) if shares is None else draw.choice(order, len(order), p=shares)
+        draw = np.random.default_rng([self._seed, self._epoch])
+        # Balanced: as many draws as there are clips.
+        shares = _shares(self._targets) if self._balanced else None
+        order = draw.permutation(order) if shares is None else draw.choice(order, len(order), p=shares)
         for step, rows in enumerate(np.array_split(order, self._count)):
-            rng = None if self._seed is None else np.random.default_rng([self._seed, self._epoch, step])
+            rng = np.random.default_rng([self._seed, self._epoch, step])
             yield self._features.batch(rows, self._frames, rng), torch.from_numpy(self._targets[rows])
+
+
+class WholeClips:
+    """The clips in batches, each with its windows side by side, to be judged as prediction hears them.
+
+    Yields
+    ------
+    features : Tensor, shape (window, 1, row, frames)
+    targets : Tensor of int64, shape (batch,) or (batch, class)
+    clip : Tensor of int64, shape (window,)
+        Whose window it is: position in the targets.
+    """
+
+    most = 16
+    """Windows of a clip; of longer ones they are spread evenly."""
+
+    def __init__(self, features: Features, targets: NDArray[np.int64], *, frames: int, batch_size: int) -> None:
+        self._features = features
+        self._targets = targets
+        self._frames = frames
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self._targets) // self._batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for first in range(0, len(self._targets), self._batch_size):
+            targets = torch.from_numpy(self._targets[first : first + self._batch_size])
+            windows = [self._features.windows(first + i, self._frames, self.most) for i in range(len(targets))]
+            clip = torch.arange(len(targets)).repeat_interleave(torch.tensor([len(w) for w in windows]))
+            yield torch.stack([window for of_clip in windows for window in of_clip]), targets, clip
 
 
 def _shares(targets: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -85,8 +85,8 @@ class Recipe:
     )
     n_mels: int = _setting(64, "mel bands", 8, 512)
     mel_scale: str = _setting("slaney", "formula of the mel axis", choices=("slaney", "htk"))
-    fmin: float = _setting(50.0, "lowest frequency in Hz", 0, 250_000)
-    fmax: float = _setting(0.0, "highest frequency in Hz; 0: half the sample rate", 0, 250_000)
+    fmin: float = _setting(50.0, "lowest frequency of the mel bands in Hz", 0, 250_000)
+    fmax: float = _setting(0.0, "highest frequency of the mel bands in Hz; 0: half the sample rate", 0, 250_000)
     floor: float = _setting(1e-6, "power below which everything is silence to the logarithm", 1e-12, 1)
     n_mfcc: int = _setting(20, "mel-frequency cepstral coefficients", 1, 512)
     lifter: float = _setting(0.0, "cepstral liftering; 0: none", 0, 1000)
@@ -173,7 +173,7 @@ class Recipe:
     mixup: float = _setting(0.2, "alpha of the Beta distribution of mixup, by level; 0: off", 0, 10)
     roll: float = _setting(1.0, "largest shift in time as a share of the input", 0, 1)
     time_stretch: float = _setting(0.0, "largest change of tempo; 0.2 means a factor of 1.2 either way", 0, 1)
-    mel_warp: float = _setting(0.2, "largest warp of the mel axis, as time_stretch", 0, 1)
+    mel_warp: float = _setting(0.2, "largest warp of one frequency axis alone, as time_stretch", 0, 1)
     gain_db: float = _setting(6.0, "largest change of level in dB, either way", 0, 60)
     filter_db: float = _setting(
         0.0, "FilterAugment, as another microphone: largest change in dB; 0: off; of one frequency axis alone", 0, 60
@@ -203,6 +203,11 @@ class Recipe:
         if self.teachers and self.scale == "pcen-trained":
             raise SettingsError(
                 f"setting teachers is {self.teachers}; with scale=pcen-trained each hears in its own way: leave out one of them"
+            )
+
+        if self.sampler == "balanced" and self.class_weights == "balanced":
+            raise SettingsError(
+                "settings sampler and class_weights both balance the labels, which counts rare ones twice: leave out one of them"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -272,8 +277,6 @@ def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
         if not equals:
             raise SettingsError(f"--set {change}: has no '='; write --set key=value")
         values[key.strip()] = text.strip()
-    if not any(change.startswith("level_range_db") for change in changes) and not _has_levels(values):
-        values.pop("level_range_db", None)  # the recipe's, which does not go with the features that are asked for
     for key, value in values.items():
         if key in TIERS:
             raise SettingsError(
@@ -282,6 +285,9 @@ def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
         if key not in fields:
             raise SettingsError(f"unknown setting {key!r}; the settings are {', '.join(fields)}")
         values[key] = _typed(key, value, type(fields[key].default))
+    asked = name.endswith(".toml") or any(change.startswith("level_range_db") for change in changes)
+    if not asked and not _has_levels(values):
+        values.pop("level_range_db", None)  # the recipe's, which does not go with the features that are asked for
     return Recipe(**values)
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from earmark import augment
 from earmark.classifier import Classifier
-from earmark.dataset import Batches, Features, batch_count
+from earmark.dataset import Batches, Features, WholeClips, batch_count
 from earmark.errors import SettingsError
 from earmark.networks.plain import Plain
 from earmark.recipe import Recipe
@@ -91,10 +91,10 @@ class Fitting(lightning.LightningModule):
             balanced=self._recipe.sampler == "balanced",
         )
 
-    def val_dataloader(self) -> list[Batches]:
+    def val_dataloader(self) -> list[WholeClips]:
         if self._valid is None:
             return []
-        return [Batches(*self._valid, frames=self._window_frames, batch_size=self._recipe.batch_size, seed=None)]
+        return [WholeClips(*self._valid, frames=self._window_frames, batch_size=self._recipe.batch_size)]
 
     def training_step(self, batch: tuple[Tensor, Tensor], step: int) -> Tensor:
         x, y = batch
@@ -137,12 +137,20 @@ class Fitting(lightning.LightningModule):
         )
         return loss, _agreement(logits, mixed, several=self._several)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], step: int) -> None:
-        x, y = batch
-        logits = self.classifier.classify(self._finished(x))[0].float()
+    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], step: int) -> None:
+        x, y, clip = batch
+        logits = self._merged(self.classifier.classify(self._finished(x))[0].float(), clip)
         targets = y.float() if self._several else F.one_hot(y, logits.shape[1]).float()
         accuracy = _agreement(logits, targets, several=self._several)
         self.log_dict({"valid_loss": self._loss(logits, targets), "valid_accuracy": accuracy}, batch_size=len(y))
+
+    def _merged(self, logits: Tensor, clip: Tensor) -> Tensor:
+        """Logits of windows to those of their clips, as windows are merged in prediction."""
+        index = clip[:, None].expand_as(logits)
+        found = logits.new_zeros(int(clip[-1]) + 1, logits.shape[1])
+        if self._several:
+            return found.scatter_reduce(0, index, logits, "amax", include_self=False)
+        return found.scatter_reduce(0, index, logits.softmax(1), "mean", include_self=False).clamp(min=1e-30).log()
 
     def _probabilities(self, logits: Tensor) -> Tensor:
         return logits.sigmoid() if self._several else logits.softmax(1)
