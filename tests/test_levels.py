@@ -293,5 +293,4 @@ def test_features_do_not_depend_on_the_other_clips(levelled: Run, tmp_path: Path
     for row in (0, 7, 19):
         (tmp_path / f"{row}").mkdir()
         alone = Features(front_end, clips.take(np.array([row])), plan, tmp_path / f"{row}")
-        found = together.batch(np.array([3, row, 11]), frames)[1]
-        assert np.array_equal(found, alone.batch(np.array([0]), frames)[0])
+        assert np.array_equal(together.windows(row, frames), alone.windows(0, frames))
