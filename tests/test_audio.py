@@ -360,16 +360,38 @@ def test_cut_off_behind_a_tag_and_wave64(before: bytes) -> None:
 
 @pytest.mark.parametrize("told", [0, 1_000])
 @pytest.mark.parametrize(
-    ("format_", "mark", "size"),
-    [("WAV", b"data", "<I"), ("AIFF", b"SSND", ">I"), ("CAF", b"data", ">q"), ("AU", b".snd", ">4xI")],
+    ("format_", "mark", "size", "remedy"),
+    [
+        ("WAV", b"data", "<I", "write its header anew: sox --ignore-length IN OUT, or ffmpeg"),
+        ("AIFF", b"SSND", ">I", "write its header anew: sox"),
+        ("CAF", b"data", ">q", "export it again"),
+        ("AU", b".snd", ">4xI", "write its header anew: sox"),
+    ],
 )
-def test_a_header_that_was_not_finished_is_told(format_: str, mark: bytes, size: str, told: int) -> None:
+def test_a_header_that_was_not_finished_is_told(format_: str, mark: bytes, size: str, remedy: str, told: int) -> None:
     content = bytearray(encoded(format_, "PCM_16"))
     at = content.find(mark) + 4
     whole = struct.unpack_from(size, content, at)[0]
     struct.pack_into(size.replace("4x", ""), content, at + (4 if "4x" in size else 0), told)
-    with pytest.raises(AudioError, match=f"{whole - told} bytes behind the end .* not closed .* sox --ignore-length"):
+    with pytest.raises(AudioError, match=f"{whole - told} bytes behind the end .* not closed .*; {remedy}"):
         audio.decode(bytes(content))
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "ULAW"])
+def test_sound_that_reads_like_a_name_is_no_chunk(subtype: str) -> None:
+    content = bytearray(encoded("WAV", subtype))
+    at = content.find(b"data") + 8
+    content[at + 1_000 : at + 1_008] = b"dog|dog|"
+    struct.pack_into("<I", content, at - 4, 1_000)
+    with pytest.raises(AudioError, match="bytes behind the end that its header claims"):
+        audio.decode(bytes(content))
+
+
+def test_wave64_is_read_as_libsndfile_reads_it() -> None:
+    content = bytearray(encoded("W64", "PCM_16"))
+    at = content.find(b"data") + 16
+    struct.pack_into("<Q", content, at, 24 + 1_000)
+    assert len(audio.decode(bytes(content)).samples) == len(SOUND)
 
 
 def test_a_header_of_more_than_four_gigabytes_that_was_not_finished_is_told() -> None:

@@ -14,7 +14,8 @@ import pytest
 
 import earmark
 from conftest import TINY, Run
-from earmark import cache
+from earmark import cache, evaluation
+from earmark.cli import crossval
 from earmark.selections import SelectionOptions
 
 
@@ -290,6 +291,24 @@ def test_strict_stops(run: Callable[..., Run], trained: earmark.Result, make_ton
     assert not (damaged.parent / "model").exists()
     shown = run("predict", trained.path, damaged / "low", "--strict")
     assert shown.code == 2 and "bad.wav: not-audio" in shown.err
+
+
+def test_folds_that_cannot_tell_a_figure_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    folds = [
+        {"name": "one", "auc": 0.8, "accuracy": 0.7, "f1": 0.5, "n": 9},
+        {"name": "two", "auc": None, "accuracy": 0.9, "f1": None, "n": 8},
+    ]
+    mean, deviation = evaluation.over_folds(folds)
+    summary = {"folds": folds, "mean": mean, "std": deviation}
+    crossval._show_folds(summary)
+    crossval._show_leak({**summary, "random": summary}, 0)
+    shown = capsys.readouterr().out
+    assert "one            AUC 0.800  f1 0.500  (9 clips)\ntwo            accuracy 90.0 %  f1 -  (8 clips)\n" in shown
+    assert "AUC 0.800 ± 0.000 (of the 1 that can tell it)" in shown
+    assert "grouped   80.0 % ± 0.0  (80.0 / -)" in shown
+    never = {"folds": folds[1:], "mean": {"accuracy": 0.9}, "std": {"accuracy": 0.0}}
+    crossval._show_leak({**summary, "random": never}, 0)
+    assert "random    90.0 % ± 0.0  (90.0)" in capsys.readouterr().out
 
 
 def test_show_leak(run: Callable[..., Run], tones: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -167,16 +168,18 @@ def test_groups_named_as_their_recordings_are_no_namesakes(two: earmark.Result) 
     assert list(group_names(spoken).values()) == ["n"]  # though a recording's name ends with it
 
 
-@pytest.mark.parametrize(("file", "stretched"), [(False, 0.0), (True, 0.3)])
-def test_what_a_named_recipe_says_stands(
-    two: earmark.Result, tones: Path, tmp_path: Path, file: bool, stretched: float
-) -> None:
-    assert bundle.read(two.path).spec.provenance["recipe"]["time_stretch"] == 0
+def test_what_a_named_recipe_says_stands(two: earmark.Result, tones: Path, tmp_path: Path) -> None:
+    of_machines = tmp_path / "machine"
+    shutil.copytree(two.path, of_machines)
+    spec = bundle.read(two.path).spec
+    said = {**spec.provenance["recipe"], "mel_warp": 0.0, "time_stretch": 0.0}
+    bundle.write_description(of_machines, dataclasses.replace(spec, provenance={**spec.provenance, "recipe": said}))
     named = tmp_path / "mine.toml"
     named.write_text("time_stretch = 0.3\nepochs = 2\n")
-    options = earmark.TrainOptions(base=two.path, recipe=str(named) if file else "auto")
-    job = preparation.prepare(tones, GROUPS, options, preparation.held_out(options, None, None))[0]
-    assert job.recipe.time_stretch == stretched
+    for picked, stretched in (("auto", 0.0), ("finetune", 0.0), ("fast", 0.0), (str(named), 0.3)):
+        options = earmark.TrainOptions(base=of_machines, recipe=picked)
+        chosen = preparation.prepare(tones, GROUPS, options, preparation.held_out(options, None, None))[0].recipe
+        assert (chosen.time_stretch, chosen.mel_warp) == (stretched, 0.0)  # the pitch is named by none of them
 
 
 def test_what_tells_the_labels_is_left_alone_here_too() -> None:

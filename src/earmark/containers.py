@@ -45,13 +45,20 @@ def untold_bytes(file: BinaryIO) -> int:
     """Bytes behind the sound that are no chunk and no tag: sound of which a header that was not finished says nothing."""
     size = file.seek(0, os.SEEK_END)
     end = _sound_end(file, size)
-    if not 0 < end <= size - _UNTOLD:
+    file.seek(0)
+    if file.read(4) == b"riff" or not 0 < end <= size - _UNTOLD:  # of Wave64 libsndfile reads all there is
         return 0
     file.seek(end)
     rest = file.read(_UNTOLD)
-    name = rest.lstrip(b"\0")[:4]  # a chunk of odd length is padded, if its writer knew
-    named = name[:3] == b"ID3" or all(32 <= letter < 127 for letter in name)
-    return size - end if any(rest) and not named else 0
+    # A chunk of odd length is padded, if its writer knew.
+    return size - end if any(rest) and not _is_chunk(rest.lstrip(b"\0")[:8].ljust(8, b"\0"), size - end) else 0
+
+
+def _is_chunk(head: bytes, room: int) -> bool:
+    """Whether a chunk begins there, by its name and a length that fits, or a tag."""
+    lengths = struct.unpack("<I", head[4:]) + struct.unpack(">I", head[4:])
+    named = all(32 <= letter < 127 for letter in head[:4])
+    return head[:3] in (b"ID3", b"TAG") or head == b"APETAGEX" or (named and min(lengths) <= room)
 
 
 def _sound_end(file: BinaryIO, size: int) -> int:

@@ -119,7 +119,7 @@ class Clips:
         return replace(self, manifest=self.manifest.take(rows), decoded=tuple(self.decoded[i] for i in rows))
 
 
-def survey(manifest: Manifest, crop_seconds: float = 0.0) -> tuple[int, float]:
+def survey(manifest: Manifest, crop_seconds: float = 0.0, *, uneven: bool = False) -> tuple[int, float]:
     """Choose rate and window from the headers.
 
     Parameters
@@ -127,6 +127,8 @@ def survey(manifest: Manifest, crop_seconds: float = 0.0) -> tuple[int, float]:
     manifest : Manifest
     crop_seconds : float
         Length of the stretches that training will see, or 0 for whole windows.
+    uneven : bool
+        The clips will be of other lengths than their headers say.
 
     Returns
     -------
@@ -169,17 +171,16 @@ def survey(manifest: Manifest, crop_seconds: float = 0.0) -> tuple[int, float]:
     length, count = Counter(round(x, 2) for x in lengths).most_common(1)[0]
     usual = length if 2 * count >= len(lengths) else float(np.quantile(lengths, 0.95))
     seconds = min(max(usual, _SHORTEST), _LONGEST)
-    if crop_seconds and np.mean(np.array(lengths) < seconds - _SHORTER) > _FEW_SHORTER:
+    uneven |= bool(np.mean(np.array(lengths) < seconds - _SHORTER) > _FEW_SHORTER)
+    if crop_seconds and uneven:
         seconds = min(seconds, max(crop_seconds, _SHORTEST))
     return rate, seconds
 
 
 def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None) -> BundleSpec:
     """Settle what the recipe leaves to the data: rate, window, stride."""
-    crop = 0.0 if chosen.image_width else chosen.crop_seconds
-    rate, seconds = survey(manifest, crop)
-    if crop and chosen.trim_db:  # which leaves clips of any length
-        seconds = min(seconds, crop)
+    cropped = chosen.short_clip == "pad" and chosen.network != "bands" and not chosen.image_width
+    rate, seconds = survey(manifest, chosen.crop_seconds if cropped else 0.0, uneven=bool(chosen.trim_db))
     sr = chosen.sample_rate or min(rate, _HIGHEST_RATE)
     if not chosen.sample_rate and rate > sr:
         log.info(
@@ -409,7 +410,7 @@ class Batches:
 
 
 class WholeClips:
-    """The clips in batches, each with its windows side by side, to be judged as prediction hears them.
+    """The clips in batches, each with its windows side by side, to be judged as a whole.
 
     Yields
     ------
@@ -419,8 +420,8 @@ class WholeClips:
         Whose window it is: position in the targets.
     """
 
-    most = 16
-    """Windows of a clip; of longer ones they are spread evenly."""
+    most = 4
+    """Windows of a clip; of longer ones they are spread evenly, lest judging takes longer than training."""
 
     def __init__(self, features: Features, targets: NDArray[np.int64], *, frames: int, batch_size: int) -> None:
         self._features = features

@@ -33,7 +33,7 @@ log = logging.getLogger("earmark")
 
 _NAMED = 10  # labels
 _PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
-_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 _TEXT = ("path", "label", "group", "fold", "split")
 
 
@@ -342,16 +342,20 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
             v: SEPARATOR.join(sorted({x.strip() for x in v.split(SEPARATOR)} - {""})) for v in out["label"].unique()
         }
         out["label"] = out["label"].map(unique)
+    written = [v for name in ("start", "end") if name in out.columns for v in out[name] if isinstance(v, str)]
+    commas = [v for v in written if "," in v]
+    thousands = bool(commas) and all(map(_THOUSANDS.fullmatch, commas))  # 1,200 may be twelve hundred, 0,5 is a half
     for name, default in (("start", 0.0), ("end", np.nan)):
         values = out[name] if name in out.columns else pd.Series(default, index=out.index)
-        commas = [v for v in values if isinstance(v, str) and "," in v]
-        if not all(map(_THOUSANDS.fullmatch, commas)):  # spreadsheets may write 0,5; 1,200 may be twelve hundred
+        if commas and not thousands:
             values = values.map(lambda v: v.replace(",", ".") if isinstance(v, str) else v)
         numbers = pd.to_numeric(values.replace("", default), errors="coerce")
         wrong = numbers.isna() & values.notna() & (values.astype(str) != "") & (values.astype(str) != "nan")
         if wrong.any():
             row = int(np.flatnonzero(wrong.to_numpy())[0])
-            raise DataError(f"row {row + 1} ({out['path'].iloc[row]}): {name} is {values.iloc[row]!r}; give seconds")
+            raise DataError(
+                f"row {row + 1} ({out['path'].iloc[row]}): {name} is {values.iloc[row]!r}; give seconds, with a point"
+            )
         out[name] = numbers.astype(float).fillna(0.0) if name == "start" else numbers.astype(float)
     out["group"] = out["group"].where(out["group"] != "", out["path"])
     out["split"] = out["split"].str.lower()

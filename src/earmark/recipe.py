@@ -48,7 +48,12 @@ class Recipe:
 
     # Waveforms
     sample_rate: int = _setting(0, "Hz; 0: the commonest rate of the data, at most 32000", 0, 500_000)
-    window_seconds: float = _setting(0.0, "model input in seconds; 0: the usual clip length, 0.5 to 10 s", 0, 60)
+    window_seconds: float = _setting(
+        0.0,
+        "model input in seconds; 0: the usual clip length, 0.5 to 10 s, or crop_seconds where clips are of uneven length",
+        0,
+        60,
+    )
     stride_seconds: float = _setting(0.0, "advance of the window in seconds; 0: half a window", 0, 60)
     short_clip: str = _setting("pad", "what clips shorter than the window become", choices=("pad", "repeat"))
     shifts: int = _setting(
@@ -254,6 +259,11 @@ def resolved(name: str, labels: Iterable[str], layout: str = "") -> tuple[str, s
     return f"{_TIER}+{name}" if name in KINDS else name, ""
 
 
+def named(name: str) -> set[str]:
+    """Settings that a recipe names; the others are at their defaults."""
+    return set(_read(name))
+
+
 def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
     """Read a recipe and apply ``key=value`` changes.
 
@@ -270,23 +280,23 @@ def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
     SettingsError
         For an unknown recipe or key, or a value of the wrong type or out of range.
     """
-    values, changes = _read(name), list(changes)
+    values, changed = _read(name), set()
+    if own := [key for key in values if key in TIERS]:
+        raise SettingsError(
+            f"{name}: [{own[0]}] is for the recipes that come with Earmark; name its settings by themselves"
+        )
     fields = {f.name: f for f in dataclasses.fields(Recipe)}
     for change in changes:
         key, equals, text = change.partition("=")
         if not equals:
             raise SettingsError(f"--set {change}: has no '='; write --set key=value")
         values[key.strip()] = text.strip()
+        changed.add(key.strip())
     for key, value in values.items():
-        if key in TIERS:
-            raise SettingsError(
-                f"{name}: [{key}] is for the recipes that come with Earmark; name its settings by themselves"
-            )
         if key not in fields:
             raise SettingsError(f"unknown setting {key!r}; the settings are {', '.join(fields)}")
         values[key] = _typed(key, value, type(fields[key].default))
-    asked = name.endswith(".toml") or any(change.startswith("level_range_db") for change in changes)
-    if not asked and not _has_levels(values):
+    if not name.endswith(".toml") and "level_range_db" not in changed and not _has_levels(values):
         values.pop("level_range_db", None)  # the recipe's, which does not go with the features that are asked for
     return Recipe(**values)
 

@@ -102,19 +102,22 @@ def _show_folds(summary: dict[str, Any]) -> None:
         print(f"{fold['name']:14s} {first}  f1 {f1}  ({fold['n']} clips)")
     mean, deviation = summary["mean"], summary["std"]
     if "auc" in mean:
-        print(f"mean of folds  AUC {mean['auc']:.3f} ± {deviation['auc']:.3f}")
+        told = sum(fold.get("auc") is not None for fold in summary["folds"])
+        where = "" if told == len(summary["folds"]) else f" (of the {told} that can tell it)"
+        print(f"mean of folds  AUC {mean['auc']:.3f} ± {deviation['auc']:.3f}{where}")
     else:
         print(f"mean of folds  accuracy {100 * mean['accuracy']:.1f} % ± {100 * deviation['accuracy']:.1f}")
 
 
 def _show_leak(summary: dict[str, Any], seed: int) -> None:
     """Random and grouped folds side by side."""
-    figure = "auc" if "auc" in summary["mean"] else "accuracy"
+    figure = "auc" if all("auc" in found["mean"] for found in (summary, summary["random"])) else "accuracy"
     name = {"auc": "AUC"}.get(figure, figure)
     print(f"\nsplit     mean {name} of {len(summary['folds'])} folds, seed {seed}")
     for kind, found in (("random", summary["random"]), ("grouped", summary)):
         mean, deviation = 100 * found["mean"][figure], 100 * found["std"][figure]
-        each = " / ".join(f"{100 * fold[figure]:.1f}" for fold in found["folds"])
+        told = [fold.get(figure) for fold in found["folds"]]
+        each = " / ".join("-" if value is None else f"{100 * value:.1f}" for value in told)
         print(f"{kind:8s}  {mean:.1f} % ± {deviation:.1f}  ({each})")
     leak = 100 * (summary["random"]["mean"][figure] - summary["mean"][figure])
     print(f"leak      {leak:+.1f} points: what a random split claims beyond what holds for new groups\n")

@@ -139,7 +139,9 @@ class Fitting(lightning.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], step: int) -> None:
         x, y, clip = batch
-        logits = self._merged(self.classifier.classify(self._finished(x))[0].float(), clip)
+        parts = torch.split(x, self._recipe.batch_size)
+        logits = torch.cat([self.classifier.classify(self._finished(part))[0].float() for part in parts])
+        logits = self._merged(logits, clip)
         targets = y.float() if self._several else F.one_hot(y, logits.shape[1]).float()
         accuracy = _agreement(logits, targets, several=self._several)
         self.log_dict({"valid_loss": self._loss(logits, targets), "valid_accuracy": accuracy}, batch_size=len(y))

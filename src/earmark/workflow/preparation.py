@@ -70,7 +70,8 @@ def prepare(
         spec = make_spec(manifest, chosen, channel=options.channel)
     else:
         given = {change.partition("=")[0].strip() for change in options.settings}
-        given |= set(chosen.to_dict()) if picked not in (recipe.AUTO, *recipe.TIERS) else set()
+        if picked not in (recipe.AUTO, recipe.FINETUNE, *recipe.TIERS):
+            given |= recipe.named(picked)
         spec, chosen = base.spec, continuing.settled(chosen, base.spec, given)
     spec = _of_task(spec, manifest, options, base)
     training.resolve_device(options.device)
