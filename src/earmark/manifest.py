@@ -300,10 +300,10 @@ def _separator(path: Path) -> str:
     """Of a text table's columns: the semicolon is many spreadsheets' own."""
     if path.suffix == ".tsv":
         return "\t"
-    with path.open(
-        encoding="utf-8-sig", errors="replace"
-    ) as file:  # pandas says what cannot be read, and reads .csv.gz
-        header = "" if path.suffix in _PACKED else file.readline()
+    if path.suffix in _PACKED:  # pandas reads them
+        return ","
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        header = file.readline()
     return next((mark for mark in (",", ";", "\t") if mark in header), ",")
 
 

@@ -138,9 +138,8 @@ class Extremes(nn.Module):
 
 def _ends(x: NDArray[np.float32], count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The ``count`` smallest and the ``count`` largest of each row of powers."""
-    bits = x.view(
-        np.uint32
-    )  # numbers from 0 up are in the order of their bits, and integers are sorted in two thirds of the time
+    # Numbers from 0 up are in the order of their bits, and integers are sorted in two thirds of the time.
+    bits = x.view(np.uint32)
     # NumPy sorts as many values as the next power of two: 300 as slowly as 512, 256 and 44 sooner; of fewer, the calls cost more.
     network = 1 << (bits.shape[1].bit_length() - 1)
     if network >= 256 and 2 * count < bits.shape[1] - network < network // 2:
