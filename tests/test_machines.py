@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,17 @@ def test_a_detector_finds_wear_that_it_never_heard(detected: earmark.Result) -> 
     false = (table["predicted"] == "abnormal")[~abnormal].sum()
     assert found["false_alarms_per_hour"] == pytest.approx(false / hours)
     assert "loss" not in found
+
+
+def test_a_clip_is_not_unusual_for_being_short(detected: earmark.Result, machines: Path) -> None:
+    model = earmark.load(detected.path)
+    tested = pd.read_csv(detected.path / "predictions.csv")
+    tails = []
+    for path, machine, number in zip(tested["path"], tested["machine"], tested["id"], strict=True):
+        if "/normal/" in path:
+            samples = decode(machines / path).samples
+            tails.append(model.predict(samples[: len(samples) * 3 // 4], sr=16_000, machine=f"{machine}/{number}").tail)
+    assert np.mean(np.array(tails) <= 0.05) < 0.3
 
 
 def test_only_normal_clips_were_learnt_from(detected: earmark.Result, machines: Path) -> None:
@@ -148,7 +160,10 @@ def test_stretches_of_a_recording_give_delay_and_false_alarms(detected: earmark.
     table = pd.DataFrame(rows, columns=["path", "start", "end", "label"]).assign(machine="fan", id="id_00")
     table.to_csv(tmp_path / "table.csv", index=False)
     watch = earmark.evaluate(detected.path, tmp_path / "table.csv", out=tmp_path / "out")["watch"]
-    assert "watch.wav: how unusual it is over time" in (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "watch.wav: how unusual it is over time" in page
+    begin = re.search(r"watch\.wav \(abnormal\) from ([\d.]+) s", page)
+    assert begin is not None and 30 <= float(begin[1]) < 50  # in the recording, not in the stretch
     assert (watch["faults"], watch["found"]) == (1, 1)
     assert 0 <= watch["delay"] <= 6
     assert watch["normal_hours"] == pytest.approx(70 / 3600)
@@ -225,11 +240,13 @@ def test_adapting_to_a_new_background(detected: earmark.Result, machines: Path, 
     with pytest.raises(earmark.DataError, match="has no columns machine, id that say which machine its clips are"):
         earmark.adapt(detected.path, few, tmp_path / "other")
     alone = hissing("alone", 1, 0.0)
-    with pytest.raises(earmark.DataError, match="holds one normal clip of press, copies not counted; give 2 at least"):
+    with pytest.raises(
+        earmark.DataError, match="holds one group of normal clips of press, copies not counted; give 2 at least"
+    ):
         earmark.adapt(detected.path, alone, tmp_path / "other", machine="press")
     for i in range(3):
         (alone / f"copy_{i}.wav").write_bytes((alone / "0.wav").read_bytes())
-    with pytest.raises(earmark.DataError, match="holds one normal clip of fan/id_00, copies not counted"):
+    with pytest.raises(earmark.DataError, match="holds one group of normal clips of fan/id_00, copies not counted"):
         earmark.adapt(detected.path, alone, tmp_path / "other", machine="fan/id_00")
     wider = earmark.adapt(detected.path, few, tmp_path / "wider", machine="press", false_alarms="1/8h")
     assert earmark.load(wider.path).spec.machines == (*UNITS, "press")

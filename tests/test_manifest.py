@@ -177,8 +177,8 @@ def test_decimal_commas(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("path;label;start;end\na.wav;x;0,500;1,250\nb.wav;x;1,000;2,000\n")
     found = Manifest.read(tmp_path / "table.csv").table[["start", "end"]].to_numpy().tolist()
     assert found == [[0.5, 1.25], [1, 2]]
-    (tmp_path / "table.csv").write_text('path,label,start,end\na.wav,x,"1,200","1,205"\n')
-    with pytest.raises(DataError, match="row 1 .*: start is '1,200'; give seconds, with a point"):
+    (tmp_path / "table.csv").write_text('path,label,start,end\na.wav,x,"1,200 ","1,205"\n')
+    with pytest.raises(DataError, match="row 1 .*: start is '1,200 '; give seconds, with a point"):
         Manifest.read(tmp_path / "table.csv")
 
 

@@ -25,6 +25,21 @@ _FORMATS: tuple[tuple[int, bytes, str, tuple[str, ...]], ...] = (
 
 _LONGEST_FORMAT = 4096  # bytes
 _UNTOLD = 4096  # bytes behind the sound that may be anything
+_BEHIND = (
+    b"ID3",
+    b"id3 ",
+    b"TAG",
+    b"APETAGEX",
+    b"LIST",
+    b"bext",
+    b"iXML",
+    b"_PMX",
+    b"<?xpacket",
+    b"JUNK",
+    b"PAD ",
+    b"SMED",
+)
+"""What commonly lies behind the sound; the last of it may be cut off."""
 _W64_UNTOLD = 1 << 62  # or more is written by programs that stream into a pipe
 _OGG_TAIL = 1 << 17  # bytes: the longest page is half of it
 _UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFFFFF)  # written by programs that stream into a pipe
@@ -55,10 +70,10 @@ def untold_bytes(file: BinaryIO) -> int:
 
 
 def _is_chunk(head: bytes, room: int) -> bool:
-    """Whether a chunk begins there, by its name and a length that fits, or a tag."""
+    """Whether a tag or a chunk begins there: by a name that is known, or another with a length that fits."""
     lengths = struct.unpack("<I", head[4:]) + struct.unpack(">I", head[4:])
     named = all(32 <= letter < 127 for letter in head[:4])
-    return head[:3] in (b"ID3", b"TAG") or head == b"APETAGEX" or (named and min(lengths) <= room)
+    return head.startswith(_BEHIND) or (named and min(lengths) <= room)
 
 
 def _sound_end(file: BinaryIO, size: int) -> int:

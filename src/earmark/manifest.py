@@ -343,7 +343,7 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
         }
         out["label"] = out["label"].map(unique)
     written = [v for name in ("start", "end") if name in out.columns for v in out[name] if isinstance(v, str)]
-    commas = [v for v in written if "," in v]
+    commas = [v.strip() for v in written if "," in v]
     thousands = bool(commas) and all(map(_THOUSANDS.fullmatch, commas))  # 1,200 may be twelve hundred, 0,5 is a half
     for name, default in (("start", 0.0), ("end", np.nan)):
         values = out[name] if name in out.columns else pd.Series(default, index=out.index)

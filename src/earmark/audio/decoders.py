@@ -19,8 +19,8 @@ REPLACE = "replace the file or leave it out"
 _BLOCK = 1 << 18
 _STATED = 0.25  # seconds by which a container's length may be rounded up
 _RATES = (1_000, 1_000_000)
-_SOX = "write its header anew: sox --ignore-length IN OUT"
-_UNFINISHED = {b"RIFF": f"{_SOX}, or ffmpeg -ignore_length 1 -i IN OUT", b"FORM": _SOX, b".snd": _SOX}
+_SOX, _FFMPEG = "sox --ignore-length IN OUT", "ffmpeg -ignore_length 1 -i IN OUT"
+_UNFINISHED = {b"RIFF": f"{_SOX}, or {_FFMPEG}", b"RF64": _FFMPEG, b"FORM": _SOX, b".snd": _SOX}
 _UNTOLD = 2**63 - 1  # libsndfile's number of frames where a FLAC header, written into a pipe, does not say it
 
 
@@ -33,7 +33,8 @@ def open_checked(file: BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
     if untold := containers.untold_bytes(file):
         detail = f"{untold} bytes behind the end that its header claims; it was not closed properly"
         file.seek(0)
-        raise AudioError("corrupt", name, detail, _UNFINISHED.get(file.read(4), "export it again"))
+        remedy = _UNFINISHED.get(file.read(4))
+        raise AudioError("corrupt", name, detail, f"write its header anew: {remedy}" if remedy else "export it again")
     if containers.chained(file):
         detail = "holds several streams one behind the other, of which the first alone would be read"
         raise AudioError("corrupt", name, detail, "write them as one, with FFmpeg")

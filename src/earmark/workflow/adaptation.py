@@ -98,9 +98,10 @@ def adapt(
     added = gather(loaded.embeddings, clips, spec, names)
     for number in np.unique(added.machine):
         if len(np.unique(added.group[added.machine == number])) < _LEAST:
+            which = f" of {machines[number]}" if machines else ""
             raise DataError(
-                f"{manifest.root}: holds one normal clip{f' of {machines[number]}' if machines else ''}, copies not counted; give "
-                f"{_LEAST} at least, so that one can be left out to set the threshold with; five or more are better"
+                f"{manifest.root}: holds one group of normal clips{which}, copies not counted; give {_LEAST} at least (a clip is a "
+                "group unless the data tell others), so that one can be left out to set the threshold with; five or more are better"
             )
     fitted = anomaly.fit(Normal.known_to(detector) + added, where=manifest.root)
     log.info("added     %d normal clips to %d windows known before", len(clips.manifest), len(detector.embeddings))

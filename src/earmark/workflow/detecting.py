@@ -120,11 +120,17 @@ def why(model: Model, clips: Clips, tested: Tested) -> list[tuple[str, Figure]]:
         machine = name if name in spec.machines else None
         samples = np.array(clips.waveform(row))
         title = f"{clips.manifest.table['path'].iat[row]} ({clips.manifest.table['label'].iat[row]})"
+        begin, whole = (
+            float(clips.manifest.table["start"].iat[row]),
+            bool(np.isnan(clips.manifest.table["end"].iat[row])),
+        )
         if len(samples) > spec.plan.window:  # of a long clip its most unusual window
             each, starts = model.tails(samples, machine)
             start = starts[int(each.argmin())]
             samples = samples[start : start + spec.plan.window]
-            title += f" from {start / clips.sr:.1f} s"
+            begin, whole = begin + start / clips.sr, False
+        if begin or not whole:
+            title += f" from {begin:.1f} s"
         change = model.deviation_of(samples, machine)
         caption = f"{title}: as unusual as {rarity(tails[row])}; {change}"
         picture = plots.deviation(
