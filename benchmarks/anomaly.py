@@ -34,9 +34,10 @@ from torch import nn
 from earmark import anomaly, layouts, recipe, training
 from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier, Embedder
-from earmark.dataset import Clips, Features, ingest, make_spec
+from earmark.dataset import Clips, ingest, make_spec
 from earmark.detector import Tail
 from earmark.evaluation.detection import over_machines
+from earmark.training.batches import Features
 
 RATE = 0.05
 Floats = NDArray[np.float64]

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 import earmark
 from conftest import TINY, tone
 from earmark import audio, layouts
-from earmark.dataset import Features, ingest
+from earmark.dataset import ingest
 from earmark.errors import SettingsError
 from earmark.frontend import FrontEnd, FrontEndSettings
 from earmark.levels import NORMALISE, TARGET_RMS, Levels, sounding
+from earmark.training.batches import Features
 
 SR = 8_000
 EVERY = Levels(remove_dc=True, trim_db=40.0, normalise="peak")

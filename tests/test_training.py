@@ -19,12 +19,12 @@ from safetensors.numpy import load_file
 
 import earmark
 from conftest import TINY
-from earmark import recipe, training
+from earmark import recipe, training, windows
 from earmark.bundle import BundleSpec
 from earmark.cache import content_hash
 from earmark.classifier import Classifier
-from earmark.dataset import Features
 from earmark.errors import SettingsError
+from earmark.training.batches import Features
 from earmark.training.steps import Fitting
 from earmark.training.watchers import MovingAverage
 
@@ -348,13 +348,12 @@ def module_of(targets: np.ndarray, **settings: Any) -> Fitting:
 
 
 def test_validation_judges_clips_by_all_their_windows() -> None:
-    module = module_of(np.array([0, 1, 2]))
     logits, clip = torch.randn(4, 3), torch.tensor([0, 0, 0, 1])
-    merged = module._merged(logits, clip)
-    assert torch.allclose(merged.softmax(1)[0], logits[:3].softmax(1).mean(0), atol=1e-6)
-    assert torch.allclose(merged.softmax(1)[1], logits[3].softmax(0), atol=1e-6)
-    several = module_of(np.eye(3, dtype=np.int64))
-    assert torch.equal(several._merged(logits, clip), torch.stack([logits[:3].amax(0), logits[3]]))
+    for rule, targets in (("mean", np.array([0, 1, 2])), ("max", np.eye(3, dtype=np.int64))):
+        module = module_of(targets)
+        of_windows, of_clips = (module._probabilities(x).numpy() for x in (logits, module._merged(logits, clip)))
+        for i, found in enumerate(of_clips):  # as prediction merges
+            assert found == pytest.approx(windows.merge(of_windows[clip == i], rule), abs=1e-6)
 
 
 def test_class_weights_do_not_change_what_is_best_to_say_of_a_clip() -> None:

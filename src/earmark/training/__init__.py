@@ -20,10 +20,10 @@ from lightning.pytorch import callbacks, loggers
 from numpy.typing import NDArray
 
 from earmark.classifier import Classifier
-from earmark.dataset import Features
 from earmark.errors import Interrupted, SettingsError
 from earmark.progress import quiet
 from earmark.recipe import Recipe
+from earmark.training.batches import Features
 from earmark.training.steps import Fitting, class_weights, crop_frames, epochs, lay_out, steps
 from earmark.training.watchers import Checkpoint, History, MovingAverage, ProgressBar
 

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from earmark import augment
 from earmark.classifier import Classifier
-from earmark.dataset import Batches, Features, WholeClips, batch_count
 from earmark.errors import SettingsError
 from earmark.networks.plain import Plain
 from earmark.recipe import Recipe
+from earmark.training.batches import Batches, Features, WholeClips, batch_count
 
 _STYLES = 0.4  # alpha of the Beta distribution of mixstyle's shares
 

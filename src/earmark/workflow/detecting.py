@@ -120,16 +120,13 @@ def why(model: Model, clips: Clips, tested: Tested) -> list[tuple[str, Figure]]:
         machine = name if name in spec.machines else None
         samples = np.array(clips.waveform(row))
         title = f"{clips.manifest.table['path'].iat[row]} ({clips.manifest.table['label'].iat[row]})"
-        begin, whole = (
-            float(clips.manifest.table["start"].iat[row]),
-            bool(np.isnan(clips.manifest.table["end"].iat[row])),
-        )
+        begin, end = (float(clips.manifest.table[c].iat[row]) for c in ("start", "end"))
         if len(samples) > spec.plan.window:  # of a long clip its most unusual window
             each, starts = model.tails(samples, machine)
             start = starts[int(each.argmin())]
             samples = samples[start : start + spec.plan.window]
-            begin, whole = begin + start / clips.sr, False
-        if begin or not whole:
+            title += f" from {begin + start / clips.sr:.1f} s"
+        elif begin or not np.isnan(end):
             title += f" from {begin:.1f} s"
         change = model.deviation_of(samples, machine)
         caption = f"{title}: as unusual as {rarity(tails[row])}; {change}"

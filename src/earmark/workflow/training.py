@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from earmark import bundle, evaluation, export, measuring, provenance, report, training
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
 from earmark.classifier import Classifier
-from earmark.dataset import Features
 from earmark.errors import AudioError, Interrupted
 from earmark.evaluation import detection
 from earmark.files import atomic_file, claim_output, make_folder, publish_folder, work_folder, write_text
@@ -29,6 +28,7 @@ from earmark.model import load
 from earmark.options import DataOptions, TrainOptions
 from earmark.plots import Figure
 from earmark.provenance import Job
+from earmark.training.batches import Features
 from earmark.workflow import continuing
 from earmark.workflow.detecting import why, write_detector
 from earmark.workflow.preparation import held_out, prepare
