@@ -158,7 +158,7 @@ DAMAGED = FLAC[: len(FLAC) // 2] + bytes([FLAC[len(FLAC) // 2] ^ 0xFF]) + FLAC[l
         (b"this is a text, not a sound\n" * 9, "not-audio"),
         (encoded("WAV", "PCM_16", SOUND[:0]), "zero-length"),
         (encoded("WAV", "FLOAT", NAN), "non-finite"),
-        (with_data_size(2**31 + 6), "truncated"),
+        (with_data_size(2**31 + 6)[:-2], "truncated"),
         (DAMAGED, "corrupt"),
         (WAV[:30], "truncated"),
     ],
@@ -300,13 +300,13 @@ def test_a_disk_that_fails_is_told_by_the_name_of_the_recording(
     path.write_bytes(WAV)
     write_only = os.open(path, os.O_WRONLY)
 
-    class Failing(audio._File):
+    class Failing(audio.sources.File):
         def readinto(self, buffer: Any) -> int | None:
             if self.tell() >= good:
                 os.dup2(write_only, self.fileno())  # cannot be read from
             return super().readinto(memoryview(buffer)[:5000])
 
-    monkeypatch.setattr(audio, "_File", Failing)
+    monkeypatch.setattr(audio.sources, "File", Failing)
     with pytest.raises(AudioError, match=r"a.wav: unreadable: Bad file descriptor; check the disk"):
         audio.decode(path)
     os.close(write_only)
@@ -330,24 +330,6 @@ def test_arrays_of_another_scale_are_told() -> None:
         audio.from_array(integers.astype(np.int64), 16_000, wanted=16_000)
     pascal = SOUND * np.float32(5000.3)  # in units of the world, as a float file may be
     assert np.array_equal(audio.from_array(pascal, 16_000, wanted=16_000), pascal)
-
-
-def encoded(format_: str, subtype: str, samples: np.ndarray = SOUND) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, 16_000, format=format_, subtype=subtype)
-    return file.getvalue()
-
-
-def other_serial(ogg: bytes) -> bytes:
-    """The same stream under another number; libsndfile checks no sums where it only has to tell."""
-    return ogg.replace(ogg[14:18], bytes(b ^ 0x55 for b in ogg[14:18]))
-
-
-def test_streams_one_behind_the_other_are_refused() -> None:
-    one = encoded("OGG", "VORBIS")
-    assert len(audio.decode(one).samples) == len(SOUND)
-    with pytest.raises(AudioError, match="corrupt: holds several streams one behind the other, .* with FFmpeg"):
-        audio.decode(one + other_serial(one))
 
 
 @pytest.mark.parametrize("before", [b"", b"ID3\x04\0\0\0\0\0\x14" + bytes(20)])

@@ -34,6 +34,55 @@ class Waveform:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What a recording is, measured while it is decoded.
+
+    Attributes
+    ----------
+    sr, channels : int
+        Its own rate in Hz, and how many channels it has.
+    encoding : str
+        Container and coding, such as ``WAV PCM_16``, ``MP3`` or ``MP4 aac``.
+    seconds : float
+        Its length.
+    peak, rms : float
+        Largest sample and effective value, of full scale, of what is used: the mean of the channels or the chosen one.
+    channel_rms : tuple of float
+        Effective value of each channel.
+    leading, trailing : float
+        Seconds of silence at its ends: 60 dB below its peak.
+    remarks : tuple of (str, str)
+        Kind and detail: ``header``, ``junk``, ``joined``, ``cancelled``, ``dead-channel``, ``comb``.
+    """
+
+    sr: int
+    channels: int
+    encoding: str
+    seconds: float
+    peak: float
+    rms: float
+    channel_rms: tuple[float, ...]
+    leading: float
+    trailing: float
+    remarks: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def cancelled(self) -> str:
+        """How far below its channels their mean is, where they cancel each other; else nothing."""
+        return next((detail for kind, detail in self.remarks if kind == "cancelled"), "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {**vars(self), "channel_rms": list(self.channel_rms), "remarks": [list(r) for r in self.remarks]}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Facts:
+        """The inverse of `to_dict`."""
+        remarks = tuple((str(kind), str(detail)) for kind, detail in values["remarks"])
+        return cls(**{**values, "channel_rms": tuple(values["channel_rms"]), "remarks": remarks})
+
+
+@dataclass(frozen=True)
 class Score:
     """One label and how likely it is, from 0 to 1."""
 
@@ -107,7 +156,7 @@ class Prediction:
     path : str or None
         Where the recording came from; None for bytes and arrays.
     state : str
-        ``ok``, ``silence``, ``clipped`` or ``error``.
+        ``ok``, ``silence``, ``clipped``, ``cancelled`` (the mean of its channels has lost their sound) or ``error``.
     scores : tuple of Score
         All labels, the likeliest first; empty after an error.
     windows : tuple of Window

@@ -5,43 +5,32 @@ The only room that imports soundfile, soxr and av. A format is recognised by its
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any, BinaryIO, TypeAlias
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark import containers
-from earmark.audio.decoders import REPLACE, ffmpeg_blocks, open_checked, soundfile_blocks, told_frames
 from earmark.audio.encoders import encode_blocks
+from earmark.audio.facts import Measure
+from earmark.audio.faults import REPLACE
+from earmark.audio.finding import EXTENSIONS, find_recordings, is_recording
+from earmark.audio.recording import recording_blocks, recording_length
 from earmark.audio.resampling import Resampler, resample
-from earmark.errors import AudioError, DataError
+from earmark.audio.sources import Source, describe, opened
+from earmark.errors import AudioError
 from earmark.types import Waveform
 
 __all__ = [
-    "EXTENSIONS", "HUGE", "Resampler", "Source", "blocks", "decode", "describe", "duration", "encode", "encode_blocks",
-    "find_recordings", "from_array", "raw_blocks", "resample",
+    "EXTENSIONS", "HUGE", "Measure", "Resampler", "Source", "blocks", "decode", "describe", "duration", "encode", "encode_blocks",
+    "find_recordings", "from_array", "is_recording", "raw_blocks", "resample",
 ]  # fmt: skip
-
-Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | IO[bytes]
-
-EXTENSIONS = frozenset(
-    [
-        ".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf",
-        ".m4a", ".mp4", ".aac", ".webm", ".mka", ".mkv", ".wma", ".amr", ".mov",
-    ]
-)  # fmt: skip
-"""What counts as a recording when a folder is searched. Decoding itself looks at the content alone."""
 
 HUGE = 1e10
 """Only a broken file holds samples beyond it; the sums of their squares would overflow."""
 
 _MOST_CHANNELS = 64
-_SYSTEM = ("__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found")  # folders of what is no data
 _MOST_SCALE = 100  # of floats, beyond which whole numbers are integers that were not scaled
 
 
@@ -52,8 +41,9 @@ def decode(
     channel: int | None = None,
     start: float = 0.0,
     end: float | None = None,
+    measure: Measure | None = None,
 ) -> Waveform:
-    """Decode a recording, or a stretch of it, to mono float32.
+    """Decode a recording, or a segment of it, to mono float32.
 
     Parameters
     ----------
@@ -64,7 +54,9 @@ def decode(
     channel : int, optional
         Channel to take, from 0; the mean of all by default.
     start, end : float, optional
-        Stretch in seconds.
+        Segment in seconds.
+    measure : Measure, optional
+        Collects `Facts` of what is decoded.
 
     Returns
     -------
@@ -76,7 +68,7 @@ def decode(
     AudioError
         With ``kind`` saying what is wrong.
     """
-    parts = list(_native_blocks(source, channel=channel, start=start, end=end))
+    parts = list(_native_blocks(source, channel=channel, start=start, end=end, measure=measure))
     samples = np.concatenate([p.samples for p in parts])
     native = parts[0].sr
     wanted = sr or native
@@ -84,13 +76,18 @@ def decode(
 
 
 def blocks(
-    source: Source, *, sr: int | None = None, channel: int | None = None, block_seconds: float = 10.0
+    source: Source,
+    *,
+    sr: int | None = None,
+    channel: int | None = None,
+    block_seconds: float = 10.0,
+    measure: Measure | None = None,
 ) -> Iterator[Waveform]:
     """Decode in blocks of bounded memory; together they equal `decode` of the whole.
 
     Parameters
     ----------
-    source, sr, channel
+    source, sr, channel, measure
         As for `decode`.
     block_seconds : float
         Length of a block in seconds; the last one may be shorter.
@@ -108,7 +105,7 @@ def blocks(
     held: list[NDArray[np.float32]] = []
     resampler: Resampler | None = None
     rate = 0
-    for block in _native_blocks(source, channel=channel):
+    for block in _native_blocks(source, channel=channel, measure=measure):
         rate = sr or block.sr
         if resampler is None:
             resampler = Resampler(block.sr, rate)
@@ -127,7 +124,7 @@ def blocks(
 
 
 def raw_blocks(
-    source: Source, *, start: float = 0.0, end: float | None = None
+    source: Source, *, start: float = 0.0, end: float | None = None, measure: Measure | None = None
 ) -> Iterator[tuple[NDArray[np.float32], int]]:
     """Decode in blocks as the recording is: all channels, its own rate, non-finite samples too.
 
@@ -135,6 +132,8 @@ def raw_blocks(
     ----------
     source, start, end
         As for `decode`.
+    measure : Measure, optional
+        Is told of the file; the samples are pushed to it by the caller.
 
     Yields
     ------
@@ -149,9 +148,8 @@ def raw_blocks(
     """
     name = describe(source)
     found = False
-    with _opened(source, name) as file:
-        reader = ffmpeg_blocks if containers.needs_ffmpeg(file) else soundfile_blocks
-        for samples, sr in reader(file, name, start, end):
+    with opened(source, name) as file:
+        for samples, sr in recording_blocks(file, name, start, end, measure):
             found = found or len(samples) > 0
             yield samples, sr
     if not found:
@@ -213,7 +211,7 @@ def encode(path: str | os.PathLike[str], samples: NDArray[np.float32], sr: int, 
 
 
 def duration(source: Source) -> tuple[float, int]:
-    """Length in seconds and rate in Hz, from the header where it tells (no samples are decoded).
+    """Length in seconds and rate in Hz, as decoding gives them: samples are decoded only where the header does not tell.
 
     Raises
     ------
@@ -221,76 +219,26 @@ def duration(source: Source) -> tuple[float, int]:
         As `decode`, for what the header shows.
     """
     name = describe(source)
-    with _opened(source, name) as file:
-        reader = ffmpeg_blocks
-        if not containers.needs_ffmpeg(file):
-            with open_checked(file, name) as sound:
-                if (count := told_frames(sound)) is not None:
-                    return count / sound.samplerate, sound.samplerate
-            reader = soundfile_blocks
-        found = [(len(samples), sr) for samples, sr in reader(file, name, 0.0, None)]
-        if not found:
-            raise AudioError("zero-length", name, "no samples", REPLACE)
-        return sum(count for count, _ in found) / found[0][1], found[0][1]
-
-
-def find_recordings(paths: Iterable[Path]) -> list[Path]:
-    """Files as they are given, and all recordings below folders, sorted; hidden ones are passed over.
-
-    Raises
-    ------
-    DataError
-        Where there are none, or a folder cannot be read.
-    """
-    found: list[Path] = []
-
-    def fail(error: OSError) -> None:
-        raise DataError(f"{error.filename}: cannot be read: {error.strerror}; check its permissions")
-
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = []
-        for folder, folders, files in os.walk(path, onerror=fail, followlinks=True):
-            shown = [f for f in folders if not f.startswith(".") and f not in _SYSTEM]
-            folders[:] = [f for f in shown if not _leads_back(Path(folder), f, path)]
-            inside += [
-                Path(folder) / f for f in files if not f.startswith(".") and Path(f).suffix.lower() in EXTENSIONS
-            ]
-        if not inside:
-            raise DataError(
-                f"{path}: holds no recordings (looked for {', '.join(sorted(EXTENSIONS)[:8])} ...); check the path"
-            )
-        found += sorted(inside, key=lambda p: p.as_posix())
-    return found
-
-
-def _leads_back(folder: Path, name: str, top: Path) -> bool:
-    """Whether a folder in ``folder`` is a link to one that holds it, or that was gone through from ``top`` to come here."""
-    place = folder / name
-    if not place.is_symlink():
-        return False
-    target = place.resolve()
-    way = [folder, *(p for p in folder.parents if p.is_relative_to(top))]
-    return any(p.resolve().is_relative_to(target) for p in way)
-
-
-def describe(source: object) -> str:
-    """Name of a source in messages."""
-    if isinstance(source, str | os.PathLike):
-        return str(source)
-    name = getattr(source, "name", None)
-    return name if isinstance(name, str) else f"<{type(source).__name__}>"
+    with opened(source, name) as file:
+        count, sr = recording_length(file, name)
+    return count / sr, sr
 
 
 def _native_blocks(
-    source: Source, *, channel: int | None, start: float = 0.0, end: float | None = None
+    source: Source,
+    *,
+    channel: int | None,
+    start: float = 0.0,
+    end: float | None = None,
+    measure: Measure | None = None,
 ) -> Iterator[Waveform]:
     """Mono blocks at the recording's own rate, every fault raised as `AudioError`."""
     name = describe(source)
-    for samples, sr in raw_blocks(source, start=start, end=end):
-        yield Waveform(_checked(_mono(samples, channel, name), name), sr)
+    for samples, sr in raw_blocks(source, start=start, end=end, measure=measure):
+        mono = _checked(_mono(samples, channel, name), name)
+        if measure is not None:
+            measure.push(samples, mono)
+        yield Waveform(mono, sr)
 
 
 def _mono(samples: NDArray[np.float32], channel: int | None, name: str) -> NDArray[np.float32]:
@@ -310,67 +258,3 @@ def _checked(mono: NDArray[np.float32], name: str) -> NDArray[np.float32]:
     if peak > HUGE:
         raise AudioError("corrupt", name, f"holds a sample of {peak:.2g}, where full scale is 1", REPLACE)
     return mono
-
-
-@contextmanager
-def _opened(source: Source, name: str) -> Iterator[BinaryIO]:
-    """A seekable binary file at its start, for any kind of source."""
-    if isinstance(source, str | os.PathLike):
-        file = _open_path(Path(source), name)
-        with io.BufferedReader(file) as reader:
-            try:
-                yield reader
-            finally:
-                if file.failure is not None:
-                    detail = file.failure.strerror or "cannot be read"
-                    raise AudioError("unreadable", name, detail, "check the disk") from file.failure
-        return
-    if isinstance(source, bytes | bytearray | memoryview):
-        stream: Any = io.BytesIO(source)
-    elif hasattr(source, "seekable") and source.seekable():
-        stream = source
-        stream.seek(0)
-    elif hasattr(source, "read"):
-        stream = io.BytesIO(source.read())
-    else:
-        remedy = "pass a path, bytes, a binary file, or a NumPy array with its rate"
-        raise AudioError("not-audio", name, f"a {type(source).__name__} is no recording", remedy)
-    if not stream.read(1):
-        raise AudioError("empty", name, "0 bytes", REPLACE)
-    stream.seek(0)
-    yield stream
-
-
-class _File(io.FileIO):
-    """Ends where the disk or the share fails, and keeps the failure: libsndfile would print it and call the recording cut off."""
-
-    failure: OSError | None = None
-
-    def readinto(self, buffer: Any) -> int | None:
-        try:
-            return super().readinto(buffer)
-        except OSError as error:
-            self.failure = error
-            return 0
-
-
-def _open_path(path: Path, name: str) -> _File:
-    try:
-        # By descriptor, so that soundfile sees no file name and cannot judge by the extension.
-        if path.is_fifo():
-            raise AudioError("unreadable", name, "is a pipe", "write it to a file, or pass its bytes from Python")
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        if path.is_dir():
-            os.close(handle)
-            raise IsADirectoryError(21, "is a folder")
-    except FileNotFoundError as error:
-        raise AudioError("missing", name, "no such file", "check the path") from error
-    except OSError as error:
-        raise AudioError(
-            "unreadable", name, error.strerror or "cannot be opened", "check the path and its permissions"
-        ) from error
-    file = _File(handle)
-    if os.fstat(handle).st_size == 0:
-        file.close()
-        raise AudioError("empty", name, "0 bytes", REPLACE)
-    return file
