@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from earmark.archives import unpack
-from earmark.errors import DataError, OutputError, require
-from earmark.files import atomic_folder, make_folder
+from earmark.errors import DataError, DiskError, OutputError, require
+from earmark.files import atomic_folder, make_folder, saving
 from earmark.progress import track
 
 _CHUNK = 1 << 16  # what has come of a broken-off one is lost
@@ -212,11 +212,16 @@ def fetch(dataset: PublicDataset, out: str | os.PathLike[str], *, parts: Sequenc
             f"{target}: {dataset.name} needs about {need / 1e9:.1f} GB while it is unpacked, {free / 1e9:.1f} GB are free; "
             "choose another --out, or fewer parts"
         )
-    for archive, place in waiting:
-        packed = _download(archive, partial)
-        with atomic_folder(place) as folder:
-            unpack(packed, folder, strip=not archive.part)
-        packed.unlink()
+    try:
+        for archive, place in waiting:
+            with saving(partial):
+                packed = _download(archive, partial)
+            with atomic_folder(place) as folder:
+                unpack(packed, folder, strip=not archive.part)
+            packed.unlink()
+    except DiskError as error:
+        kept = f"then run the same command again: it goes on with what {partial} holds"
+        raise error.then(kept) from error
     with suppress(OSError):  # another part may be on its way
         partial.rmdir()
     return target

@@ -8,6 +8,7 @@
     ├── SettingsError        a recipe or a setting is unknown or out of range
     ├── BundleError          a model bundle is missing, damaged, altered or too new
     ├── OutputError          an output path exists already or cannot be written
+    │   └── DiskError        the disk refused what was to be saved: it is full, read-only or not yours; also an OSError
     ├── MissingExtra         an optional package is absent; the message holds the pip command
     └── Interrupted          stopped by the user; the message says how to go on
 """
@@ -29,7 +30,7 @@ class AudioError(EarmarkError):
     ----------
     kind : str
         ``missing``, ``unreadable``, ``empty``, ``not-audio``, ``needs-ffmpeg``, ``truncated``, ``corrupt``,
-        ``zero-length``, ``non-finite`` or ``range``.
+        ``zero-length``, ``non-finite``, ``cancelled`` or ``range``.
     source : str
         The path, or a description of what was decoded.
     detail : str
@@ -64,6 +65,43 @@ class BundleError(EarmarkError):
 
 class OutputError(EarmarkError):
     """An output path exists already or cannot be written."""
+
+
+class DiskError(OutputError, OSError):
+    """The disk refused what was to be saved.
+
+    It is an `OSError` too, so that code which waits for one still finds it.
+
+    Parameters
+    ----------
+    place : str
+        The file or folder.
+    detail : str
+        What went wrong.
+    remedy : str
+        What to do about it.
+    after : str
+        What to do after that; `earmark.files.disk_error` leaves it to the command, which knows what it has kept.
+    error : OSError, optional
+        What the system said.
+    """
+
+    def __init__(self, place: str, detail: str, remedy: str, after: str = "", error: OSError | None = None) -> None:
+        super().__init__(f"{place}: {detail}. {', '.join(filter(None, (remedy, after)))}.")
+        self.place, self.detail, self.remedy, self.after = place, detail, remedy, after
+        if error is not None:
+            self.errno, self.strerror = error.errno, error.strerror or str(error)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[type[DiskError], tuple[str, str, str, str]]:
+        """Survive the trip back from a worker process."""
+        return DiskError, (self.place, self.detail, self.remedy, self.after)
+
+    def then(self, after: str) -> DiskError:
+        """The same, with what to do after the remedy."""
+        return DiskError(self.place, self.detail, self.remedy, after, self)
 
 
 class MissingExtra(EarmarkError):

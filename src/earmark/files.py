@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -10,35 +12,114 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from earmark.errors import OutputError
+from earmark.errors import DiskError, OutputError
 
 # Read once: it can only be read by setting it, which must not happen while other threads write.
 _UMASK = os.umask(0o077)
 os.umask(_UMASK)
 
+RUN = "run.json"
+"""In the folder of a run in progress: what it is made of."""
+
+_FULL, _ELSEWHERE = "Free space there", "Choose a folder that you may write to"
+_REFUSALS = {
+    errno.ENOSPC: ("the disk mounted at {disk} is full", _FULL),
+    errno.EDQUOT: ("your quota on the disk mounted at {disk} is used up", _FULL),
+    errno.EFBIG: ("it is larger than the disk mounted at {disk} allows a file to be", "Use another disk"),
+    errno.EROFS: ("the disk mounted at {disk} is read-only", _ELSEWHERE),
+    errno.EACCES: ("no permission", _ELSEWHERE),
+    errno.EPERM: ("no permission", _ELSEWHERE),
+    errno.EIO: ("the disk mounted at {disk} failed", "Use another disk"),
+}
+_ALWAYS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What only writing can meet, whatever file the system names."""
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")  # NumPy's words for a full disk
+_INSIDE = re.compile(r"\[Errno (\d+)\]")  # in the words of an error that holds others, such as shutil.Error
+
+
+def _code(error: OSError) -> int | None:
+    """The system's number of an error, from its words where it has none."""
+    if error.errno is not None:
+        return error.errno
+    if _SHORT_WRITE.search(str(error)):
+        return errno.ENOSPC
+    found = _INSIDE.search(str(error))
+    return int(found[1]) if found else None
+
+
+def disk_error(path: str | os.PathLike[str], error: OSError, what: str = "cannot be written") -> DiskError:
+    """What the user reads where ``path`` cannot be saved: which disk refuses, why, and the remedy."""
+    place = folder = Path(path)
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    disk = folder.resolve()
+    while not os.path.ismount(disk) and disk != disk.parent:
+        disk = disk.parent
+    code = _code(error)
+    reason, remedy = _REFUSALS.get(code or 0, ("", _ELSEWHERE))
+    words = error.strerror or (os.strerror(code) if code else str(error))
+    detail = f"{what}: {reason.format(disk=disk)} ({words})" if reason else f"{what}: {words}"
+    return DiskError(str(place), detail, remedy, error=error)
+
 
 @contextmanager
-def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+def saving(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what the disk refuses inside into a `DiskError` that names ``path``; other errors pass.
+
+    Parameters
+    ----------
+    path : path
+        The file or folder that is written.
+    """
+    try:
+        yield
+    except DiskError:
+        raise
+    except OSError as error:
+        inside = error.filename is not None and Path(path) in (
+            Path(str(error.filename)),
+            *Path(str(error.filename)).parents,
+        )
+        if not (_code(error) in _ALWAYS or (inside and error.errno in _REFUSALS)):
+            raise
+        raise disk_error(path, error) from error
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str], *, durable: bool = False) -> Iterator[Path]:
     """Give a temporary path beside ``path`` and rename it to ``path`` on success; remove it on failure.
+
+    Parameters
+    ----------
+    path : path
+    durable : bool
+        Wait until the disk has it before the old one goes: for what hours of work depend on.
 
     Raises
     ------
-    OutputError
-        Where the folder is missing or cannot be written.
+    DiskError
+        Where the folder is missing or cannot be written, or the disk is full; what was at ``path`` is as it was.
     """
     target = Path(path)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:50]}.", suffix=target.suffix, dir=target.parent)
     except OSError as error:
-        raise OutputError(
-            f"{target}: cannot be written: {error.strerror}; choose a folder that you may write to"
-        ) from error
+        raise disk_error(target, error) from error
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_UMASK)
-        temporary.replace(target)
+        with saving(target):
+            try:
+                yield temporary
+                temporary.chmod(0o666 & ~_UMASK)
+                if durable:
+                    with temporary.open("rb+") as file:
+                        os.fsync(file.fileno())
+                temporary.replace(target)
+            except OSError as error:
+                if error.filename is None or Path(str(error.filename)) != temporary or isinstance(error, DiskError):
+                    raise
+                raise disk_error(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -48,18 +129,20 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """As `atomic_file`, for a whole folder; what stood at ``path`` is replaced."""
     target = Path(path)
     make_folder(target.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    with saving(target.parent):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        yield temporary
-        temporary.chmod(0o777 & ~_UMASK)
-        publish_folder(temporary, target)
+        with saving(target):
+            yield temporary
+            temporary.chmod(0o777 & ~_UMASK)
+            publish_folder(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write UTF-8 ``text`` to ``path`` in one step."""
-    with atomic_file(path) as temporary:
+def write_text(path: str | os.PathLike[str], text: str, *, durable: bool = False) -> None:
+    """Write UTF-8 ``text`` to ``path`` in one step; ``durable`` as for `atomic_file`."""
+    with atomic_file(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -74,9 +157,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be made: {error.strerror}; choose a folder that you may write to"
-        ) from error
+        raise disk_error(folder, error, "cannot be made") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{folder}: cannot be written: no permission; choose a folder that you may write to")
     return folder
@@ -141,24 +222,46 @@ def work_folder(target: Path, identity: str, *, resume: bool, overwrite: bool) -
         Where something lies there and neither was asked for, or the other way round, or another process is at work there.
     """
     work = partial(target)
-    note = work / "run.json"
+    note = work / RUN
     interrupted = work.exists()
     if resume and not interrupted:
         raise OutputError(f"{work}: holds no interrupted run; leave out --resume")
     with _held(make_folder(work)):
-        if interrupted and not (resume or overwrite):
+        left = [
+            path for path in work.iterdir() if not path.name.startswith(f".{RUN}.")
+        ]  # of a write that was broken off
+        if left and not (resume or overwrite):
             raise OutputError(
                 f"{work}: holds an interrupted run; pass --resume to go on with it, or --overwrite to start again"
             )
-        if resume and note.exists() and note.read_text(encoding="utf-8") != identity:
-            raise OutputError(
-                f"{work}: the interrupted run had other data or settings; give the same ones, or --overwrite instead of "
-                "--resume to start again"
-            )
-        for left in [] if resume else list(work.iterdir()):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        write_text(note, identity)
+        if resume and left:
+            _check_identity(note, identity)
+        else:
+            for path in left:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            try:
+                write_text(note, identity, durable=True)
+            except DiskError:
+                with suppress(OSError):
+                    work.rmdir()  # nothing to go on with
+                raise
         yield work
+
+
+def _check_identity(note: Path, identity: str) -> None:
+    """Refuse to go on with a run that had other data or settings, or that does not say which."""
+    again = "give --overwrite instead of --resume to start again"
+    try:
+        known = note.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputError(
+            f"{note}: cannot be read, so that it is unknown what the interrupted run was made of; {again}"
+        ) from error
+    if known != identity:
+        raise OutputError(
+            f"{note.parent}: the interrupted run had other data or settings; give the same ones, or --overwrite instead of "
+            "--resume to start again"
+        )
 
 
 @contextmanager
@@ -201,16 +304,17 @@ def file_state(path: Path) -> str:
 
 def publish_folder(temporary: Path, target: Path) -> None:
     """Rename a finished folder into place; what stood there before goes only after the new one is complete."""
-    old = None
-    if target.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old-", dir=target.parent)) / target.name
-        target.replace(old)
-    try:
-        temporary.replace(target)
-    except OSError:
-        if old is not None:
-            old.replace(target)
-            old.parent.rmdir()
-        raise
+    with saving(target):
+        old = None
+        if target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old-", dir=target.parent)) / target.name
+            target.replace(old)
+        try:
+            temporary.replace(target)
+        except OSError:
+            if old is not None:
+                old.replace(target)
+                old.parent.rmdir()
+            raise
     if old is not None:
-        shutil.rmtree(old.parent)
+        shutil.rmtree(old.parent, ignore_errors=True)  # the new one is in place, whatever is left of the old one

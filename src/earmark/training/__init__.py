@@ -21,14 +21,17 @@ from numpy.typing import NDArray
 
 from earmark.classifier import Classifier
 from earmark.errors import Interrupted, SettingsError
+from earmark.files import saving
 from earmark.progress import quiet
 from earmark.recipe import Recipe
+from earmark.training import checkpoints
 from earmark.training.batches import Features
 from earmark.training.steps import Fitting, class_weights, crop_frames, epochs, lay_out, steps
 from earmark.training.watchers import Checkpoint, History, MovingAverage, ProgressBar
 
 __all__ = [
     "CHECKPOINT",
+    "check",
     "class_weights",
     "crop_frames",
     "epochs",
@@ -89,11 +92,16 @@ def fit(
     ------
     Interrupted
         After Ctrl-C; the last checkpoint is in ``folder``.
+    DiskError
+        Where the disk refuses a checkpoint or a log; the checkpoint before it is in ``folder``.
+    OutputError
+        Where the checkpoint to resume from is damaged.
     """
     _keep_memory()
     module = Fitting(classifier, train, valid, recipe, window_frames, seed, teacher)
     total = epochs(recipe, len(train[1]), classifier.head.out_features)
-    watchers: list[Any] = [History(folder / "logs" / _HISTORY), ProgressBar()]
+    history = History(folder / "logs" / _HISTORY)
+    watchers: list[Any] = [history, ProgressBar()]
     average = MovingAverage(recipe.ema, module.total_steps) if recipe.ema else None
     if average is not None:
         watchers.append(average)
@@ -104,8 +112,9 @@ def fit(
             ),
             callbacks.EarlyStopping("valid_loss", patience=recipe.patience),
         ]
-    accelerator = resolve_device(device)
-    with quiet("lightning.pytorch"), warnings.catch_warnings():
+    accelerator, last = resolve_device(device), Checkpoint(folder / CHECKPOINT)
+    checkpoint = folder / CHECKPOINT if resume else None
+    with quiet("lightning.pytorch"), warnings.catch_warnings(), saving(folder):
         # Remarks on loaders and hardware, which are ours to decide.
         warnings.filterwarnings("ignore", module="lightning")
         trainer = lightning.Trainer(
@@ -114,19 +123,23 @@ def fit(
             precision="bf16-mixed" if uses_bf16(recipe, accelerator) else "32-true",
             max_epochs=total,
             logger=loggers.TensorBoardLogger(folder, name="logs", version=""),
-            callbacks=[*watchers, Checkpoint(folder / CHECKPOINT)],
+            callbacks=[*watchers, last],
+            plugins=[checkpoints.Checkpoints()],
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
             log_every_n_steps=1_000_000,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        _run(trainer, module, str(folder / CHECKPOINT) if resume else None)
+        if checkpoint is not None:
+            checkpoints.check(checkpoint, module, watchers, trainer.fit_loop.state_dict())
+        with checkpoints.restoring(checkpoint, last.begun):
+            _run(trainer, module, checkpoint)
+        history.write()  # also of a run that was broken off after its last epoch, of which no more is trained
         if average is not None:
             average.put_into(module)
         if valid is not None and recipe.patience:
-            best = torch.load(folder / _BEST, weights_only=True)
-            module.load_state_dict(best["state_dict"])
+            _take_best(module, folder / _BEST)
     lay_out(classifier.to("cpu"), torch.contiguous_format).eval()
     return int(trainer.current_epoch)
 
@@ -184,6 +197,18 @@ def uses_bf16(recipe: Recipe, device: str) -> bool:
     return device == "cuda" and torch.cuda.is_bf16_supported()
 
 
+def check(folder: Path) -> None:
+    """Refuse early to go on from a checkpoint that is damaged.
+
+    Raises
+    ------
+    OutputError
+        One line with the remedy.
+    """
+    if (folder / CHECKPOINT).exists():
+        checkpoints.read(folder / CHECKPOINT)
+
+
 def history(folder: Path) -> list[dict[str, float]]:
     """What was logged in each epoch: ``train_loss``, ``train_accuracy``, and the same of ``valid`` if there is such a part."""
     with (folder / "logs" / _HISTORY).open(newline="") as file:
@@ -202,7 +227,14 @@ def _keep_memory() -> None:
         library.mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
-def _run(trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: str | None) -> None:
+def _take_best(module: lightning.LightningModule, path: Path) -> None:
+    """The weights of the best epoch."""
+    best = checkpoints.read(path, ["state_dict"])
+    with checkpoints.restoring(path, ()):
+        module.load_state_dict(best["state_dict"])
+
+
+def _run(trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: Path | None) -> None:
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:

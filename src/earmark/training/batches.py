@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earmark.dataset import Clips
+from earmark.files import saving
 from earmark.frontend import FrontEnd
 from earmark.progress import track
 from earmark.windows import WindowPlan
@@ -35,7 +36,7 @@ class Features:
         count = len(clips.manifest)
         sizes, heard = [], []
         path = folder / "features.f32"
-        with path.open("wb") as file, torch.inference_mode():
+        with saving(folder), path.open("wb") as file, torch.inference_mode():
             for i in track(range(count), "spectrograms", count):
                 clip = clips.waveform(i)
                 waveform = torch.from_numpy(np.array(plan.fit(clip)))
@@ -43,7 +44,7 @@ class Features:
                 sizes.append(len(rows))
                 padded = plan.short_clip == "pad" and len(clip) < plan.window
                 heard.append(-(-len(clip) // front_end.hop_length) if padded else len(rows))
-                rows.tofile(file)
+                file.write(rows.tobytes())  # tofile() does not say that a disk is full
         self._ends = np.cumsum(np.array(sizes, np.int64))
         self._starts = self._ends - sizes
         self._heard = np.minimum(heard, sizes)  # frames before the zeros that a short clip is filled up with

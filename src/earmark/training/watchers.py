@@ -29,6 +29,12 @@ class History(callbacks.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         figures = {k: float(v) for k, v in sorted(trainer.callback_metrics.items())}
         self._rows.append({"epoch": trainer.current_epoch, **figures})
+        self.write()
+
+    def write(self) -> None:
+        """Write the table, if there is a row."""
+        if not self._rows:
+            return
         make_folder(self._path.parent)
         with atomic_file(self._path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(self._rows[-1]), lineterminator="\n")
@@ -52,6 +58,11 @@ class Checkpoint(callbacks.Checkpoint):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._saved = -SAVE_SECONDS  # so that there soon is something to go on from
+        self.begun: list[int] = []
+        """The epoch in which training began, once it has: all was restored then."""
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.begun.append(trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if not trainer.should_stop and time.monotonic() - self._saved >= SAVE_SECONDS:

@@ -18,14 +18,14 @@ import pandas as pd
 
 from earmark import bundle, evaluation, measuring, provenance, report, splits
 from earmark.bundle import ANOMALY, MULTILABEL
-from earmark.errors import Interrupted
-from earmark.files import claim_output, make_folder, partial, publish_folder, work_folder, write_text
+from earmark.errors import DiskError, Interrupted
+from earmark.files import RUN, claim_output, make_folder, partial, publish_folder, saving, work_folder, write_text
 from earmark.manifest import Manifest, write_csv
 from earmark.options import DataOptions, TrainOptions
 from earmark.provenance import Job
 from earmark.splits import Split
 from earmark.workflow.preparation import prepare
-from earmark.workflow.training import PREDICTIONS, REPORT, train_split, write_machines
+from earmark.workflow.training import GO_ON, PREDICTIONS, REPORT, train_split, write_machines
 
 log = logging.getLogger("earmark")
 
@@ -85,14 +85,20 @@ def crossval(
                 raise Interrupted(
                     f"interrupted; {kept} of {len(jobs)} folds are done in {work}: run the same command with --resume to go on"
                 ) from error
+            elif isinstance(error, DiskError):
+                raise error.then(f"{GO_ON}: {kept} of {len(jobs)} folds are done") from error
             raise
         count = len(jobs) // 2 if show_leak else len(jobs)
-        summary = _pooled(jobs[:count], places[:count], work)
-        if show_leak:
-            summary["random"] = _pooled(jobs[count:], places[count:], make_folder(work / "random"))
-            write_text(work / CROSSVAL, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-        (work / "run.json").unlink()
-        publish_folder(work, target)
+        try:
+            with saving(work):
+                summary = _pooled(jobs[:count], places[:count], work)
+                if show_leak:
+                    summary["random"] = _pooled(jobs[count:], places[count:], make_folder(work / "random"))
+                    write_text(work / CROSSVAL, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+                publish_folder(work, target)
+        except DiskError as error:
+            raise error.then(f"{GO_ON}: all {len(jobs)} folds are done") from error
+        (target / RUN).unlink(missing_ok=True)  # after all else: by it an interrupted run is known
         return summary
 
 

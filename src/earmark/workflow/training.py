@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
@@ -20,9 +21,9 @@ from numpy.typing import NDArray
 from earmark import bundle, evaluation, export, measuring, provenance, report, training
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
 from earmark.classifier import Classifier
-from earmark.errors import AudioError, Interrupted
+from earmark.errors import AudioError, DiskError, Interrupted, OutputError
 from earmark.evaluation import detection
-from earmark.files import atomic_file, claim_output, make_folder, publish_folder, work_folder, write_text
+from earmark.files import atomic_file, claim_output, make_folder, publish_folder, saving, work_folder, write_text
 from earmark.manifest import write_csv
 from earmark.model import load
 from earmark.options import DataOptions, TrainOptions
@@ -38,6 +39,7 @@ log = logging.getLogger("earmark")
 
 PREDICTIONS = "predictions.csv"
 REPORT = "report.html"
+GO_ON = "then run the same command with --resume"
 _TEACHER = "teacher"
 
 
@@ -109,16 +111,22 @@ def train_split(job: Job, target: Path) -> Result:
     options = job.options
     with work_folder(target, provenance.identity([job]), resume=options.resume, overwrite=options.overwrite) as work:
         try:
-            finished = make_folder(work / "bundle")
-            spec = write_detector(job, finished) if job.spec.task == ANOMALY else _classifier(job, work, finished)
-            history = [] if job.spec.task == ANOMALY else training.history(work)
-            metrics = _measure(job, spec, finished, history)
-        except BaseException:
-            if not _resumable(work):
-                shutil.rmtree(work)
+            with saving(work):
+                for folder in (work, work / _TEACHER) if options.resume else ():
+                    training.check(folder)  # before hours of work
+                finished = make_folder(work / "bundle")
+                spec = write_detector(job, finished) if job.spec.task == ANOMALY else _classifier(job, work, finished)
+                history = [] if job.spec.task == ANOMALY else training.history(work)
+                metrics = _measure(job, spec, finished, history)
+                publish_folder(finished, target)
+        except BaseException as error:
+            kept = _resumable(work)
+            if not kept:
+                shutil.rmtree(work, ignore_errors=True)
+            if isinstance(error, DiskError):
+                raise error.then(GO_ON if kept else "then run the same command again") from error
             raise
-        publish_folder(finished, target)
-        shutil.rmtree(work)
+        shutil.rmtree(work, ignore_errors=True)  # the bundle is in place, whatever is left of this
         return Result(target, metrics, job.clips.skipped, (*job.split.notes, *spec.detector.get("notes", ())))
 
 
@@ -181,9 +189,10 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
             kept = "nothing was saved yet, so that nothing is kept"
         raise Interrupted(f"interrupted; {kept}") from error
     finally:
-        for name, (features, _) in parts.items():
+        for features, _ in parts.values():
             features.close()
-            shutil.rmtree(work / f"features-{name}")
+        for name in ("train", "valid"):  # also one that the disk had no room for
+            shutil.rmtree(work / f"features-{name}", ignore_errors=True)
 
 
 def _teacher(job: Job, classifier: Classifier, work: Path, fit: Callable[[Classifier, Path], int]) -> Classifier:
@@ -194,12 +203,19 @@ def _teacher(job: Job, classifier: Classifier, work: Path, fit: Callable[[Classi
     folder = make_folder(work / _TEACHER)
     weights = folder / bundle.WEIGHTS
     if weights.exists():
-        safetensors.torch.load_model(teacher, weights)
+        try:
+            safetensors.torch.load_model(teacher, weights)
+        except (safetensors.SafetensorError, RuntimeError, OSError) as error:
+            raise OutputError(
+                f"{weights}: is damaged, or of another network ({str(error).splitlines()[0]}). Remove it, then run the same "
+                "command with --resume: these networks are trained again."
+            ) from error
         return teacher.eval()
     log.info("first     %d networks to learn from are trained", job.recipe.teachers)
     fit(teacher, folder)
-    with atomic_file(weights) as temporary:
-        safetensors.torch.save_model(teacher, str(temporary))
+    with atomic_file(weights, durable=True) as temporary:
+        # Written here: to a path the library writes by itself, and reports a full disk as an error of its own.
+        temporary.write_bytes(safetensors.torch.save({k: v.contiguous() for k, v in teacher.state_dict().items()}))
     return teacher
 
 

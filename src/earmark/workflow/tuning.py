@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import os
 import shutil
@@ -18,19 +19,21 @@ from earmark import recipe, splits, training
 from earmark.bundle import ANOMALY, MULTILABEL
 from earmark.classifier import Classifier
 from earmark.dataset import make_spec
-from earmark.errors import DataError, Interrupted, SettingsError, require
-from earmark.files import claim_output, publish_folder, work_folder, write_text
+from earmark.errors import DataError, DiskError, Interrupted, OutputError, SettingsError, require
+from earmark.files import RUN, atomic_file, claim_output, publish_folder, saving, work_folder, write_text
 from earmark.options import DataOptions, TrainOptions
 from earmark.progress import quiet
 from earmark.provenance import Job, identity
 from earmark.splits import Split
 from earmark.workflow.preparation import held_out, prepare
-from earmark.workflow.training import train_split
+from earmark.workflow.training import GO_ON, train_split
 
 log = logging.getLogger("earmark")
 
 RECIPE, TRIALS = "tuned.toml", "trials.csv"
 _STUDY = "study.log"
+_AGAIN = "Give --overwrite instead of --resume to start again"
+_PASSES = ("epochs", "epochs_a_label", "min_steps")  # each of which rules the others where it is named alone
 
 Range = tuple[float, float, bool]
 SPACE: Mapping[str, Range | Sequence[float]] = {
@@ -126,51 +129,101 @@ def tune(
     said = identity([job]) + "\n" + " ".join(sorted(search))
     with work_folder(target, said, resume=options.resume, overwrite=options.overwrite) as work:
         _tell_cost(job, trials)
-        study = _study(optuna, work)
-        if not _done(study):
-            study.enqueue_trial({name: _own(name, job) for name in search})
-
-        def judge(trial: Any) -> float:
-            changes = [f"{name}={_drawn(trial, name, job)!r}" for name in search]
-            try:
-                score = _score(job, changes, work / "trial")
-            except SettingsError as error:  # settings that do not fit each other
-                log.info("not trained: %s", error)
-                raise optuna.TrialPruned from error
-            log.info("%.4f with %s", score, ", ".join(changes))
-            return score
-
         try:
-            while (count := len(_done(study))) < trials:
-                log.info("— trial %d of %d", count + 1, trials)
-                # Seeded for each trial, so that a search that goes on draws what an unbroken one draws.
-                seed = int(np.random.SeedSequence([options.seed, count]).generate_state(1)[0])
-                # A trial that a killed search left running must not count among the bad ones.
-                study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=False)
-                study.optimize(judge, n_trials=1)
-        except (Interrupted, KeyboardInterrupt) as error:
-            kept = f"{work} holds the {count} trials done: run the same command with --resume to go on"
-            raise Interrupted(f"interrupted; {kept}") from error
-        scores = [t.value for t in _done(study)]
-        if not any(score is not None for score in scores):
-            raise DataError(f"{data}: none of the {trials} trials could be trained; search other settings")
-        found = Tuned(target, dict(study.best_params), float(study.best_value), scores[0], len(scores))
-        _write(study, job, found.best, work)
-        publish_folder(work, target)
+            with saving(work):
+                study = _search(optuna, job, work, trials=trials, search=search)
+                scores = [t.value for t in _done(study)]
+                if not any(score is not None for score in scores):
+                    raise DataError(f"{data}: none of the {trials} trials could be trained; search other settings")
+                found = Tuned(target, dict(study.best_params), float(study.best_value), scores[0], len(scores))
+                _write(study, job, found.best, work)
+                publish_folder(work, target)
+        except DiskError as error:
+            raise error.then(GO_ON) from error
+        (target / RUN).unlink(missing_ok=True)  # after all else: by it an interrupted search is known
         return found
 
 
+def _search(optuna: Any, job: Job, work: Path, *, trials: int, search: Sequence[str]) -> Any:
+    """The study, with as many trials as are wanted."""
+    study = _study(optuna, work)
+    if not _done(study):
+        study.enqueue_trial({name: _own(name, job) for name in search})
+
+    def judge(trial: Any) -> float:
+        changes = [f"{name}={_drawn(trial, name, job)!r}" for name in search]
+        try:
+            score = _score(job, changes, work / "trial")
+        except SettingsError as error:  # settings that do not fit each other
+            log.info("not trained: %s", error)
+            raise optuna.TrialPruned from error
+        log.info("%.4f with %s", score, ", ".join(changes))
+        return score
+
+    try:
+        while (count := len(_done(study))) < trials:
+            log.info("— trial %d of %d", count + 1, trials)
+            # Seeded for each trial, so that a search that goes on draws what an unbroken one draws.
+            seed = int(np.random.SeedSequence([job.options.seed, count]).generate_state(1)[0])
+            # A trial that a killed search left running must not count among the bad ones.
+            study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=False)
+            study.optimize(judge, n_trials=1)
+    except (Interrupted, KeyboardInterrupt) as error:
+        kept = f"{work} holds the {count} trials done: run the same command with --resume to go on"
+        raise Interrupted(f"interrupted; {kept}") from error
+    except AssertionError as error:  # optuna's, where its file could not take a trial's score
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
+    return study
+
+
 def _study(optuna: Any, folder: Path) -> Any:
-    """The search, kept in a file from which it goes on."""
+    """The search, kept in a file from which it goes on.
+
+    Raises
+    ------
+    OutputError
+        Where that file is damaged.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    place, journal = str(folder / _STUDY), optuna.storages.journal
-    lock = journal.JournalFileOpenLock(place)  # links, the other way, are not everybody's right on Windows
-    return optuna.create_study(
-        study_name="earmark",
-        direction="maximize",
-        storage=optuna.storages.JournalStorage(journal.JournalFileBackend(place, lock_obj=lock)),
-        load_if_exists=True,
-    )
+    place, journal = folder / _STUDY, optuna.storages.journal
+    _mend(place)
+    lock = journal.JournalFileOpenLock(str(place))  # links, the other way, are not everybody's right on Windows
+    try:
+        return optuna.create_study(
+            study_name="earmark",
+            direction="maximize",
+            storage=optuna.storages.JournalStorage(journal.JournalFileBackend(str(place), lock_obj=lock)),
+            load_if_exists=True,
+        )
+    except OSError:
+        raise
+    except Exception as error:
+        # What a damaged journal makes optuna raise depends on where it is damaged.
+        raise OutputError(f"{place}: is damaged ({type(error).__name__}: {error}). {_AGAIN}.") from error
+
+
+def _mend(place: Path) -> None:
+    """Cut off the half line that a full disk left at the end of a study, which later lines would join.
+
+    Raises
+    ------
+    OutputError
+        Where other lines are damaged.
+    """
+    if not place.exists():
+        return
+    content = place.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    try:
+        for line in whole.splitlines():
+            json.loads(line)
+    except ValueError as error:
+        raise OutputError(f"{place}: is damaged ({error}). {_AGAIN}.") from error
+    if len(whole) < len(content):
+        with atomic_file(place, durable=True) as temporary:
+            temporary.write_bytes(whole)
 
 
 def _done(study: Any) -> list[Any]:
@@ -230,19 +283,24 @@ def _score(job: Job, changes: Sequence[str], place: Path) -> float:
         spec = dataclasses.replace(spec, labels=job.spec.labels, task=job.spec.task, merge=job.spec.merge)
         metrics = train_split(dataclasses.replace(job, recipe=chosen, spec=spec), place).metrics
     shutil.rmtree(place)
-    return float(metrics["map" if job.spec.task == MULTILABEL else "accuracy"])
+    figure = "map" if job.spec.task == MULTILABEL else "accuracy"
+    if metrics[figure] is None:
+        raise DataError(
+            f"{manifest.root}: {figure} cannot be measured on the {len(job.split.test)} clips that judge the trials: none has a "
+            "label. Choose another --seed, or add labelled recordings."
+        )
+    return float(metrics[figure])
 
 
 def _write(study: Any, job: Job, best: Mapping[str, Any], folder: Path) -> None:
     """The best settings as a recipe, and every trial as a table."""
     plain = recipe.Recipe().to_dict()
     chosen = recipe.load(job.options.recipe, [*job.options.settings, *(f"{k}={v!r}" for k, v in best.items())])
-    lines = [f"{k} = {_toml(v)}" for k, v in chosen.to_dict().items() if v != plain[k]]
+    lines = [f"{k} = {_toml(v)}" for k, v in chosen.to_dict().items() if v != plain[k] or k in _PASSES]
     about = f"# Found by earmark tune: {job.options.recipe} with {', '.join(best)} searched inside the training part."
     write_text(folder / RECIPE, "\n".join([about, *lines]) + "\n")
     rows = [{"trial": n, "score": t.value, **t.params} for n, t in enumerate(_done(study), start=1)]
     pd.DataFrame(rows).to_csv(folder / TRIALS, index=False, float_format="%.6g", lineterminator="\n")
-    (folder / "run.json").unlink()
 
 
 def _toml(value: Any) -> str:
