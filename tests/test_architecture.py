@@ -16,10 +16,10 @@ SOURCE = Path(earmark.__file__).parent
 # A module imports only from layers above it in this table, or from modules further left in its own.
 LAYERS = (
     ("errors", "types", "files", "progress"),
-    ("containers", "audio", "synth", "windows", "levels", "bundle", "annotations", "detector", "model"),
+    ("containers", "audio", "synth", "windows", "levels", "bundle", "detector", "model"),
     (
-        "manifest", "conditions", "fingerprint", "cache", "selections", "layouts", "splits", "recipe", "recipes", "options",
-        "inspection", "scanner", "archives", "datasets", "filters", "frontend", "augment", "networks",
+        "tables", "annotations", "inventory", "manifest", "conditions", "fingerprint", "cache", "selections", "layouts", "splits",
+        "recipe", "recipes", "options", "inspection", "shortcuts", "scanner", "archives", "datasets", "filters", "frontend", "augment", "networks",
     ),
     ("classifier", "dataset"),
     ("graph", "export", "evaluation", "measuring", "anomaly", "training", "provenance"),

@@ -82,12 +82,12 @@ def test_label_files_that_few_recordings_have_are_asked_about(tmp_path: Path) ->
     write_tones(tmp_path, clips=3)
     (tmp_path / "low" / "g0_0.txt").write_text("0\t0.5\tx\n")
     with pytest.raises(
-        DataError, match="1 of its 9 recordings have Raven .*--layout selections .* --layout class-fold"
+        DataError, match="1 of its 9 recordings have label files .*--layout selections .* --layout class-fold"
     ):
         layouts.find(tmp_path)
     assert len(layouts.find(tmp_path, layout="class-folders")) == 9
     assert len(layouts.find(tmp_path, selections=SelectionOptions(min_seconds=0.1))) == 1
-    with pytest.raises(DataError, match="not for a layout or a pattern; leave them out"):
+    with pytest.raises(DataError, match="not for a layout or a pattern; remove them"):
         layouts.find(tmp_path, layout="class-folders", selections=SelectionOptions(min_seconds=0.1))
 
 
@@ -156,7 +156,7 @@ def test_a_fault_labelled_in_a_flat_folder_is_not_learnt_as_normal(tmp_path: Pat
         soundfile.write(tmp_path / f"{i}.wav", tone(300, 1.0, seed=i), SR)
     assert layouts.find(tmp_path, alone="normal").layout == layouts.ALONE
     (tmp_path / "3.txt").write_text("0.2\t0.5\tbearing fault\n")
-    with pytest.raises(DataError, match="1 of its 5 recordings have Raven .* --layout recordings to leave them aside"):
+    with pytest.raises(DataError, match="1 of its 5 recordings have label files .* --layout recordings to ignore them"):
         layouts.find(tmp_path, alone="normal")
     assert len(layouts.find(tmp_path, alone="normal", layout=layouts.ALONE)) == 5
 
@@ -166,7 +166,7 @@ def test_label_files_in_other_layouts_are_asked_about_too(tmp_path: Path) -> Non
         (tmp_path / "split" / name).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(tmp_path / "split" / f"{name}.wav", tone(300, 1.0), SR)
     (tmp_path / "split" / "train" / "normal" / "a.txt").write_text("0.2\t0.5\tbearing fault\n")
-    with pytest.raises(DataError, match="--layout split-folders to leave them aside"):
+    with pytest.raises(DataError, match="--layout split-folders to ignore them"):
         layouts.find(tmp_path / "split")
     (tmp_path / "flat").mkdir()
     for i in range(3):
@@ -176,14 +176,14 @@ def test_label_files_in_other_layouts_are_asked_about_too(tmp_path: Path) -> Non
         layouts.find(tmp_path / "flat")
 
 
-def test_labels_without_a_name_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_labels_without_a_name_are_counted(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(300, 5.0), SR)
     head = "Begin Time (s)\tEnd Time (s)\tAnnotation\tCode\n"
     (tmp_path / "a.txt").write_text(head + "0\t1\t\twren\n2\t3\t\towl\n")
-    with pytest.raises(DataError, match="makes a clip: 0 are .* 2 have no name .of Raven tables, --label-column"):
+    with pytest.raises(DataError, match="makes a clip: 2 labels without a name .of tables, --label-column"):
         layouts.find(tmp_path)
     assert layouts.find(tmp_path, selections=SelectionOptions(label_column="Code")).labels == ["owl", "wren"]
     (tmp_path / "a.txt").write_text(head + "0\t1\twren\t\n2\t3\t\towl\n")
-    with caplog.at_level("INFO", logger="earmark"):
-        assert layouts.find(tmp_path).labels == ["wren"]
-    assert "left out  1 labels without a name" in caplog.text
+    manifest = layouts.find(tmp_path)
+    assert manifest.labels == ["wren"]
+    assert "excluded: 1 labels without a name (of tables, --label-column names their column)" in manifest.notes

@@ -1,58 +1,113 @@
-"""Labels beside long recordings: Raven's selection tables and Audacity's label files."""
+"""Labels of segments of recordings, as annotation programs write them: Raven, Audacity, Praat, and tables of events."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from earmark.errors import DataError
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-_BEGIN, _END, _FILE = "begin time (s)", "end time (s)", "begin file"
-_LABELS = ("label", "species", "annotation", "class", "common name", "call type", "type")
+from earmark.errors import DataError
+from earmark.tables import EXTENSIONS, Table, read_table
+from earmark.tables.clips import clips, points
+from earmark.tables.columns import Columns, resolve
+from earmark.tables.text import encoding_of, read_text
+from earmark.tables.times import seconds
+
+LABEL_FILES = frozenset([*EXTENSIONS, ".textgrid", ".lab", ".ann", ".labels", ".aud"])
+"""Extensions of files that may hold the labels of a recording beside them."""
+_PRAAT = re.compile(r'"(?:[^"]|"")*"|\[\d*\]|<\w+>|-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?')
+_STARTS = (
+    "start",
+    "begin",
+    "onset",
+    "time",
+    "from",
+    "t0",
+    "tmin",
+    "xmin",
+    "t_",
+    "anfang",
+    "debut",
+    "début",
+    "ini",
+    "von",
+    "offset",
+)
+"""What stands in the first lines of a table of segments: others need not be read."""
+_HTK = 1e-7  # seconds of a unit in HTK's label files
+_HTK_LEAST = 10_000  # units: a millisecond; label files of whole seconds stay below
 
 
 @dataclass(frozen=True)
-class Annotation:
-    """A labelled stretch of a recording.
+class Labels:
+    """What a label file or a table of events says.
 
     Attributes
     ----------
-    start, end : float
-        Seconds.
-    label : str
+    rows : DataFrame
+        Columns ``start``, ``end`` (seconds; equal, or NaN, for points), ``label``, further ones, and ``path`` where the file names
+        its recordings.
+    kind : str
+        ``raven``, ``audacity``, ``praat`` or ``table``.
+    columns : Columns or None
+        What the columns of a table are.
+    notes : tuple of str
     """
 
-    start: float
-    end: float
-    label: str
+    rows: pd.DataFrame
+    kind: str
+    columns: Columns | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def names_recordings(self) -> bool:
+        """Whether each row says which recording it is of."""
+        return "path" in self.rows.columns
 
 
 def format_of(path: Path) -> str:
-    """``raven``, ``audacity`` or, for other text, nothing."""
+    """``raven``, ``audacity``, ``praat``, ``table`` or, for other text, nothing; by the first lines alone."""
     try:
-        with path.open(encoding=_encoding(path), errors="replace") as file:
-            first = file.readline(10_000).rstrip("\r\n").split("\t")
+        with path.open("rb") as file:
+            head = file.read(1 << 14)
     except OSError:
         return ""
-    if _BEGIN in (cell.strip().lower() for cell in first):
+    encoding = encoding_of(head)
+    if not encoding:
+        return ""
+    text = head.decode(encoding, errors="replace")
+    if "ooTextFile" in text[:200] and "TextGrid" in text[:200]:
+        return "praat"
+    if next(_plain_rows(text), None) is not None:
+        return "audacity"
+    first = text.lstrip("\ufeff").split("\n", 1)[0]
+    if "begin time (s)" in first.lower():
         return "raven"
+    if path.suffix.lower() not in EXTENSIONS or not any(word in text.lower() for word in _STARTS):
+        return ""
     try:
-        return "audacity" if len(first) > 1 and float(first[0]) <= float(first[1]) else ""
-    except ValueError:
+        return "table" if _has_times(_resolved(read_table(path), None, None)) else ""
+    except DataError:
         return ""
 
 
-def read_labels(path: Path, *, label_column: str | None = None) -> list[Annotation]:
+def read_labels(path: Path, *, label_column: str | None = None, exists: Callable[[str], bool] | None = None) -> Labels:
     """Read a label file.
 
     Parameters
     ----------
     path : Path
-        A Raven selection table (tab-separated, with a header) or an Audacity label file (start, end and label, tab-separated).
+        A Raven selection table, Audacity labels (start, end and label, between tabs or blanks; also with decimal commas or clock
+        times), a Praat TextGrid, or any table with a header that names the times.
     label_column : str, optional
-        Column of a Raven table; found by its name otherwise.
+        Column of a table; found by its name otherwise.
+    exists : callable, optional
+        Whether a value names a recording: the column of the names may then be found by its values.
 
     Raises
     ------
@@ -60,68 +115,123 @@ def read_labels(path: Path, *, label_column: str | None = None) -> list[Annotati
         Naming the file, the line and the value.
     """
     kind = format_of(path)
+    if kind == "praat":
+        return Labels(_praat(path), kind)
+    if kind == "audacity":
+        text, encoding = read_text(path)
+        notes = (f"{path.name} is not UTF-8; it is read as Windows-1252",) if encoding == "cp1252" else ()
+        return Labels(_plain_table(path, text), kind, notes=notes)
     if not kind:
-        raise DataError(f"{path}: is neither a Raven selection table nor an Audacity label file; correct or remove it")
-    try:
-        with path.open(encoding=_encoding(path), newline="") as file:
-            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except UnicodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text ({error}); save it as UTF-8") from error
-    return _raven(path, rows, label_column) if kind == "raven" else _audacity(path, rows)
-
-
-def _encoding(path: Path) -> str:
-    """UTF-16 where its mark says so, as Excel's Unicode text has it."""
-    with path.open("rb") as file:
-        return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-
-
-def _raven(path: Path, rows: Sequence[Sequence[str]], label_column: str | None) -> list[Annotation]:
-    header = [cell.strip() for cell in rows[0]]
-    lower = [cell.lower() for cell in header]
-    if label_column is None:
-        column = next((lower.index(name) for name in _LABELS if name in lower), None)
-    else:
-        column = header.index(label_column) if label_column in header else None
-    if _END not in lower:
         raise DataError(
-            f"{path}: has no column 'End Time (s)' (it has {', '.join(header)}); export it from Raven as well"
+            f"{path}: is no label file that Earmark knows; give a header with start, end and label, or remove it"
         )
-    if column is None:
-        wanted = label_column or " or ".join(_LABELS[:4])
-        raise DataError(f"{path}: has no column {wanted!r} (it has {', '.join(header)}); name it with --label-column")
-    begin, end = lower.index(_BEGIN), lower.index(_END)
-    if _FILE in lower:
-        files = {row[lower.index(_FILE)].strip() for row in rows[1:] if len(row) > lower.index(_FILE)} - {""}
-        if len(files) > 1:
-            raise DataError(
-                f"{path}: its selections are of {len(files)} recordings ('Begin File'), one behind the other in its times; save a "
-                "selection table for each"
-            )
-    found: dict[Annotation, None] = {}  # a selection stands there once for each view
-    for line, row in enumerate(rows[1:], start=2):
-        if any(cell.strip() for cell in row):
-            if len(row) <= max(begin, end, column):
-                raise DataError(f"{path}: line {line} has {len(row)} columns, the header {len(header)}; correct it")
-            one = Annotation(_seconds(path, line, row[begin]), _seconds(path, line, row[end]), row[column].strip())
-            found[one] = None
-    return list(found)
+    table = read_table(path)
+    columns = _resolved(table, label_column, exists)
+    if "label" not in columns.roles:
+        raise DataError(
+            f"{path}: has no column of labels (it has {', '.join(table.frame.columns)}); name it with --label-column"
+        )
+    if "start" in columns.roles and "end" not in columns.roles and "duration" not in columns.roles and kind == "raven":
+        raise DataError(
+            f"{path}: has no column 'End Time (s)' (it has {', '.join(table.frame.columns)}); export it from Raven as well"
+        )
+    rows = clips(table.frame, columns, path)
+    if "start" not in columns.roles:
+        rows["start"] = rows["end"] = points(table.frame, columns, path)
+    elif "end" not in rows:
+        rows["end"] = rows["start"]
+    return Labels(_labelled(rows), kind, columns, table.notes)
 
 
-def _audacity(path: Path, rows: Sequence[Sequence[str]]) -> list[Annotation]:
-    found = []
-    for line, row in enumerate(rows, start=1):
-        if not row or row[0].strip() in ("", "\\"):  # a backslash begins the line with the label's frequencies
+def _resolved(table: Table, label_column: str | None, exists: Callable[[str], bool] | None) -> Columns:
+    if not table.headed:
+        return Columns({})
+    return resolve(table.frame, table.path, label=label_column, exists=exists)
+
+
+def _has_times(columns: Columns) -> bool:
+    """Whether rows are segments or points, not whole recordings."""
+    return "label" in columns.roles and ("start" in columns.roles or "time" in columns.roles)
+
+
+def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
+    texts = [
+        ";".join(map(str, v)) if isinstance(v, list) else "" if v is None or v != v else str(v).strip()
+        for v in rows["label"]
+    ]
+    return rows.assign(label=texts)
+
+
+def _plain_rows(text: str) -> Iterator[tuple[float, float, str]]:
+    """Start, end and label of each line without a header: between tabs, else between blanks, semicolons or commas.
+
+    Nothing at the first line that is none of these: a table with more columns has meanings that are not known.
+    """
+    for line in text.lstrip("\ufeff").splitlines():
+        if not line.strip() or line.startswith("\\"):  # a backslash begins the line with the label's frequencies
             continue
-        if len(row) < 2:
-            raise DataError(f"{path}: line {line} has no end; give start, end and label, separated by tabs")
-        label = row[2].strip() if len(row) > 2 else ""
-        found.append(Annotation(_seconds(path, line, row[0]), _seconds(path, line, row[1]), label))
-    return found
+        found = _plain_row(line)
+        if found is None:
+            return
+        yield found
 
 
-def _seconds(path: Path, line: int, text: str) -> float:
+def _plain_row(line: str) -> tuple[float, float, str] | None:
+    if "\t" in line:
+        parts = [part.strip() for part in line.rstrip("\t ").split("\t")]
+    else:
+        parts = line.split(None, 2)
+        if len(parts) < 2 or seconds(parts[0]) is None or seconds(parts[1]) is None:
+            separator = ";" if ";" in line else ","
+            parts = [part.strip() for part in line.split(separator, 2)]
+        if len(parts) < 3:
+            return None
+    if not 2 <= len(parts) <= 3:
+        return None
+    start, end = seconds(parts[0]), seconds(parts[1])
+    if start is None or end is None or end < start:
+        return None
+    return start, end, parts[2] if len(parts) > 2 else ""
+
+
+def _plain_table(path: Path, text: str) -> pd.DataFrame:
+    found = []
+    for line, row in enumerate(text.lstrip("\ufeff").splitlines(), start=1):
+        if not row.strip() or row.startswith("\\"):
+            continue
+        one = _plain_row(row)
+        if one is None:
+            raise DataError(f"{path}: line {line}: {row.strip()[:80]!r} is no start, end and label; correct it")
+        found.append(one)
+    rows = pd.DataFrame(found, columns=["start", "end", "label"])
+    whole = (rows[["start", "end"]] % 1 == 0).to_numpy().all()
+    if path.suffix.lower() == ".lab" and whole and rows["end"].max() >= _HTK_LEAST:
+        rows[["start", "end"]] *= _HTK
+    return rows
+
+
+def _praat(path: Path) -> pd.DataFrame:
+    """Intervals and points of all tiers of a Praat TextGrid, long or short; an interval without text is none.
+
+    Both forms hold the same values in the same order; the long one has their names between them.
+    """
+    tokens = [t for t in _PRAAT.findall(read_text(path)[0]) if not t.startswith(("[", "<"))]
+    values = iter(tokens[4:])  # behind type, class, start and end
+    rows: list[tuple[float, float, str]] = []
     try:
-        return float(text)
-    except ValueError as error:
-        raise DataError(f"{path}: line {line}: {text!r} is no time; give seconds") from error
+        for _ in range(int(next(values))):
+            intervals = next(values) == '"IntervalTier"'
+            size = [next(values) for _ in range(4)][-1]  # behind its name, start and end
+            for _ in range(int(size)):
+                start = float(next(values))
+                end = float(next(values)) if intervals else start
+                if text := next(values)[1:-1].replace('""', '"').strip():
+                    rows.append((start, end, text))
+    except (StopIteration, ValueError) as error:
+        raise DataError(f"{path}: is not a whole TextGrid; save it again in Praat") from error
+    return pd.DataFrame(rows, columns=["start", "end", "label"])
+
+
+def are_points(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which labels are points: without a length."""
+    return np.asarray(rows["end"].isna() | (rows["end"] <= rows["start"]), bool)

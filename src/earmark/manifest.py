@@ -20,6 +20,10 @@ from numpy.typing import NDArray
 from earmark.bundle import CLASSIFICATION, MULTILABEL
 from earmark.errors import DataError
 from earmark.files import atomic_file
+from earmark.inventory import Files
+from earmark.tables import read_table, times
+from earmark.tables.clips import clips
+from earmark.tables.columns import resolve
 
 SEPARATOR = ";"
 """Between the labels of a clip that has several."""
@@ -32,8 +36,6 @@ ROUNDING = 1e-3
 log = logging.getLogger("earmark")
 
 _NAMED = 10  # labels
-_PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
-_THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 _TEXT = ("path", "label", "group", "fold", "split")
 
 
@@ -61,6 +63,14 @@ class Manifest:
         Paths of recordings that hold the same sound, where they were looked for.
     multilabel : bool
         Whether the table gave lists of labels, be it of one each.
+    columns : mapping
+        Each column of the tables that were read to what it holds: ``path``, ``label`` and so on, ``further`` for those kept.
+    files : Files or None
+        What became of every file below the folder; None where a table was given.
+    missing : mapping
+        Paths of the table that no file fits, or several, and what is to be done.
+    notes : tuple of str
+        What a user must know of how the data were read.
     """
 
     table: pd.DataFrame
@@ -71,6 +81,10 @@ class Manifest:
     grouped_by: str = ""
     copies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     multilabel: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: Files | None = field(default=None, repr=False)
+    missing: Mapping[str, str] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, table: pd.DataFrame, root: str | os.PathLike[str], **about: Any) -> Manifest:
@@ -85,20 +99,21 @@ class Manifest:
             raise DataError(f"{root}: the table has no rows; add clips")
         lists = "label" in table.columns and bool(table["label"].map(_is_list).any())
         about.setdefault("multilabel", lists)
-        whole = _validated(_completed(table), several=about["multilabel"])
+        whole = _validated(_completed(table))
         known = bool((whole["group"] != whole["path"]).any())
         about.setdefault("grouped_by", f"layout {about.get('layout', cls.layout)}" if known else "")
         return cls(whole, Path(root), **about)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Manifest:
-        """Read a table from CSV, JSON Lines or Parquet; its paths start from the folder it lies in."""
+        """Read a table as `earmark.tables.read_table` does; its paths start from the folder it lies in."""
         place = Path(path)
         table = read_table(place)
-        missing = [c for c in ("path", "label") if c not in table.columns]
+        columns = resolve(table.frame, place)
+        missing = [role for role in ("path", "label") if role not in columns.roles]
         if missing:
-            raise DataError(f"{place}: has no column {missing[0]!r} (it has {', '.join(table.columns)}); add it")
-        return cls.of(table, place.parent)
+            raise DataError(f"{place}: has no column {missing[0]!r} (it has {', '.join(table.frame.columns)}); add it")
+        return cls.of(clips(table.frame, columns, place), place.parent, columns=columns.meanings(), notes=table.notes)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the table as CSV or, by the extension, Parquet; paths are rewritten to start from the file's folder."""
@@ -195,6 +210,28 @@ class Manifest:
         kept = self.table["label"].map(lambda value: SEPARATOR.join(x for x in split_labels(value) if x in wanted))
         return replace(self, table=self.table.assign(label=kept)[kept != ""])
 
+    def noted(self, *notes: str) -> Manifest:
+        """The manifest with further notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+    def separated(self, separator: str) -> Manifest:
+        """Labels cut where ``separator`` stands: a clip may have several.
+
+        Raises
+        ------
+        DataError
+            For an empty separator, or one that no label holds.
+        """
+        labels = self.table["label"]
+        if not separator or not labels.str.contains(separator, regex=False).any():
+            raise DataError(f"{self.root}: no label holds {separator!r} (--label-separator); remove the option")
+        cut = [
+            sorted({x.strip() for x in value.split(separator)} - {""})
+            for value in labels.str.replace(SEPARATOR, separator)
+        ]
+        table = self.table.assign(label=[SEPARATOR.join(parts) for parts in cut])
+        return replace(self, table=table, multilabel=True)
+
     def with_groups(self, *, column: str | None = None, pattern: str | None = None) -> Manifest:
         """Take the groups from another column, or from a regular expression over the paths.
 
@@ -221,7 +258,7 @@ class Manifest:
                     raise DataError(f"{path}: does not match --group-pattern {pattern}; correct the pattern")
             table["group"] = [m.group(which) or "" for m in found if m is not None]
         source = f"column {column}" if pattern is None else f"--group-pattern {pattern}"
-        return replace(self, table=_validated(_completed(table), several=self.multilabel), grouped_by=source)
+        return replace(self, table=_validated(_completed(table)), grouped_by=source)
 
     def merged(self, pairs: Iterable[tuple[str, str]]) -> Manifest:
         """Make one group of the two groups of each pair, and so on; it takes the name that sorts first."""
@@ -251,6 +288,28 @@ def split_labels(value: str) -> list[str]:
     return value.split(SEPARATOR) if value else []
 
 
+def joined_labels(labels: Iterable[str]) -> str:
+    """A note where labels look like several in one, with the separator to set; else nothing.
+
+    They do where most of what stands between the separators is a label by itself, or part of another one.
+    """
+    every = set(labels)
+    for mark in (",", "|", "/", "+", "&", ":", " and ", "_", " "):
+        cut = {label: [part.strip() for part in label.split(mark)] for label in every if mark in label.strip()}
+        cut = {label: parts for label, parts in cut.items() if all(parts)}
+        uses = Counter(part for parts in cut.values() for part in set(parts))
+        alone = every - set(cut)
+        known = [all(part in alone for part in parts) for parts in cut.values()]
+        listed = mark in (",", "|") and uses and sum(n > 1 or part in alone for part, n in uses.items()) > len(uses) / 2
+        if cut and (sum(known) > len(known) / 2 or listed):
+            example = next(label for label in sorted(cut))
+            return (
+                f"labels such as {example!r} hold several of the others; if a clip may have several labels, say "
+                f"--label-separator {mark!r}"
+            )
+    return ""
+
+
 def named_counts(counts: Mapping[str, int]) -> str:
     """The commonest labels with their clips, so that it is seen what was taken for labels."""
     common = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -269,42 +328,6 @@ def write_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     }
     with atomic_file(path) as temporary:
         table.assign(**exact).to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV, JSON Lines or Parquet file as text and numbers.
-
-    Raises
-    ------
-    DataError
-        Where it cannot be read.
-    """
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        if path.suffix in (".jsonl", ".ndjson"):
-            return pd.read_json(path, lines=True, dtype=False)
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, sep=_separator(path), encoding="utf-8-sig")
-        table.columns = table.columns.str.strip()
-        if not table.columns.is_unique:
-            raise DataError(f"{path}: has two columns {table.columns[table.columns.duplicated()][0]!r}; rename one")
-        return table.loc[:, ~table.columns.str.startswith("Unnamed:")]  # the index that pandas wrote
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; check the path") from error
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: cannot be read as a table ({reason}); correct the file") from error
-
-
-def _separator(path: Path) -> str:
-    """Of a text table's columns: the semicolon is many spreadsheets' own."""
-    if path.suffix == ".tsv":
-        return "\t"
-    if path.suffix in _PACKED:  # pandas reads them
-        return ","
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline()
-    return next((mark for mark in (",", ";", "\t") if mark in header), ",")
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -342,21 +365,13 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
             v: SEPARATOR.join(sorted({x.strip() for x in v.split(SEPARATOR)} - {""})) for v in out["label"].unique()
         }
         out["label"] = out["label"].map(unique)
-    written = [v for name in ("start", "end") if name in out.columns for v in out[name] if isinstance(v, str)]
-    commas = [v.strip() for v in written if "," in v]
-    thousands = bool(commas) and all(map(_THOUSANDS.fullmatch, commas))  # 1,200 may be twelve hundred, 0,5 is a half
     for name, default in (("start", 0.0), ("end", np.nan)):
-        values = out[name] if name in out.columns else pd.Series(default, index=out.index)
-        if commas and not thousands:
-            values = values.map(lambda v: v.replace(",", ".") if isinstance(v, str) else v)
-        numbers = pd.to_numeric(values.replace("", default), errors="coerce")
-        wrong = numbers.isna() & values.notna() & (values.astype(str) != "") & (values.astype(str) != "nan")
-        if wrong.any():
-            row = int(np.flatnonzero(wrong.to_numpy())[0])
+        values = list(out[name]) if name in out.columns else [default] * len(out)
+        out[name], wrong = times.column(values, default=default)
+        if wrong is not None:
             raise DataError(
-                f"row {row + 1} ({out['path'].iloc[row]}): {name} is {values.iloc[row]!r}; give seconds, with a point"
+                f"row {wrong + 1} ({out['path'].iloc[wrong]}): {name} is {values[wrong]!r}; give seconds, with a point"
             )
-        out[name] = numbers.astype(float).fillna(0.0) if name == "start" else numbers.astype(float)
     out["group"] = out["group"].where(out["group"] != "", out["path"])
     out["split"] = out["split"].str.lower()
     further = [c for c in out.columns if c not in COLUMNS]
@@ -371,14 +386,13 @@ def _is_list(value: object) -> bool:
     return isinstance(value, list | tuple | np.ndarray)
 
 
-def _validated(table: pd.DataFrame, *, several: bool) -> pd.DataFrame:
-    several = several or table["label"].str.contains(SEPARATOR, regex=False).any()
+def _validated(table: pd.DataFrame) -> pd.DataFrame:
     twice = again = table.duplicated(["path", "start", "end"])
     if twice.any():
         again = table.astype(str).duplicated()  # in every column
     bad = [
         ("path", table["path"] == "", "give the recording's path"),
-        ("label", (table["label"] == "") & (not several), "give a label or leave the row out"),
+        ("label", table["label"].eq("") & table["label"].eq("").all(), "no clip has a label: give some"),
         ("start", ~(np.isfinite(table["start"]) & (table["start"] >= 0)), "give seconds from 0"),
         ("end", table["end"].notna() & ~(table["end"] > table["start"]), "give seconds behind start"),
         ("split", ~table["split"].isin(["", *SPLITS]), f"use one of {', '.join(SPLITS)}"),

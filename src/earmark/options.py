@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from earmark import layouts, recipe
 from earmark.errors import SettingsError
-from earmark.manifest import Manifest
+from earmark.manifest import Manifest, joined_labels
 from earmark.selections import SelectionOptions
 
 
@@ -24,10 +24,12 @@ class DataOptions:
         Labels to keep; all by default.
     group, group_pattern : str, optional
         As for `Manifest.with_groups`.
+    label_separator : str, optional
+        What stands between the labels of a clip that has several, beside ``;``.
     selections : SelectionOptions
-        How Raven and Audacity files beside the recordings become clips.
+        How labels of segments become clips, and which column of a table holds the labels.
     strict : bool
-        Stop at clips that cannot be used instead of leaving them out.
+        Stop at clips that cannot be used instead of excluding them.
     """
 
     layout: str | None = None
@@ -35,12 +37,19 @@ class DataOptions:
     include: Sequence[str] = ()
     group: str | None = None
     group_pattern: str | None = None
+    label_separator: str | None = None
     selections: SelectionOptions = field(default_factory=SelectionOptions)
     strict: bool = False
 
     def read(self, data: str | os.PathLike[str], *, alone: str | None = None) -> Manifest:
         """The manifest; ``alone`` as for `earmark.layouts.find`."""
         manifest = layouts.find(data, layout=self.layout, pattern=self.pattern, selections=self.selections, alone=alone)
+        if self.label_separator is not None:
+            manifest = manifest.separated(self.label_separator)
+        elif hint := joined_labels(manifest.labels):
+            manifest = manifest.noted(hint)
+        if count := int((manifest.table["label"] == "").sum()):
+            manifest = manifest.noted(f"{count} clips have no label and count as none of the labels")
         if self.include:
             manifest = manifest.include(self.include)
         if self.group or self.group_pattern:

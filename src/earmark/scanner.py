@@ -16,8 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from earmark import audio, conditions, fingerprint
+from earmark.bundle import CLASSIFICATION
 from earmark.errors import AudioError
 from earmark.inspection import FAULTS, SILENT, UNUSABLE, Recording, inspect
+from earmark.inventory import Files
 from earmark.manifest import ROUNDING, Manifest, write_csv
 from earmark.options import DataOptions
 from earmark.progress import threaded
@@ -70,9 +72,25 @@ class Scan:
         return {kind: rows for kind, rows in found.items() if rows}
 
     @property
+    def files(self) -> Files | None:
+        """What becomes of every file below the folder; None where a table was given."""
+        unusable = {r.path: kind for r in self.recordings for kind, _ in r.faults if kind in UNUSABLE}
+        return None if self.manifest.files is None else self.manifest.files.without(unusable)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What keeps the data from being clean besides faults, copies, likely typos and leaks."""
+        files, found = self.files, []
+        if len(self.manifest.labels) < 2 and self.manifest.task == CLASSIFICATION:
+            found.append("one label only: a classifier needs two")
+        if files is not None and files.unused:
+            found.append(str(files))
+        return tuple(found)
+
+    @property
     def clean(self) -> bool:
-        """Whether nothing is wrong."""
-        return not (self.faults or self.exact or self.near or self.typos or self.leaks)
+        """Whether nothing is wrong and nothing is unused."""
+        return not (self.faults or self.exact or self.near or self.typos or self.leaks or self.problems)
 
     def table(self) -> pd.DataFrame:
         """One row a clip, for ``scan.csv``."""
@@ -127,6 +145,10 @@ class Scan:
             "similar_labels": [list(t) for t in self.typos],
             "leaks": list(self.leaks),
             "random_split_leak": round(self.random_leak, 4),
+            "files": None if self.files is None else self.files.to_dict(),
+            "columns": dict(manifest.columns),
+            "notes": list(manifest.notes),
+            "problems": list(self.problems),
             "clean": self.clean,
         }
 

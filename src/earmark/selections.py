@@ -1,10 +1,9 @@
-"""Long recordings with label files beside them: each labelled stretch becomes a clip, and what lies between, if wanted."""
+"""Labelled segments of long recordings: each becomes a clip, and what lies between them, if wanted."""
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,163 +12,246 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from earmark.annotations import Annotation, format_of, read_labels
+from earmark.annotations import LABEL_FILES, are_points, format_of
 from earmark.cache import Index, default_folder
 from earmark.errors import AudioError, DataError
-from earmark.manifest import Manifest
 
-log = logging.getLogger("earmark")
-
-_TRIED = 50  # text files that are looked at to tell label files from others
 _ROUNDING = 0.05  # seconds by which a label may end behind its recording
 _PIECE = (0.5, 10.0)  # shortest and longest clip of background, in seconds
+NONE = "none"
+"""Name of the background that gets no label."""
 
 
 @dataclass(frozen=True)
 class SelectionOptions:
-    """How label files become clips.
+    """How labels of segments become clips.
 
     Attributes
     ----------
     label_column : str, optional
-        Column of Raven tables that holds the label.
+        Column of tables that holds the label; found by its name otherwise.
     min_seconds : float
-        Labels shorter than this are left out.
+        Labels shorter than this are excluded.
     overlaps : {"keep", "drop"}
-        Labels that overlap one of another name: each is a clip all the same, or both are left out.
+        Labels that overlap one of another name: each is a clip all the same, or both are excluded.
     background : str, optional
         Label for what lies between the labels, of which as many clips are made as the commonest label has, as long as labels are;
-        left out by default.
+        excluded by default. ``none``: these clips train as none of the labels.
+    label_seconds : float
+        Length of the clip around a label without a length, which lies in its middle; 0: such labels are excluded.
     """
 
     label_column: str | None = None
     min_seconds: float = 0.0
     overlaps: str = "keep"
     background: str | None = None
+    label_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what is none of the choices."""
         if self.overlaps not in ("keep", "drop"):
             raise DataError(f"--overlaps is {self.overlaps!r}; choose keep or drop")
-        if not self.min_seconds >= 0:
-            raise DataError(f"--min-seconds is {self.min_seconds:g}; give seconds from 0")
+        for option, value in (("--min-seconds", self.min_seconds), ("--label-seconds", self.label_seconds)):
+            if not 0 <= value < np.inf:
+                raise DataError(f"{option} is {value:g}; give seconds from 0")
+
+    @property
+    def for_segments(self) -> bool:
+        """Whether anything is asked for that whole recordings do not have."""
+        return self != SelectionOptions(label_column=self.label_column)
 
 
-def label_files(root: Path, files: Sequence[str], *, asked: bool = True) -> dict[str, list[Path]]:
-    """Raven and Audacity files beside the recordings that have some: ``NAME.txt``, ``NAME.Table.1.selections.txt`` and so on.
+@dataclass(frozen=True)
+class Segments:
+    """Labelled segments as they are written.
 
-    Unless they were ``asked`` for, a look at some text files tells that there are none.
+    Attributes
+    ----------
+    rows : DataFrame
+        Columns ``path``, ``start``, ``end``, ``label`` (empty for segments that were marked without a name), and further ones.
+    recordings : tuple of str
+        All that were looked at for labels, also those where none was found.
     """
-    stems: dict[Path, dict[str, str]] = {}
-    for name in files:
-        stems.setdefault((root / name).parent, {})[Path(name).stem] = name
-    beside: list[tuple[str, Path]] = []
-    for folder, names in stems.items():
-        for place in sorted(p for p in folder.iterdir() if p.suffix.lower() == ".txt"):
-            # Of site.wav and site.1.wav, the second one owns site.1.txt.
-            parts = place.name.split(".")
-            prefixes = (".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1))
-            stem = next((p for p in prefixes if p in names), None)
-            if stem is not None:
-                beside.append((names[stem], place))
-    if not asked and not any(format_of(place) for _, place in beside[:_TRIED]):
-        return {}  # transcripts or notes
-    found: dict[str, list[Path]] = {}
-    for name, place in beside:
-        if format_of(place):
-            found.setdefault(name, []).append(place)
+
+    rows: pd.DataFrame
+    recordings: tuple[str, ...]
+
+
+def beside(recordings: Sequence[str], others: Sequence[str]) -> dict[str, list[str]]:
+    """Files that may hold labels beside the recordings: ``NAME.txt``, ``NAME.Table.1.selections.txt``, ``NAME.csv`` and so on."""
+    stems: dict[str, dict[str, str]] = {}
+    for name in recordings:
+        folder, _, own = name.rpartition("/")
+        stems.setdefault(folder, {})[Path(own).stem] = name
+        stems[folder].setdefault(own, name)  # site.wav.txt
+    found: dict[str, list[str]] = {}
+    for name in sorted(others):
+        folder, _, own = name.rpartition("/")
+        names = stems.get(folder)
+        if names is None or Path(own).suffix.lower() not in LABEL_FILES:
+            continue
+        # Of site.wav and site.1.wav, the second one owns site.1.txt.
+        parts = own.split(".")
+        prefixes = (".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1))
+        stem = next((p for p in prefixes if p in names), None)
+        if stem is not None:
+            found.setdefault(names[stem], []).append(name)
     return found
 
 
-def read(root: Path, files: Sequence[str], options: SelectionOptions, *, normal: str | None = None) -> Manifest:
-    """Clips of all recordings that have label files; a recording is a group.
+def known(root: Path, found: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The label files of `beside` whose format is known."""
+    readable = {name: [place for place in places if format_of(root / place)] for name, places in found.items()}
+    return {name: places for name, places in readable.items() if places}
+
+
+def lengths_of(root: Path, recordings: Sequence[str]) -> dict[str, float | None]:
+    """Seconds of each recording by its header; None where it cannot be read, which is reported when it is decoded."""
+    index = Index(default_folder())
+    return {name: _length(index, root / name) for name in recordings}
+
+
+def chosen(
+    found: Segments,
+    options: SelectionOptions,
+    lengths: Mapping[str, float | None],
+    *,
+    where: object,
+    normal: str | None = None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """The segments that become clips, and a note on each kind that does not.
 
     Background of the label ``normal``, which detectors learn from, is taken as a whole.
 
     Raises
     ------
     DataError
-        For a label file that cannot be read, or where no label is left.
+        Where no segment is left.
     """
-    index = Index(default_folder())
-    beside = label_files(root, files)
-    lengths = {name: _length(index, root / name) for name in beside}
-    rows: list[dict[str, Any]] = []
-    labelled: dict[str, list[Annotation]] = {}
-    short = overlapping = unnamed = 0
-    for name, places in beside.items():
-        labelled[name] = [a for p in places for a in read_labels(p, label_column=options.label_column)]
-        named = [a for a in labelled[name] if a.label]
-        unnamed += len(labelled[name]) - len(named)
-        long = [a for a in named if a.end > a.start and a.end - a.start >= options.min_seconds - 1e-6]
-        kept = [a for a in long if options.overlaps == "keep" or not _overlaps(a, long)]
-        short, overlapping = short + len(named) - len(long), overlapping + len(long) - len(kept)
-        length = lengths[name]
-        for a in kept:
-            end = length if length is not None and length < a.end <= length + _ROUNDING else a.end
-            rows.append({"path": name, "start": a.start, "end": end, "label": a.label})
-    if not rows:
+    rows, notes = found.rows, []
+    point = are_points(rows)
+    if options.label_seconds:
+        rows = _around(rows, point, options.label_seconds, lengths)
+        point = np.zeros(len(rows), bool)
+    named = (rows["label"] != "").to_numpy()
+    long = ~point & (rows["end"] - rows["start"] >= options.min_seconds - 1e-6).to_numpy()
+    kept = rows[named & long]
+    overlapping = _overlapping(kept) if options.overlaps == "drop" else np.zeros(len(kept), bool)
+    counts = {
+        "point": int((named & point).sum()),
+        "short": int((named & ~point & ~long).sum()),
+        "overlap": int(overlapping.sum()),
+        "unnamed": int((~named).sum()),
+    }
+    said = {
+        "point": "{} labels without a length (--label-seconds 1 makes a clip of a second around each)",
+        "short": f"{{}} labels shorter than {options.min_seconds:g} s",
+        "overlap": "{} labels that overlap others (--overlaps keep)",
+        "unnamed": "{} labels without a name (of tables, --label-column names their column)",
+    }
+    kept = kept[~overlapping].copy()
+    if kept.empty:
+        why = ", ".join(said[kind].format(count) for kind, count in counts.items() if count) or "there are none"
         raise DataError(
-            f"{root}: none of the labels beside its {len(beside)} labelled recordings makes a clip: {short} are without length or "
-            f"shorter than --min-seconds, {overlapping} overlap others (--overlaps keep), "
-            f"{unnamed} have no name (of Raven tables, --label-column names its column)"
+            f"{where}: none of the labels of its {len(found.recordings)} labelled recordings makes a clip: {why}"
         )
-    if unnamed:
-        log.info(
-            "left out  %d labels without a name (Raven tables: --label-column takes it from another column)", unnamed
-        )
-    if short:
-        log.info("left out  %d labels without length or shorter than %g s", short, options.min_seconds)
-    if overlapping:
-        log.info("left out  %d labels that overlap others (--overlaps keep)", overlapping)
+    notes += [f"excluded: {said[kind].format(count)}" for kind, count in counts.items() if count]
+    ends = kept["path"].map(lengths).astype(float)
+    late = (kept["end"] > ends) & (kept["end"] <= ends + _ROUNDING)
+    kept["end"] = kept["end"].where(~late, ends)
     if options.background is not None:
-        most = max(Counter(r["label"] for r in rows).values()) if options.background != normal else None
-        rows += _background(options.background, rows, labelled, lengths, most)
-    table = pd.DataFrame(rows).drop_duplicates(["path", "start", "end"])
-    if len(table) < len(rows):
-        log.info("left out  %d labels of stretches that have one already", len(rows) - len(table))
-    ignored = tuple(f for f in files if f not in beside)
-    return Manifest.of(table, root, layout="selections", ignored=ignored, grouped_by="recording")
+        label = "" if options.background.casefold() == NONE else options.background
+        most = max(Counter(kept["label"]).values()) if options.background != normal else None
+        more, note = _background(label, kept, found, lengths, most)
+        kept = pd.concat([kept, pd.DataFrame(more)], ignore_index=True)
+        notes.append(note)
+    unique = kept.drop_duplicates(["path", "start", "end", "label"])
+    once = unique.drop_duplicates(["path", "start", "end"])
+    if len(once) < len(unique):
+        notes.append(f"excluded: {len(unique) - len(once)} labels of segments that have one already")
+    return once.reset_index(drop=True), notes
 
 
-def _overlaps(one: Annotation, others: Sequence[Annotation]) -> bool:
-    return any(one.label != o.label and one.start < o.end and o.start < one.end for o in others)
+def check_sequence(rows: pd.DataFrame, lengths: Mapping[str, float | None], where: object) -> None:
+    """Refuse a table over several recordings whose times may run on from one to the next.
+
+    Raises
+    ------
+    DataError
+        With the remedy.
+    """
+    first = rows.groupby("path", sort=False)["start"].min().sort_values(kind="stable")
+    if len(first) < 2:
+        return
+    ends = rows["path"].map(lengths).astype(float)
+    before = first.index.map(lengths).to_series().astype(float).fillna(0.0).cumsum().shift(fill_value=0.0).to_numpy()
+    own = bool((rows["end"].fillna(rows["start"]) <= ends.fillna(np.inf) + _ROUNDING).all())
+    running_on = bool((first.to_numpy()[1:] >= before[1:] - _ROUNDING).all())
+    if not own or running_on:
+        raise DataError(
+            f"{where}: its selections are of {len(first)} recordings, and their times may run on from one to the next; add the "
+            "column 'File Offset (s)' in Raven and export it again"
+        )
+
+
+def _around(
+    rows: pd.DataFrame, point: NDArray[np.bool_], seconds: float, lengths: Mapping[str, float | None]
+) -> pd.DataFrame:
+    """Points as segments around them, inside their recording."""
+    ends = rows["path"].map(lengths).astype(float).fillna(np.inf)
+    start = np.minimum(rows["start"] - seconds / 2, ends - seconds).clip(lower=0).round(6)
+    end = np.minimum(start + seconds, ends).round(6)
+    inside = rows["start"] <= ends + _ROUNDING  # a point past the end stays one that is refused later
+    point = point & inside.to_numpy()
+    return rows.assign(start=rows["start"].where(~point, start), end=rows["end"].where(~point, end))
+
+
+def _overlapping(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which segments overlap one of another label in the same recording."""
+    found = np.zeros(len(rows), bool)
+    order = np.lexsort((rows["start"], pd.factorize(rows["path"])[0]))
+    paths, starts, ends, labels = (rows[c].to_numpy()[order] for c in ("path", "start", "end", "label"))
+    for i in range(len(order)):
+        j = i + 1
+        while j < len(order) and paths[j] == paths[i] and starts[j] < ends[i]:
+            if labels[j] != labels[i]:
+                found[order[[i, j]]] = True
+            j += 1
+    return found
 
 
 def _background(
-    label: str,
-    rows: Sequence[dict[str, Any]],
-    labelled: dict[str, list[Annotation]],
-    lengths: dict[str, float | None],
-    most: int | None,
-) -> list[dict[str, Any]]:
+    label: str, kept: pd.DataFrame, found: Segments, lengths: Mapping[str, float | None], most: int | None
+) -> tuple[list[dict[str, Any]], str]:
     """Up to ``most`` clips, evenly from all recordings; nothing but the sound tells them from labelled ones."""
     rng = np.random.default_rng(0)
-    usual = np.clip([r["end"] - r["start"] for r in rows], *_PIECE)
-    found = []
-    for name, every in labelled.items():
-        pieces = list(_between(every, lengths[name] or 0.0, rng, usual))
+    usual = np.clip((kept["end"] - kept["start"]).to_numpy(float), *_PIECE)
+    by_path = dict(iter(found.rows.groupby("path")))
+    pieces: list[tuple[tuple[int, float], str, float, float]] = []
+    for name in found.recordings:
+        rows = by_path.get(name)
+        marked = [] if rows is None else sorted(zip(rows["start"], rows["end"].fillna(rows["start"]), strict=True))
+        free = list(_between(marked, lengths.get(name) or 0.0, rng, usual))
         # The first of every recording come before the second of any.
-        found += [((turn, rng.random()), name, *pieces[i]) for turn, i in enumerate(rng.permutation(len(pieces)))]
-    taken = sorted(found)[:most]
-    log.info("between   the labels %d clips are taken, of %d that fit", len(taken), len(found))
-    return [{"path": name, "start": start, "end": end, "label": label} for _, name, start, end in taken]
+        pieces += [((turn, rng.random()), name, *free[i]) for turn, i in enumerate(rng.permutation(len(free)))]
+    taken = sorted(pieces)[:most]
+    note = f"between the labels {len(taken)} clips are taken, of {len(pieces)} that fit"
+    return [{"path": name, "start": start, "end": end, "label": label} for _, name, start, end in taken], note
 
 
 def _between(
-    labelled: Sequence[Annotation], length: float, rng: np.random.Generator, usual: NDArray[np.float64]
+    marked: Sequence[tuple[float, float]], length: float, rng: np.random.Generator, usual: NDArray[np.float64]
 ) -> Iterator[tuple[float, float]]:
     """Pieces that fit between the labels, of lengths drawn from ``usual``."""
     at = 0.0
-    for a in [*sorted(labelled, key=lambda a: a.start), Annotation(length, length, "")]:
-        while at + (piece := float(rng.choice(usual))) <= min(a.start, length):
+    for start, end in [*marked, (length, length)]:
+        while at + (piece := float(rng.choice(usual))) <= min(start, length):
             yield round(at, 6), round(at + piece, 6)
             at += piece
-        at = max(at, a.end)
+        at = max(at, end)
 
 
 def _length(index: Index, path: Path) -> float | None:
-    """Seconds; nothing where the recording cannot be read, which is told when it is decoded."""
     try:
         return index.header(path)[0]
     except AudioError:

@@ -53,7 +53,7 @@ def adapt(
             pattern=pattern,
             group=group,
             group_pattern=group_pattern,
-            selections=o.selections(label_column, 0.0, "keep", None),
+            selections=o.selections(label_column),
             strict=strict,
         ),
         overwrite=overwrite,

@@ -32,6 +32,8 @@ def crossval(
     layout: o.Layout = None,
     pattern: o.Pattern = None,
     label_column: o.LabelColumn = None,
+    label_separator: o.LabelSeparator = None,
+    label_seconds: o.LabelSeconds = 0.0,
     min_seconds: o.MinSeconds = 0.0,
     overlaps: o.Overlaps = "keep",
     background: o.Background = None,
@@ -63,7 +65,8 @@ def crossval(
             include=o.listed(include),
             group=group,
             group_pattern=group_pattern,
-            selections=o.selections(label_column, min_seconds, overlaps, background),
+            label_separator=label_separator,
+            selections=o.selections(label_column, min_seconds, overlaps, background, label_seconds),
             strict=strict,
         ),
         options=earmark.TrainOptions(

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 Data = Annotated[
     Path,
-    typer.Argument(help="Data set: a folder of recordings, or a table (.csv, .jsonl, .parquet).", show_default=False),
+    typer.Argument(
+        help="Data set: a folder of recordings, or a table (.csv, .jsonl, .parquet ...).", show_default=False
+    ),
 ]
 Bundle = Annotated[Path, typer.Argument(help="Trained model: the bundle's folder or .zip.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
@@ -44,14 +46,23 @@ RecipeName = Annotated[
     ),
 ]
 LabelColumn = Annotated[
-    str | None, typer.Option(help="Raven tables: the column that holds the label.", show_default=False)
+    str | None,
+    typer.Option(help="Tables: the column that holds the label; found by its name otherwise.", show_default=False),
 ]
-MinSeconds = Annotated[float, typer.Option(help="Raven and Audacity labels: leave out shorter ones.")]
-Overlaps = Annotated[str, typer.Option(help="Raven and Audacity labels that overlap others: keep or drop.")]
+LabelSeparator = Annotated[
+    str | None,
+    typer.Option(help="What stands between the labels of a clip that has several, beside ';'.", show_default=False),
+]
+LabelSeconds = Annotated[
+    float, typer.Option(help="Labels of points in time: make a clip of so many seconds around each; 0: exclude them.")
+]
+MinSeconds = Annotated[float, typer.Option(help="Labels of segments: exclude shorter ones.")]
+Overlaps = Annotated[str, typer.Option(help="Labels of segments that overlap others: keep or drop.")]
 Background = Annotated[
     str | None,
     typer.Option(
-        help="Raven and Audacity labels: make clips of this label from what lies between them.", show_default=False
+        help="Labels of segments: make clips of this label from what lies between them; none: clips without a label.",
+        show_default=False,
     ),
 ]
 Per = Annotated[
@@ -130,12 +141,22 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(x.strip() for x in text.split(",") if x.strip())
 
 
-def selections(label_column: str | None, min_seconds: float, overlaps: str, background: str | None) -> Any:
-    """What the options on label files say."""
+def selections(
+    label_column: str | None,
+    min_seconds: float = 0.0,
+    overlaps: str = "keep",
+    background: str | None = None,
+    label_seconds: float = 0.0,
+) -> Any:
+    """What the options on labels of segments say."""
     from earmark.selections import SelectionOptions
 
     return SelectionOptions(
-        label_column=label_column, min_seconds=min_seconds, overlaps=overlaps, background=background
+        label_column=label_column,
+        min_seconds=min_seconds,
+        overlaps=overlaps,
+        background=background,
+        label_seconds=label_seconds,
     )
 
 

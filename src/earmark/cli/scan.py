@@ -10,6 +10,7 @@ import typer
 from earmark.cli import options as o
 
 if TYPE_CHECKING:
+    from earmark.inventory import Files
     from earmark.scanner import Scan
 
 _SHOWN = 10  # of each kind; --json has all
@@ -27,6 +28,8 @@ def scan(
     layout: o.Layout = None,
     pattern: o.Pattern = None,
     label_column: o.LabelColumn = None,
+    label_separator: o.LabelSeparator = None,
+    label_seconds: o.LabelSeconds = 0.0,
     min_seconds: o.MinSeconds = 0.0,
     overlaps: o.Overlaps = "keep",
     background: o.Background = None,
@@ -44,7 +47,8 @@ def scan(
         include=o.listed(include),
         group=group,
         group_pattern=group_pattern,
-        selections=o.selections(label_column, min_seconds, overlaps, background),
+        label_separator=label_separator,
+        selections=o.selections(label_column, min_seconds, overlaps, background, label_seconds),
     )
     found = earmark.scan(data, source=source)
     if place is not None:
@@ -97,16 +101,18 @@ def _show(found: Scan) -> None:
         print(
             "note      no labels (folders, a metadata.csv or --pattern would give them): fit for --task anomaly alone"
         )
-    elif len(labels) == 1 and about["task"] == "classification":
-        print("note      a classifier needs two labels: add clips of something else")
     groups = about["groups"]
     by = f"by {groups['found_by']}" if groups["found_by"] else "none known, so every recording is its own"
     print(f"groups    {groups['count']}, {by}; the largest has {groups['largest']} clips")
     print(
         f"random    a random split would put {100 * found.random_leak:.0f} % of the test clips beside one of their group or a copy"
     )
-    if found.manifest.ignored:
-        _rows("ignored", "recordings outside the layout", found.manifest.ignored)
+    for note in about["notes"]:
+        print(f"note      {note}")
+    if about["columns"]:
+        print(f"columns   {_columns(about['columns'])}")
+    if found.files is not None:
+        _show_files(found.files)
     for kind, rows in found.faults.items():
         _rows(kind, f"recordings: {FAULTS[kind]}", [f"{path}: {detail}" for path, detail in rows])
     _rows("copies", "sets of recordings that hold the same samples", [" = ".join(g) for g in found.exact])
@@ -118,9 +124,40 @@ def _show(found: Scan) -> None:
     _rows("conflict", "of them with different labels", [" and ".join(g) for g in found.conflicts])
     _rows("slips", "labels that look like slips of others", [f"{a!r}: perhaps {b!r}" for a, b in found.typos])
     _rows("leaks", "groups on both sides of the split that came with the data", found.leaks)
+    for problem in found.problems:
+        print(f"problem   {problem}")
+    print(_verdict(found))
+
+
+def _verdict(found: Scan) -> str:
+    """The last line: what training will do about it."""
+    from earmark.inspection import UNUSABLE
+
+    if found.clean:
+        return "clean     nothing is wrong"
+    excluded = sum(any(kind in UNUSABLE for kind, _ in r.faults) for r in found.recordings)
+    if not excluded:
+        return "wrong     see above; training uses all of it all the same"
+    return f"wrong     see above; training excludes the {excluded} recordings that it cannot use, and keeps the others"
+
+
+def _columns(meanings: dict[str, str]) -> str:
+    """What each column of the tables is taken for."""
+    taken = [f"{name} is the {meaning}" for name, meaning in meanings.items() if meaning != "further"]
+    further = [name for name, meaning in meanings.items() if meaning == "further"]
+    return ", ".join(taken) + (f"; kept as they are: {', '.join(further)}" if further else "")
+
+
+def _show_files(files: Files) -> None:
+    """The three counts, which add up, and what is not used."""
+    skipped = ", ".join(f"{len(paths)} {reason}" for reason, paths in files.skipped.items())
+    unused = sum(map(len, files.unused.values()))
     print(
-        "clean     nothing is wrong" if found.clean else "wrong     see above; training leaves out what it cannot use"
+        f"files     {files.total}: {len(files.used)} used, {sum(map(len, files.skipped.values()))} skipped"
+        f"{f' ({skipped})' if skipped else ''}, {unused} not used"
     )
+    for reason, paths in files.unused.items():
+        _rows("not used", reason, paths)
 
 
 def _rows(word: str, what: str, rows: list[str] | tuple[str, ...]) -> None:

@@ -34,6 +34,8 @@ def tune(
     layout: o.Layout = None,
     pattern: o.Pattern = None,
     label_column: o.LabelColumn = None,
+    label_separator: o.LabelSeparator = None,
+    label_seconds: o.LabelSeconds = 0.0,
     min_seconds: o.MinSeconds = 0.0,
     overlaps: o.Overlaps = "keep",
     background: o.Background = None,
@@ -64,7 +66,8 @@ def tune(
             include=o.listed(include),
             group=group,
             group_pattern=group_pattern,
-            selections=o.selections(label_column, min_seconds, overlaps, background),
+            label_separator=label_separator,
+            selections=o.selections(label_column, min_seconds, overlaps, background, label_seconds),
             strict=strict,
         ),
         options=earmark.TrainOptions(
@@ -82,7 +85,8 @@ def tune(
     )
     same = {
         "--test-fold": test_fold, "--folds": folds, "--include": include, "--group": group, "--group-pattern": group_pattern,
-        "--layout": layout, "--pattern": pattern, "--label-column": label_column, "--min-seconds": min_seconds or None,
+        "--layout": layout, "--pattern": pattern, "--label-column": label_column, "--label-separator": label_separator,
+        "--label-seconds": label_seconds or None, "--min-seconds": min_seconds or None,
         "--overlaps": None if overlaps == "keep" else overlaps, "--background": background, "--channel": channel,
         "--per": per, "--normal": normal, "--seed": seed or None,
     }  # fmt: skip

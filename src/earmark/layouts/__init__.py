@@ -1,42 +1,36 @@
-"""A folder or a table to a manifest: by a known layout, by label files beside the recordings, or by a pattern."""
+"""A folder or a table to a manifest: by a known layout, tables, label files, or the names of folders and files."""
 
 from __future__ import annotations
 
-import logging
 import os
-import re
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from earmark.audio import find_recordings
+from earmark.audio.finding import is_recording
 from earmark.conditions import NORMAL
 from earmark.errors import DataError
-from earmark.files import as_text
-from earmark.layouts.known import LAYOUTS, SPLIT_WORDS, TABLE_WORDS, Layout
-from earmark.manifest import COLUMNS, Manifest, compiled, read_table
-from earmark.selections import SelectionOptions, label_files
-from earmark.selections import read as read_selections
-
-log = logging.getLogger("earmark")
-
-_FOR_LABELS = (
-    "--label-column, --min-seconds, --overlaps and --background are for Raven and Audacity labels beside the recordings"
+from earmark.layouts import folders, tabular
+from earmark.layouts.asking import LABELLED, ask, ask_about_label_files, nothing_fits, refuse_misread_tables
+from earmark.layouts.contents import Contents
+from earmark.layouts.known import ALONE, CLASS_FOLDERS, LAYOUTS, SELECTIONS, TABLE, Layout
+from earmark.layouts.labelled import (
+    FOR_SEGMENTS,
+    by_found_table,
+    by_known_table,
+    by_label_files,
+    of_table,
+    tables_of,
+    usable,
 )
+from earmark.layouts.matching import by_pattern, fits
+from earmark.layouts.names import Names
+from earmark.manifest import Manifest
+from earmark.selections import SelectionOptions
+from earmark.tables import read_table
 
-CLASS_FOLDERS = "class-folders"
-SELECTIONS = "selections"
-"""Name of the layout whose labels lie in Raven or Audacity files beside the recordings."""
-
-_LABELLED = 0.5  # share of the recordings that must have a label file to be taken for that layout by itself
-_NAMED = 10  # folders in a note
-_FITS = 0.95  # share of the recordings that a pattern must match to be taken for the layout by itself
-
-
-ALONE = "recordings"
-"""Layout of a folder of recordings without labels."""
+__all__ = ["ALONE", "CLASS_FOLDERS", "LAYOUTS", "SELECTIONS", "find", "recordings"]
 
 
 def find(
@@ -49,20 +43,23 @@ def find(
 ) -> Manifest:
     """Read a data set.
 
+    Every level of folders, every table and the names of the files are looked at. What is clearly the best reading is taken, and the
+    notes say what else was possible.
+
     Parameters
     ----------
     data : path
-        A folder in one of `LAYOUTS`, or a table (CSV, JSON Lines, Parquet) with the columns ``path`` and ``label``.
+        A folder in one of `LAYOUTS`, or a table (CSV, JSON Lines, Parquet, ...) with columns for the recording and its label.
     layout : str, optional
-        Name of the layout; found by itself otherwise. ``selections``: recordings with Raven or Audacity files beside them;
+        Name of the layout; found automatically otherwise. ``selections``: recordings with label files beside them;
         ``recordings``: all of them are one label, whatever their folders.
     pattern : str, optional
         Regular expression over the paths relative to the folder, with named groups: ``label``, and if wanted ``group``,
         ``fold``, ``split`` and any further columns.
     selections : SelectionOptions, optional
-        How label files beside the recordings become clips.
+        How labels of segments become clips, and which column holds them.
     alone : str, optional
-        Label of all recordings of a folder without folders in it, if no layout fits, or of a pattern that has none.
+        Label of all recordings of a folder that has no labels, or of a pattern that has none.
 
     Returns
     -------
@@ -71,56 +68,23 @@ def find(
     Raises
     ------
     DataError
-        Where the folder is missing or empty, or no layout fits.
+        Where the folder is missing or empty, no layout fits, or it is not clear which of several readings is meant.
     """
-    root = Path(data)
+    root, options = Path(data), selections or SelectionOptions()
     if not root.exists():
         raise DataError(f"{root}: no such folder; check the path")
-    asked = selections is not None and selections != SelectionOptions()
-    if asked and (root.is_file() or pattern is not None or layout not in (None, SELECTIONS)):
-        raise DataError(
-            f"{root}: {_FOR_LABELS}{'' if root.is_file() else ', not for a layout or a pattern'}; leave them out"
-        )
     if root.is_file():
-        if pattern is not None or layout is not None:
-            raise DataError(f"{root}: is a table, which tells its clips itself; leave out --layout and --pattern")
-        table = Layout("table", "a table with path and label", tables=(root.name,), columns=TABLE_WORDS)
-        return _by_table(table, root.parent, rest=False)
+        return _given_table(root, layout, pattern, options)
+    if options.for_segments and (pattern is not None or layout not in (None, SELECTIONS, TABLE)):
+        raise DataError(f"{root}: {FOR_SEGMENTS}, not for a layout or a pattern; remove them")
+    folder = Contents(root, options, alone)
     if pattern is not None:
-        return _by_pattern(Layout("pattern", "given by the user", pattern=pattern), root, recordings(root), alone)
-    if layout is not None:
-        return _named(layout, root, selections, alone)
-    for known in LAYOUTS:
-        if known.tables and not asked and _tables(known, root):
-            return _by_table(known, root)
-    files = recordings(root)
-    beside = len(label_files(root, files, asked=asked))
-    if asked and not beside:
-        raise DataError(f"{root}: {_FOR_LABELS}, and there are none; leave them out")
-    if asked or beside >= _LABELLED * len(files):
-        return read_selections(root, files, selections or SelectionOptions(), normal=alone)
-    fitting = next((known for known in LAYOUTS if known.pattern and _fits(known, files)), None)
-    flat = alone is not None and not any("/" in name for name in files)
-    if beside and (fitting or flat):
-        raise DataError(
-            f"{root}: {beside} of its {len(files)} recordings have Raven or Audacity labels beside them; pass --layout "
-            f"{SELECTIONS} to take those, or --layout {fitting.name if fitting else ALONE} to leave them aside"
+        return folder.done(
+            by_pattern(Layout("pattern", "given by the user", pattern=pattern), root, folder.recordings, alone)
         )
-    if fitting is not None:
-        return _by_pattern(fitting, root, files)
-    if flat:
-        return Manifest.of(pd.DataFrame({"path": files, "label": alone}), root, layout=ALONE)
-    normal = "" if alone is None else ", or --layout recordings where all of it is normal sound"
-    if beside:
-        normal += f", or --layout {SELECTIONS}: {beside} of its {len(files)} recordings have labels beside them"
-    raise DataError(
-        f"{root}: no known layout fits, e.g. {files[0]}; put each class into a folder of its own, add a metadata.csv, "
-        f"or pass --pattern{normal}"
-    )
-
-
-def _fits(layout: Layout, files: list[str]) -> bool:
-    return sum(map(bool, map(re.compile(layout.pattern).fullmatch, files))) >= _FITS * len(files)
+    if layout is not None:
+        return _named(layout, folder)
+    return _best(folder)
 
 
 def recordings(root: Path) -> list[str]:
@@ -131,166 +95,122 @@ def recordings(root: Path) -> list[str]:
     DataError
         Where there are none, or a name is not UTF-8: tables and reports could not hold it.
     """
-    found = [p.relative_to(root).as_posix() for p in find_recordings([root])]
-    for name in found:
-        if as_text(name) != name:
-            raise DataError(f"{root}: the name {as_text(name)} is not UTF-8; rename it")
-    return found
+    return Contents(root, SelectionOptions(), None).recordings
 
 
-def _named(name: str, root: Path, selections: SelectionOptions | None, alone: str | None) -> Manifest:
+def _named(name: str, folder: Contents) -> Manifest:
+    """The layout that the user named."""
     if name == ALONE:
-        return Manifest.of(pd.DataFrame({"path": recordings(root), "label": alone or NORMAL}), root, layout=ALONE)
+        table = pd.DataFrame({"path": folder.recordings, "label": folder.alone or NORMAL})
+        return folder.done(Manifest.of(table, folder.root, layout=ALONE))
     if name == SELECTIONS:
-        return read_selections(root, recordings(root), selections or SelectionOptions(), normal=alone)
-    chosen = next((known for known in LAYOUTS if known.name == name), None)
-    if chosen is None:
-        known_names = ", ".join([*(known.name for known in LAYOUTS), SELECTIONS, ALONE])
-        raise DataError(f"unknown layout {name!r}; choose one of {known_names}")
-    return _by_table(chosen, root) if chosen.tables else _by_pattern(chosen, root, recordings(root))
+        return by_label_files(folder)
+    if name == TABLE:
+        return by_found_table(usable(folder), folder)
+    layout = next((known for known in LAYOUTS if known.name == name), None)
+    if layout is None:
+        names = ", ".join([*(known.name for known in LAYOUTS), TABLE, SELECTIONS, ALONE])
+        raise DataError(f"unknown layout {name!r}; choose one of {names}")
+    return by_known_table(layout, folder) if layout.tables else _by_paths(layout, folder)
 
 
-def _by_table(layout: Layout, root: Path, *, rest: bool = True) -> Manifest:
-    """Clips of a table; the recordings beside it that it does not name are kept in mind with ``rest``."""
-    places = _tables(layout, root)
-    if not places:
-        raise DataError(
-            f"{root}: layout {layout.name} needs {' or '.join(layout.tables)}; check the path or the layout"
+def _best(folder: Contents) -> Manifest:
+    """The clearest reading of a folder."""
+    root, options = folder.root, folder.options
+    for layout in LAYOUTS:
+        if layout.tables and not options.for_segments and tables_of(layout, root):
+            return by_known_table(layout, folder)
+    files = folder.recordings
+    told = next((layout for layout in LAYOUTS if layout.pattern and not layout.general and fits(layout, files)), None)
+    tables = [t for t in folder.tables if not t.problem and len(t.covered) >= LABELLED * len(files)]
+    segments = [t for t in folder.tables if not t.problem and t.has_times]
+    if folder.labelled and (options.for_segments or len(folder.labelled) >= LABELLED * len(files)):
+        return (
+            by_label_files(folder)
+            if not segments
+            else ask(folder, [f"--layout {name}" for name in (SELECTIONS, TABLE)])
         )
-    table = pd.concat([_renamed(layout, root, place) for place in places], ignore_index=True)
-    if layout.folder and (root / layout.folder).is_dir():
-        table["path"] = layout.folder + "/" + table["path"].astype(str)
-    found: list[str] = []
-    if rest:
-        with suppress(DataError):  # a table may name recordings that lie elsewhere
-            found = recordings(root)
-    here = root.absolute()
-    named = {os.path.normpath(here / str(path)) for path in table["path"]}
-    return _finished(layout, root, table, tuple(f for f in found if os.path.normpath(here / f) not in named))
+    if options.for_segments:
+        if not segments:
+            raise DataError(f"{root}: {FOR_SEGMENTS}, and there are none; remove them")
+        return by_found_table(segments, folder)
+    if told is not None:
+        ask_about_label_files(folder, told.name)
+        return _by_paths(told, folder)
+    if tables:
+        ask_about_label_files(folder, TABLE)
+        return by_found_table(tables, folder)
+    return _by_places(folder)
 
 
-def _tables(layout: Layout, root: Path) -> list[Path]:
-    """The layout's table, or one of each split's folder."""
-    folders = [root]
-    if layout.in_splits and not any((root / t).is_file() for t in layout.tables):
-        folders = sorted(f for f in root.iterdir() if f.is_dir() and f.name.lower() in SPLIT_WORDS)
-    found = [next((f / t for t in layout.tables if (f / t).is_file()), None) for f in folders]
-    return [place for place in found if place is not None]
+def _by_places(folder: Contents) -> Manifest:
+    """By the names of folders and files, where no table and no label files tell more."""
+    files = folder.recordings
+    split = next(layout for layout in LAYOUTS if layout.name == "split-folders")
+    by_folders = [] if fits(split, files) else folders.choices(files)
+    refuse_misread_tables(folder)
+    if fits(split, files):
+        ask_about_label_files(folder, split.name)
+        return _by_paths(split, folder)
+    if by_folders:
+        sets = folders.several_sets(files, lambda top, paths: _is_data_set(folder, top, paths))
+        if sets and by_folders[0].at_top:
+            ask(folder, list(map(str, by_folders)), sets)
+        if len(by_folders) > 1:
+            ask(folder, list(map(str, by_folders)))
+        ask_about_label_files(folder, by_folders[0].option.removeprefix("--layout "))
+        return _chosen(by_folders[0], folder)
+    if fewer := [t for t in folder.tables if not t.problem]:
+        return by_found_table(fewer, folder)
+    by_names = folders.by_names(files)
+    if len(by_names) > 1:
+        ask(folder, [*map(str, by_names), *([f"--layout {ALONE}   # no labels"] if folder.alone else [])])
+    if by_names:
+        ask_about_label_files(folder, ALONE)
+        found = _chosen(by_names[0], folder)
+        said = "labels are taken from the names of the files"
+        more = f"; if all of them are one kind of sound: --layout {ALONE}" if folder.alone else ""
+        return replace(found, notes=(*found.notes, said + more))
+    if folder.alone is not None and folders.only_counted(files):
+        ask_about_label_files(folder, ALONE)
+        return _named(ALONE, folder)
+    raise DataError(nothing_fits(folder))
 
 
-def _renamed(layout: Layout, root: Path, place: Path) -> pd.DataFrame:
-    """A table under our names of columns; paths start from ``root``, and name the split where they start with it."""
-    table = read_table(place)
-    lower = {str(c).lower(): c for c in table.columns}
-    for ours, theirs in layout.columns.items():
-        name = next((lower[t] for t in theirs if t in lower), None)
-        if ours == "split" and name is not None and name.lower() != "split" and not _splits(table[name]).any():
-            log.info("note      column %s is taken for no split: its values are %s", name, _some(table[name]))
-            continue
-        if name is not None and ours == "group":
-            table[ours] = table[name]  # beside its own name, by which users call it
-        elif name is not None:
-            table = table.rename(columns={name: ours})
-        elif ours in ("path", "label"):
-            besides = (
-                f", or leave it aside with --layout {CLASS_FOLDERS}, {SELECTIONS} or {ALONE}"
-                if layout.in_splits
-                else ""
-            )
-            raise DataError(
-                f"{place}: has no column {' or '.join(theirs)} (it has {', '.join(map(str, table.columns))}); add it{besides}"
-            )
-    table = _parted(table)
-    if layout.in_splits:
-        folder = place.parent.relative_to(root).as_posix()
-        if folder != ".":
-            table["path"] = folder + "/" + table["path"].astype(str)
-        first = table["path"].astype(str).str.split("/").str[0].str.lower()
-        if "split" not in table.columns and first.isin(list(SPLIT_WORDS)).all():
-            table["split"] = first
-    return table
-
-
-def _splits(values: pd.Series) -> pd.Series:
-    """Which of the values that are given name a part of a split."""
-    given = values.dropna().astype(str).str.strip().str.lower()
-    return given[given != ""].isin(list(SPLIT_WORDS))
-
-
-def _parted(table: pd.DataFrame) -> pd.DataFrame:
-    """Folds that are called train, validation and test are a split."""
-    if "split" in table.columns or "fold" not in table.columns:
-        return table
-    named = _splits(table["fold"])
-    return table.rename(columns={"fold": "split"}) if len(named) and named.all() else table
-
-
-def _some(values: pd.Series) -> str:
-    """The first of the values."""
-    return ", ".join(sorted(set(values.dropna().astype(str)))[:_NAMED]) or "empty"
-
-
-def _by_pattern(layout: Layout, root: Path, files: list[str], alone: str | None = None) -> Manifest:
-    """Clips whose paths match; of the label ``alone`` where the pattern has none."""
-    expression = compiled(layout.pattern)
-    if "label" not in expression.groupindex and "label" not in layout.derived and alone is None:
-        raise DataError(f"pattern {layout.pattern!r} has no group (?P<label>...); add one")
-    matches = {f: expression.fullmatch(f) for f in files}
-    rows = [{"path": f, **m.groupdict()} for f, m in matches.items() if m is not None]
-    if not rows:
-        raise DataError(f"{root}: no path matches layout {layout.name}, e.g. {files[0]}; it expects {layout.about}")
-    ignored = tuple(f for f, m in matches.items() if m is None)
-    table = pd.DataFrame(rows)
-    if "label" not in expression.groupindex and "label" not in layout.derived:
-        table["label"] = alone
-        layout = replace(layout, name=ALONE)
-    found = _finished(layout, root, _parted(table), ignored)
-    if layout.name == CLASS_FOLDERS:
-        _tell_doubts(found)
-    return found
-
-
-def _tell_doubts(manifest: Manifest) -> None:
-    """A note where folders may not be what their recordings are of."""
-    splits = [label for label in manifest.labels if label.casefold() in SPLIT_WORDS]
-    if len(splits) > 1:
-        log.info(
-            "note      folders %s are taken for labels; if they are parts of a split, say so with --pattern",
-            ", ".join(splits),
-        )
-    inside: dict[str, set[str]] = {}
-    for path, label in zip(manifest.table["path"], manifest.table["label"], strict=True):
-        inside.setdefault(label, set()).add("/".join(path.split("/")[1:-1]))
-    same = set.intersection(*inside.values()) if len(inside) > 1 else set()
-    if len(same) > 1 and "" not in same and all(folders == same for folders in inside.values()):
-        if all(folder.casefold() in SPLIT_WORDS for folder in same):
-            what, pattern = "parts of a split", "(?P<label>[^/]+)/(?P<split>[^/]+)/.*"
-        else:
-            what, pattern = "the labels", "(?P<group>[^/]+)/(?P<label>[^/]+)/.*"
-        log.info(
-            "note      all labels hold the folders %s; if those are %s: --pattern '%s'",
-            ", ".join(sorted(same)[:_NAMED]), what, pattern,
-        )  # fmt: skip
-
-
-def _finished(layout: Layout, root: Path, table: pd.DataFrame, ignored: tuple[str, ...]) -> Manifest:
-    """Apply what the layout declares beside its columns."""
-    for column, (source, values, other) in layout.derived.items():
-        table[column] = [values.get(v, v if other is None else other) for v in table[source]]
-    if "split" in table.columns:
-        table["split"] = [SPLIT_WORDS.get(str(v).strip().lower(), v) for v in table["split"]]
-    for split, name in layout.lists.items():
-        if (root / name).is_file():
-            listed = set((root / name).read_text(encoding="utf-8").split())
-            given = table["split"] if "split" in table.columns else pd.Series("train", index=table.index)
-            table["split"] = given.where(~table["path"].isin(listed), split)
-    if layout.group:
-        own = [
-            layout.group.format(name=Path(r["path"]).stem, **{k: v for k, v in r.items() if k != "name"})
-            for r in table.to_dict("records")
-        ]
-        table["group"] = [o if pd.isna(g) else g or o for g, o in zip(table["group"], own, strict=True)]
-    constant = [c for c in table.columns if c not in COLUMNS and table[c].isna().all()]
-    return Manifest.of(
-        table.drop(columns=constant), root, layout=layout.name, published=layout.published, ignored=ignored
+def _chosen(choice: folders.Choice, folder: Contents) -> Manifest:
+    """Labels by the pattern of a choice; class folders at the top are the layout of that name."""
+    top = next(layout for layout in LAYOUTS if layout.name == CLASS_FOLDERS)
+    if choice.at_top:
+        return _by_paths(top, folder)
+    layout = Layout(
+        "folders" if "/.*" in choice.option else "names", "labels in folders or names", pattern=choice.pattern
     )
+    found = _by_paths(layout, folder)
+    return replace(found, notes=(*found.notes, f"read as with {choice.option}"))
+
+
+def _by_paths(layout: Layout, folder: Contents) -> Manifest:
+    found = by_pattern(layout, folder.root, folder.recordings, folder.alone if layout.name == "pattern" else None)
+    lists = tuple(name for name in layout.lists.values() if (folder.root / name).is_file())
+    return folder.done(found, lists)
+
+
+def _is_data_set(folder: Contents, top: str, paths: list[str]) -> bool:
+    """Whether a folder at the top has labels of its own."""
+    inside = [t for t in folder.tables if not t.problem and all(c.startswith(f"{top}/") for c in t.covered)]
+    specific = any(layout.pattern and not layout.general and fits(layout, paths) for layout in LAYOUTS)
+    return specific or bool(inside) or any(folders.tells(choice.labels) for choice in folders.choices(paths))
+
+
+def _given_table(place: Path, layout: str | None, pattern: str | None, options: SelectionOptions) -> Manifest:
+    """A table that the user named."""
+    if is_recording(place):
+        raise DataError(
+            f"{place}: is a recording, not a data set; give its folder, or classify it with: earmark predict MODEL {place}"
+        )
+    if pattern is not None or layout not in (None, TABLE):
+        raise DataError(f"{place}: is a table, which names its clips; remove --layout and --pattern")
+    root = place.parent
+    one = tabular.read(root, place.name, read_table(place), Names(root), options.label_column, given=True)
+    assert one is not None
+    return of_table(one, Layout(TABLE, "a table that names recordings and labels"), root, options, None)

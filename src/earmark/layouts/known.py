@@ -10,13 +10,8 @@ SPLIT_WORDS = {
     "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid",
     "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
 }  # fmt: skip
-TABLE_WORDS = {
-    "path": ("path", "file_name", "filename", "file", "filepath", "file_path", "audio"),
-    "label": ("label", "labels", "class", "category", "target", "species"),
-    "group": ("group", "speaker", "speaker_id", "src_file"),
-    "fold": ("fold",),
-    "split": ("split", "subset", "set"),
-}
+ALONE, SELECTIONS, TABLE, CLASS_FOLDERS = "recordings", "selections", "table", "class-folders"
+"""Layouts beside those of `LAYOUTS`: recordings without labels, label files beside them, any table; and the most general one."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +26,6 @@ class Layout:
         Regular expression over the whole relative path; its named groups become columns.
     tables : tuple of str
         Tables, relative to the folder, of which the first that exists is read instead of matching paths.
-    columns : mapping
-        Our column to the names that the table may use for it.
     folder : str
         Where the table's paths start, relative to the data set's folder.
     derived : mapping
@@ -45,19 +38,21 @@ class Layout:
         Why groups straddle the published split; empty where they may not.
     in_splits : bool
         Whether the table may also lie in each of the folders train, valid and test (Hugging Face's audiofolder).
+    general : bool
+        Whether it fits data of many kinds, so that a table says more.
     """
 
     name: str
     about: str
     pattern: str = ""
     tables: tuple[str, ...] = ()
-    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     folder: str = ""
     derived: Mapping[str, tuple[str, Mapping[str, str], str | None]] = field(default_factory=dict)
     lists: Mapping[str, str] = field(default_factory=dict)
     group: str = ""
     published: str = ""
     in_splits: bool = False
+    general: bool = False
 
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -65,7 +60,6 @@ LAYOUTS: tuple[Layout, ...] = (
         name="esc50",
         about="ESC-50: audio/ and meta/esc50.csv, official folds",
         tables=("meta/esc50.csv", "esc50.csv"),
-        columns={"path": ("filename",), "label": ("category",), "group": ("src_file",), "fold": ("fold",)},
         folder="audio",
         published="ESC-50's official folds are used as published: a few of its source recordings occur in two folds",
     ),
@@ -73,7 +67,6 @@ LAYOUTS: tuple[Layout, ...] = (
         name="metadata",
         about="metadata.csv or metadata.jsonl with file_name and label, and group, fold, split if you have them",
         tables=("metadata.csv", "metadata.jsonl", "metadata.tsv", "metadata.parquet"),
-        columns=TABLE_WORDS,
         in_splits=True,
     ),
     Layout(
@@ -188,6 +181,7 @@ LAYOUTS: tuple[Layout, ...] = (
         name="split-folders",
         about="train/LABEL/FILE, valid/LABEL/FILE, test/LABEL/FILE",
         pattern=rf"(?:data/)?(?P<split>(?i:{'|'.join(SPLIT_WORDS)}))/(?P<label>[^/]+)/(?:.*/)?[^/]+",
+        general=True,
     ),
     Layout(
         name="edge-impulse",
@@ -195,9 +189,10 @@ LAYOUTS: tuple[Layout, ...] = (
         pattern=rf"(?P<split>(?i:{'|'.join(SPLIT_WORDS)}))/(?P<label>[^/.]+)\.[^/]+\.\w+",
     ),
     Layout(
-        name="class-folders",
+        name=CLASS_FOLDERS,
         about="LABEL/FILE, or LABEL/any/folders/FILE",
         pattern=r"(?P<label>[^/]+)/(?:.*/)?[^/]+",
+        general=True,
     ),
 )
 """Known layouts, the most telling first; the last one fits every folder of folders."""

@@ -19,7 +19,7 @@ from earmark.manifest import Manifest
 from earmark.model import load
 from earmark.options import DataOptions
 from earmark.workflow.detecting import gather, normal_clips, publish
-from earmark.workflow.preparation import ALL_NORMAL, unlabelled
+from earmark.workflow.preparation import ALL_NORMAL, reading_notes
 from earmark.workflow.training import REPORT, Result
 
 log = logging.getLogger("earmark")
@@ -79,7 +79,7 @@ def adapt(
     stated = false_alarms or spec.detector["false_alarms"]
     anomaly.false_alarm_rate(stated, spec.stride_seconds, len(detector.excess))  # a fault in it is told before the work
     manifest = source.read(data, alone=spec.normal)
-    taken = unlabelled(manifest)
+    taken = reading_notes(manifest)
     for note in taken:
         log.info("note      %s", note)
     label = conditions.chosen_normal(manifest.labels, _normal(spec, manifest, normal), where=manifest.root)

@@ -54,7 +54,7 @@ def prepare(
     source = source or DataOptions()
     _check_options(options)
     manifest = _read(data, source, options)
-    taken = unlabelled(manifest)
+    taken = reading_notes(manifest)
     check = _check_single if options.task == ANOMALY else partial(_check_labels, goes_on=options.base is not None)
     check(manifest)
     base = continuing.opened(options)
@@ -124,19 +124,21 @@ def _read(data: str | os.PathLike[str], source: DataOptions, options: TrainOptio
     return manifest
 
 
-def unlabelled(manifest: Manifest) -> list[str]:
-    """A note, where recordings without labels are taken for normal.
+def reading_notes(manifest: Manifest) -> list[str]:
+    """What a user must know of how the data were read: what was chosen, and what is not used.
 
     Raises
     ------
     DataError
         Naming one that sounds like a fault.
     """
+    unused = [str(manifest.files)] if manifest.files is not None and manifest.files.unused else []
+    notes = [*manifest.notes, *unused]
     if manifest.layout != layouts.ALONE:
-        return []
+        return notes
     folder = manifest.root.resolve().name
     conditions.refuse_faulty_names((f"{folder}/{path}" for path in manifest.table["path"]), where=manifest.root)
-    return [f"{len(manifest)} recordings without labels are taken for normal"]
+    return [f"{len(manifest)} recordings without labels are taken for normal", *notes]
 
 
 def _parts(manifest: Manifest, split: Splitter, options: TrainOptions) -> list[Split]:

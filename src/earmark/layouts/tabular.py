@@ -1,0 +1,355 @@
+"""Tables that say what the recordings of a folder are: found at any level, read, and held against the files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from earmark.errors import DataError
+from earmark.layouts.known import SPLIT_WORDS
+from earmark.layouts.names import Names
+from earmark.manifest import SEPARATOR
+from earmark.selections import lengths_of
+from earmark.tables import Table, may_be_table, read_table
+from earmark.tables.clips import clips, points
+from earmark.tables.columns import Columns, resolve, role_of
+from earmark.tables.times import column, look_like_times, seconds
+
+_NAMED = 10  # values in a note
+_MOST_TABLES = 500
+_MOST_BYTES = 1 << 28
+_SAMPLE = 200  # values that are looked up to tell whether a column names recordings
+_FOUND = 0.5  # share of them that must
+_CHECKED = 50  # recordings whose lengths are compared with a column of durations
+_YES, _NO = frozenset(["1", "1.0", "true", "yes"]), frozenset(["0", "0.0", "false", "no", ""])
+_SHORTER = 0.95  # share of the recording's length
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What one table, or several of one kind, say of a folder's recordings.
+
+    Attributes
+    ----------
+    places : tuple of str
+        Of the tables, from the folder.
+    rows : DataFrame
+        Clips with the columns of a manifest; paths from the folder.
+    columns : mapping
+        Each column of the tables to what it holds.
+    covered : frozenset of str
+        The recordings that are named.
+    missing : mapping
+        Names that no file fits, and what is to be done.
+    has_times : bool
+        Whether rows are segments.
+    times_run_on : bool
+        Whether times may run on from one recording to the next (Raven without file offsets).
+    notes : tuple of str
+    problem : str
+        Why it cannot be used, with the remedy; empty where it can.
+    """
+
+    places: tuple[str, ...]
+    rows: pd.DataFrame
+    columns: Mapping[str, str] = field(default_factory=dict)
+    covered: frozenset[str] = frozenset()
+    missing: Mapping[str, str] = field(default_factory=dict)
+    has_times: bool = False
+    times_run_on: bool = False
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+    def says_the_same(self, rows: pd.DataFrame) -> bool:
+        """Whether other rows part the recordings that both name in the same way, under whatever labels."""
+        if self.problem:
+            return False
+        mine, theirs = _label_of(self.rows), _label_of(rows)
+        pairs = {(label, theirs[path]) for path, label in mine.items() if path in theirs}
+        return 0 < len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels that occur."""
+        return frozenset() if self.problem else frozenset(map(str, self.rows["label"].map(as_text)))
+
+
+def search(root: Path, others: Sequence[str], names: Names, label_column: str | None) -> list[Labelled]:
+    """All tables below a folder that name some of its recordings."""
+    found = []
+    for place in [p for p in others if may_be_table(root / p)][:_MOST_TABLES]:
+        if (root / place).stat().st_size > _MOST_BYTES:
+            continue
+        try:
+            table = read_table(root / place)
+        except DataError:
+            continue  # reported as a file of unknown format
+        if (one := read(root, place, table, names, label_column)) is not None:
+            found.append(one)
+    return found
+
+
+def read(
+    root: Path,
+    place: str,
+    table: Table,
+    names: Names,
+    label_column: str | None,
+    *,
+    folder: str = "",
+    given: bool = False,
+) -> Labelled | None:
+    """One table held against the recordings; None where it names none, unless it was ``given`` by the user.
+
+    Parameters
+    ----------
+    root : Path
+    place : str
+        Of the table, from ``root``.
+    table : Table
+    names : Names
+    label_column : str, optional
+    folder : str
+        Where its paths start, if not in its own folder or ``root``.
+    given : bool
+        Whether what is wrong with it is to be raised.
+    """
+    own = PurePosixPath(place).parent.as_posix()
+    folders = list(dict.fromkeys(["" if f == "." else f for f in (folder or own, own, ".")]))
+    exists: Callable[[str], bool] = lambda value: names.exists(value, folders)  # noqa: E731
+    frame = table.frame
+    if not table.headed and (told := _headless(frame, exists)) is not None:
+        frame = told
+    if not given and not any(_share(frame[name], exists) >= _FOUND for name in frame.columns):
+        return None
+    try:
+        rows, columns, notes = _rows(root / place, frame, label_column, exists)
+        found = names.resolve(map(str, rows["path"]), folders)
+        rows["path"] = rows["path"].map(lambda p: found.paths[str(p)])
+        rows = _with_points(root, rows, frame, columns)
+        _check_durations(root, root / place, rows)
+    except DataError as error:
+        if given:
+            raise
+        values = {str(v) for name in frame.columns for v in frame[name].map(str).unique()}
+        named = frozenset(c for c in (names.find(v, folders)[0] for v in values) if c)
+        return Labelled((place,), frame, covered=named, problem=str(error))
+    if found.changed:
+        written, path = next(iter(found.changed.items()))
+        notes.append(
+            f"{len(found.changed)} names in {place} are written otherwise than the files' (first: {written!r} is {path!r})"
+        )
+    missing = {found.paths[name]: remedy for name, remedy in found.missing.items()}
+    covered = frozenset(found.paths.values()) - set(missing)
+    runs_on = (
+        "start" in columns.roles
+        and "file offset" not in columns.roles
+        and "begin file" in columns.roles["path"].lower()
+    )
+    return Labelled(
+        (place,), rows, columns.meanings(), covered, missing, "start" in rows.columns or "end" in rows.columns, runs_on,
+        (*table.notes, *notes),
+    )  # fmt: skip
+
+
+def _rows(
+    place: Path, frame: pd.DataFrame, label_column: str | None, exists: Callable[[str], bool]
+) -> tuple[pd.DataFrame, Columns, list[str]]:
+    """Clips of a table, its columns, and notes."""
+    columns, notes = resolve(frame, place, label=label_column, exists=exists), []
+    if "label" not in columns.roles and len(ones := _one_column_a_label(frame, columns)) > 1:
+        notes.append(f"the columns {', '.join(ones[:_NAMED])} are taken as one label each: 1 where a clip has it")
+        labels = [[n for n in ones if str(row[n]).strip().lower() in _YES] for _, row in frame[ones].iterrows()]
+        frame = frame.drop(columns=ones).assign(label=pd.Series(labels, index=frame.index, dtype=object))
+        columns = resolve(frame, place, exists=exists)
+    for role, needed in (
+        ("path", "names the recordings (path or file_name)"),
+        ("label", "holds the labels (label or class)"),
+    ):
+        if role not in columns.roles:
+            raise DataError(f"{place}: has no column that {needed}; it has {_candidates(frame, role)}")
+    columns, said = _without_other_sets(frame, columns)
+    notes += said
+    rows = clips(frame, columns, place)
+    if "split" not in rows and "fold" in rows and len(named := split_words(rows["fold"])) and named.all():
+        rows = rows.rename(columns={"fold": "split"})  # folds that are called train, validation and test
+    if "split" in rows:
+        rows["split"] = [SPLIT_WORDS.get(str(v).strip().lower(), v) for v in rows["split"]]
+    return rows, columns, notes
+
+
+def _one_column_a_label(frame: pd.DataFrame, columns: Columns) -> list[str]:
+    """Columns of zeros and ones, of which each says whether a clip has the label that it is named after."""
+    values = {name: {str(v).strip().lower() for v in frame[name]} for name in columns.further}
+    return [name for name, found in values.items() if found <= _YES | _NO and found & _YES]
+
+
+def _candidates(frame: pd.DataFrame, role: str) -> str:
+    """The columns, and which of them may hold labels."""
+    listed = ", ".join(map(str, frame.columns))
+    if role == "path":
+        return f"{listed}: rename one"
+    few = [n for n in frame.columns if 1 < frame[n].map(str).nunique() <= max(2, len(frame) // 2)]
+    return f"{listed}: name it with --label-column" + (f" ({' or '.join(map(str, few[:3]))})" if few else "")
+
+
+def _without_other_sets(frame: pd.DataFrame, columns: Columns) -> tuple[Columns, list[str]]:
+    """Columns that are called as a split or a group and are none stay further columns."""
+    roles, notes = dict(columns.roles), []
+    split, group = roles.get("split"), roles.get("group")
+    if split is not None and split.lower() != "split" and not split_words(frame[split]).any():
+        roles.pop("split")
+        notes.append(f"column {split} is taken for no split: its values are {_some(frame[split])}")
+    if group is not None and group.lower() not in ("group", "groups") and frame[group].map(str).nunique() < 2:
+        roles.pop("group")
+    used = set(roles.values())
+    return Columns(roles, columns.units, tuple(n for n in frame.columns if n not in used)), notes
+
+
+def split_words(values: pd.Series) -> pd.Series:
+    """Which of the values that are given name a part of a split."""
+    given = values.dropna().astype(str).str.strip().str.lower()
+    return given[given != ""].isin(list(SPLIT_WORDS))
+
+
+def _some(values: pd.Series) -> str:
+    """The first of the values."""
+    return ", ".join(sorted(set(values.dropna().astype(str)))[:_NAMED]) or "empty"
+
+
+def _headless(frame: pd.DataFrame, exists: Callable[[str], bool]) -> pd.DataFrame | None:
+    """A table without a header under our names, by what its columns hold: a recording, perhaps times, and a label."""
+    path = next((n for n in frame.columns if _share(frame[n], exists) >= _FOUND), None)
+    if path is None:
+        return None
+    roles = {path: "path"}
+    timed = [n for n in frame.columns if n != path and look_like_times(frame[n])]
+    for first, second in pairwise(timed):
+        pairs = [(seconds(str(a)), seconds(str(b))) for a, b in zip(frame[first], frame[second], strict=True)]
+        if all(a is not None and b is not None and a <= b for a, b in pairs) and any(a != b for a, b in pairs):
+            roles |= {first: "start", second: "end"}
+            break
+    rest = [n for n in frame.columns if n not in roles and 1 < frame[n].nunique() < max(3, len(frame))]
+    texts = [n for n in rest if n not in timed] or rest
+    if texts:
+        roles[min(texts, key=lambda n: (frame[n].nunique(), list(frame.columns).index(n)))] = "label"
+    return frame.rename(columns=roles)
+
+
+def _share(values: pd.Series, exists: Callable[[str], bool]) -> float:
+    sample = values.iloc[:: max(1, len(values) // _SAMPLE)].map(str)
+    return float(sample.map(lambda v: bool(v.strip()) and exists(v)).mean()) if len(sample) else 0.0
+
+
+def _with_points(root: Path, rows: pd.DataFrame, frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """Points where a column of times lies inside the recordings; else it tells the time of day, and stays a further column."""
+    name = columns.roles.get("time")
+    if name is None:
+        return rows
+    found = points(frame, columns, name)
+    pairs = _with_lengths(root, rows, found)
+    if any(time <= length for time, length in pairs):
+        return rows.assign(start=found, end=found)
+    return rows.assign(**{name: list(frame[name])})
+
+
+def _check_durations(root: Path, place: Path, rows: pd.DataFrame) -> None:
+    """Refuse durations without a start that are shorter than the recordings: which part of them is meant is not known.
+
+    Raises
+    ------
+    DataError
+        Naming the column.
+    """
+    for name in [] if "start" in rows.columns else [n for n in rows.columns if role_of(n)[0] == "duration"]:
+        found, wrong = column(list(rows[name]))
+        pairs = [] if wrong is not None else _with_lengths(root, rows, found * (role_of(name)[2] or 1.0))
+        if pairs and np.mean([time < _SHORTER * length for time, length in pairs]) > _FOUND:
+            raise DataError(
+                f"{place}: column {name!r} gives lengths shorter than the recordings', but no column says where the clips start; "
+                "add start, or rename that column"
+            )
+
+
+def _with_lengths(root: Path, rows: pd.DataFrame, values: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Some of the values, each with the seconds of its recording."""
+    step = max(1, len(rows) // _CHECKED)
+    lengths = lengths_of(root, list(rows["path"].iloc[::step].unique()))
+    pairs = zip(values[::step], rows["path"].iloc[::step], strict=True)
+    return [(float(v), n) for v, path in pairs if (n := lengths[path]) and np.isfinite(v)]
+
+
+def merged(found: Sequence[Labelled]) -> list[Labelled]:
+    """Tables of one kind over different recordings as one; of tables that say the same, the first."""
+    kept: list[Labelled] = []
+    for one in found:
+        for i, other in enumerate(kept):
+            if one.problem or other.problem:
+                continue
+            if one.covered == other.covered and _clips_of(one) == _clips_of(other):
+                kept[i] = _with(other, one, other.rows)
+                break
+            if not one.covered & other.covered and one.has_times == other.has_times and _named(one) == _named(other):
+                kept[i] = joined([other, one])
+                break
+        else:
+            kept.append(one)
+    return kept
+
+
+def joined(found: Sequence[Labelled]) -> Labelled:
+    """Several tables as one, each with the part of a split that it is named after."""
+    one = found[0]
+    for other in found[1:]:
+        one = _with(one, other, pd.concat([_of_part(one), _of_part(other)], ignore_index=True))
+    return one
+
+
+def _named(found: Labelled) -> set[str]:
+    """The columns of the recordings and of their labels."""
+    return {name for name, meaning in found.columns.items() if meaning in ("path", "label")}
+
+
+def _with(one: Labelled, other: Labelled, rows: pd.DataFrame) -> Labelled:
+    return Labelled(
+        (*one.places, *other.places), rows, {**other.columns, **one.columns}, one.covered | other.covered,
+        {**one.missing, **other.missing}, one.has_times, one.times_run_on or other.times_run_on,
+        (*one.notes, *(n for n in other.notes if n not in one.notes)),
+    )  # fmt: skip
+
+
+def _of_part(found: Labelled) -> pd.DataFrame:
+    """Rows with the part of a split that the table is named after."""
+    if "split" in found.rows or len(found.places) > 1:
+        return found.rows
+    word = next(
+        (w for w in PurePosixPath(found.places[0]).stem.lower().replace("-", "_").split("_") if w in SPLIT_WORDS), None
+    )
+    return found.rows if word is None else found.rows.assign(split=SPLIT_WORDS[word])
+
+
+def _clips_of(found: Labelled) -> set[tuple[str, ...]]:
+    rows = found.rows
+    columns = [c for c in ("path", "start", "end", "label") if c in rows.columns]
+    return set(zip(*(rows[c].map(as_text) for c in columns), strict=True))
+
+
+def _label_of(rows: pd.DataFrame) -> dict[str, str]:
+    """All labels of each recording."""
+    labels: dict[str, set[str]] = {}
+    for path, label in zip(rows["path"], rows["label"].map(as_text), strict=True):
+        labels.setdefault(path, set()).add(label)
+    return {path: SEPARATOR.join(sorted(every)) for path, every in labels.items()}
+
+
+def as_text(value: object) -> str:
+    """A label, or several with the separator between them."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return SEPARATOR.join(map(str, value))
+    return "" if value is None or value != value else str(value).strip()

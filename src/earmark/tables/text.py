@@ -1,0 +1,93 @@
+"""Bytes of a text file to text and cells, whatever program wrote it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from earmark.errors import DataError
+
+_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"),
+         (b"\xfe\xff", "utf-16"))  # fmt: skip
+_LOOKED_AT = 4096  # bytes
+_SEPARATORS = (",", ";", "\t", "|")
+_SAMPLE = 50  # lines that tell the separator
+_AGREE = 0.9  # share of them that must have as many cells as the first
+_CONTROL = frozenset(range(32)) - {9, 10, 12, 13}
+_MOST_CELL = 1 << 24  # characters of a cell; the csv module's own limit is 131,072
+
+
+def encoding_of(data: bytes) -> str:
+    """Encoding of text: by its mark, by its zero bytes, else UTF-8, else Windows-1252; empty for what is no text."""
+    for mark, name in _BOMS:
+        if data.startswith(mark):
+            return name
+    head = data[:_LOOKED_AT]
+    zeros = [head[side::2].count(0) for side in (0, 1)]
+    if max(zeros) > len(head) // 4 and min(zeros) == 0:  # UTF-16 without a mark
+        return "utf-16-le" if zeros[1] else "utf-16-be"
+    if _CONTROL.intersection(head):
+        return ""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
+
+
+def decoded(path: Path, data: bytes) -> tuple[str, str]:
+    """Text of a file's bytes, and its encoding.
+
+    Raises
+    ------
+    DataError
+        For what is no text.
+    """
+    encoding = encoding_of(data)
+    try:
+        if not encoding:
+            raise ValueError
+        text = data.decode(encoding, errors="replace" if encoding == "cp1252" else "strict")
+    except ValueError as error:
+        raise DataError(f"{path}: is not text; export it as CSV in UTF-8") from error
+    return text.replace("\0", ""), encoding
+
+
+def read_text(path: Path) -> tuple[str, str]:
+    """Text of a file, and its encoding.
+
+    Raises
+    ------
+    DataError
+        Where it is missing, cannot be read or is no text.
+    """
+    try:
+        return decoded(path, path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; check the path and its permissions") from error
+
+
+def cells(text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """The rows that are not blank, with the number of their line; the blanks around a cell are taken off."""
+    csv.field_size_limit(_MOST_CELL)
+    file = io.StringIO(text, newline="")
+    if text.count('"') % 2:  # a stray quote would swallow lines
+        rows = csv.reader(file, delimiter=separator, quoting=csv.QUOTE_NONE, skipinitialspace=True)
+    else:
+        rows = csv.reader(file, delimiter=separator, skipinitialspace=True)
+    return [(rows.line_num, stripped) for row in rows if any(stripped := [cell.strip() for cell in row])]
+
+
+def separator_of(text: str) -> str:
+    """The mark between the cells: the one that cuts the first lines into most cells, of as many in each."""
+    first = text.split("\n", 1)[0].strip()
+    if first.lower().startswith("sep=") and len(first) == 5:  # Excel's own
+        return first[4]
+    lines = [line for line in text.split("\n", _SAMPLE)[:_SAMPLE] if line.strip()]
+    found = []
+    for mark in _SEPARATORS:
+        counts = [len(row) for _, row in cells("\n".join(lines), mark)]
+        if counts and counts[0] > 1:
+            found.append((sum(n <= counts[0] for n in counts) >= _AGREE * len(counts), counts[0], mark))
+    return max(found, key=lambda one: one[:2])[2] if found else ","
