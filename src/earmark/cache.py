@@ -6,6 +6,7 @@ A recording is known by its content; a small index remembers which content each 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 import sys
@@ -23,9 +24,10 @@ from earmark import audio
 from earmark.errors import AudioError, OutputError, SettingsError
 from earmark.files import as_text, atomic_file, file_state, make_folder
 from earmark.fingerprint import Fingerprint, Landmarks
+from earmark.types import Facts
 
 _DECODED, _INDEX = "decoded", "index.sqlite"
-_VERSION = 2  # of an entry: counts up when decoding or landmarks change
+_VERSION = 3  # of an entry: counts up when decoding, landmarks or facts change
 _SIZE = 20 * 1024**3
 _ABANDONED = 24 * 3600  # seconds after which an unfinished entry is of a process that was killed
 _UNITS = {"kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
@@ -96,6 +98,13 @@ class Decoded:
             fingerprint.push(self.cache.decode(self.source))
             return fingerprint.finish()
 
+    def facts(self) -> Facts:
+        """What the recording is, at its own rate, as it was measured while it was decoded."""
+        try:
+            return Facts.from_dict(json.loads(_facts_of(self.place).read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return self.cache.measure(self.source)
+
 
 class Cache:
     """Decoded recordings, found by the content of the file, the rate and the channel.
@@ -145,13 +154,20 @@ class Cache:
             last = self._last = path, audio.decode(path, sr=self.sr, channel=self._channel).samples
         return last[1]
 
+    def measure(self, path: Path) -> Facts:
+        """`Facts` of a recording, decoded for them alone."""
+        measure = audio.Measure(self._channel)
+        for _ in audio.blocks(path, channel=self._channel, measure=measure):
+            pass
+        return measure.facts()
+
     def _store(self, path: Path, place: Path) -> None:
         """Block by block, so that a recording of a day needs no more memory than a short one."""
-        fingerprint, count = Fingerprint(self.sr), 0
+        fingerprint, count, measure = Fingerprint(self.sr), 0, audio.Measure(self._channel)
         try:
             with atomic_file(place) as temporary:
                 with temporary.open("wb") as file:
-                    for block in audio.blocks(path, sr=self.sr, channel=self._channel):
+                    for block in audio.blocks(path, sr=self.sr, channel=self._channel, measure=measure):
                         block.samples.tofile(file)
                         fingerprint.push(block.samples)
                         count += len(block.samples)
@@ -162,6 +178,8 @@ class Cache:
                         f"too short for a sample at {self.sr} Hz",
                         "replace the file or leave it out",
                     )
+                with atomic_file(_facts_of(place)) as beside:
+                    beside.write_text(json.dumps(measure.facts().to_dict()), encoding="utf-8")
                 with atomic_file(_print_of(place)) as beside, beside.open("wb") as file:
                     np.array(divmod(count, 1 << 32), np.uint32).tofile(file)
                     fingerprint.finish().tofile(file)
@@ -309,6 +327,11 @@ def _print_of(place: Path) -> Path:
     return place.with_suffix(".landmarks")
 
 
+def _facts_of(place: Path) -> Path:
+    """Beside the samples: what the recording is."""
+    return place.with_suffix(".json")
+
+
 def _whole(place: Path) -> bool:
     """Whether an entry is there and as long as it was; then it is marked as used now, which spares it from eviction."""
     try:
@@ -318,8 +341,8 @@ def _whole(place: Path) -> bool:
     except FileNotFoundError:
         return False
     with suppress(OSError):
-        os.utime(place)
-        os.utime(_print_of(place))
+        for beside in (place, _print_of(place), _facts_of(place)):
+            os.utime(beside)
     return True
 
 

@@ -47,6 +47,8 @@ class Clips:
         Why clips were left out, one each.
     levels : Levels
         What is done to each clip.
+    remarks : tuple of (str, str, str)
+        Path, kind and detail of what is odd about recordings that are used.
     """
 
     manifest: Manifest
@@ -54,6 +56,7 @@ class Clips:
     sr: int
     skipped: tuple[AudioError, ...]
     levels: Levels = field(default_factory=Levels)
+    remarks: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def hashes(self) -> list[str]:
@@ -233,7 +236,9 @@ def merge_rule(manifest: Manifest) -> MergeRule:
 def ingest(
     manifest: Manifest, *, sr: int, channel: int | None = None, levels: Levels | None = None, strict: bool = False
 ) -> Clips:
-    """Decode every recording through the cache; clips that cannot be used are left out and counted.
+    """Decode every recording through the cache; clips that cannot be used are excluded and counted.
+
+    A recording whose channels cancel each other is one of them, unless a channel is chosen.
 
     The cache and the search for copies hold the sound as it was decoded; ``levels`` are applied to each clip when it is read.
 
@@ -247,10 +252,16 @@ def ingest(
 
     def one(path: str) -> Decoded | AudioError:
         try:
-            return cache.get(manifest.root / path)
+            decoded = cache.get(manifest.root / path)
+            remarks[path] = (facts := decoded.facts()).remarks
         except AudioError as error:
             return error
+        if facts.cancelled:
+            remedy = "choose one channel with --channel 0"
+            return AudioError("cancelled", str(manifest.root / path), facts.cancelled, remedy)
+        return decoded
 
+    remarks: dict[str, tuple[tuple[str, str], ...]] = {}
     found = dict(zip(paths, threaded(one, paths, "decoding"), strict=True))
     evict()
     decoded, skipped, rows = [], [], []
@@ -273,7 +284,9 @@ def ingest(
         )
     if not rows:
         raise DataError(f"{manifest.root}: none of its {len(manifest)} clips can be used, e.g. {skipped[0]}")
-    return Clips(manifest.take(rows), tuple(decoded), sr, tuple(skipped), levels or Levels())
+    used = dict.fromkeys(manifest.table["path"].iloc[rows])
+    noted = tuple((path, kind, detail) for path in used for kind, detail in remarks[path])
+    return Clips(manifest.take(rows), tuple(decoded), sr, tuple(skipped), levels or Levels(), noted)
 
 
 def _within(found: Decoded, name: str, start: float, end: float, length: float) -> Decoded | AudioError:

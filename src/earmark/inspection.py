@@ -14,6 +14,7 @@ from earmark import audio
 from earmark.containers import format_named_otherwise
 from earmark.errors import AudioError
 from earmark.fingerprint import Fingerprint, Landmarks
+from earmark.types import Facts
 
 FAULTS = {
     "missing": "listed, but not there",
@@ -25,20 +26,25 @@ FAULTS = {
     "truncated": "cut off",
     "zero-length": "a header but no samples",
     "non-finite": "NaN or infinite samples in them",
+    "cancelled": "channels that cancel each other",
     "range": "shorter than a clip in the table says",
     "silent": "no sound in them",
     "clipped": "cut at full scale",
     "dc-offset": "not swinging about zero",
     "too-short": "much shorter than the others",
     "extension": "another format than the name says",
+    "header": "a header that claims a little more than there is",
+    "joined": "several recordings one behind the other",
+    "junk": "bytes in them that are no sound",
+    "dead-channel": "a channel without sound",
+    "comb": "channels that are delayed copies",
 }
 """Kinds of faults, in the order in which they are reported."""
 
 UNUSABLE = frozenset(list(FAULTS)[: list(FAULTS).index("range")])
 """Those that keep a whole recording out of training; ``range`` does so with single clips."""
 
-SILENT = 2e-4
-"""Of full scale, -74 dB, a few steps of 16 bits: what peaks below is silence."""
+SILENT = audio.SILENT
 
 _FLAT = 1e-3  # of the peak: how far the tops of two blocks may differ
 
@@ -63,6 +69,8 @@ class Recording:
         Kind of `FAULTS` and detail.
     landmarks : ndarray
         Its fingerprint.
+    facts : Facts or None
+        What it is; None where it does not decode.
     """
 
     path: str
@@ -76,9 +84,10 @@ class Recording:
     content: str = ""
     faults: tuple[tuple[str, str], ...] = ()
     landmarks: Landmarks = field(default_factory=lambda: np.zeros((0, 2), np.uint32), repr=False)
+    facts: Facts | None = None
 
 
-def inspect(path: Path, name: str) -> Recording:
+def inspect(path: Path, name: str, *, channel: int | None = None) -> Recording:
     """Measure one recording in a single pass of bounded memory.
 
     Parameters
@@ -86,14 +95,16 @@ def inspect(path: Path, name: str) -> Recording:
     path : Path
     name : str
         Path to report.
+    channel : int, optional
+        The channel that is used; all are looked at, and their mean is used, by default.
     """
-    measured = _Measure()
+    measured, measure = _Measure(), audio.Measure(channel)
     try:
-        for samples, sr in audio.raw_blocks(path):
-            measured.push(samples, sr)
+        for samples, sr in audio.raw_blocks(path, measure=measure):
+            measured.push(samples, sr, measure, channel, name)
     except AudioError as error:
         return Recording(name, faults=((error.kind, error.detail),))
-    return measured.finish(path, name)
+    return measured.finish(path, name, measure.facts())
 
 
 class _Measure:
@@ -110,7 +121,12 @@ class _Measure:
         self._hash = hashlib.sha256()
         self._fingerprint: Fingerprint | None = None
 
-    def push(self, samples: NDArray[np.float32], sr: int) -> None:
+    def push(
+        self, samples: NDArray[np.float32], sr: int, measure: audio.Measure, channel: int | None, name: str
+    ) -> None:
+        every = samples
+        if channel is not None:
+            samples = audio.mono(samples, channel, name)[:, None]
         if self._fingerprint is None:
             self._sr, self._channels = sr, samples.shape[1]
             self._fingerprint = Fingerprint(sr)
@@ -128,9 +144,11 @@ class _Measure:
         self._square = self._square + np.square(samples, dtype=np.float64).sum(axis=0)
         self._tops.append(_flat_tops(samples))
         self._over += int((np.abs(samples) > 1).sum(axis=0).max(initial=0))
-        self._fingerprint.push(samples.mean(axis=1, dtype=np.float32))
+        mono = audio.mono(samples, None, name)
+        self._fingerprint.push(mono)
+        measure.push(samples if channel is None else np.nan_to_num(every), mono)
 
-    def finish(self, path: Path, name: str) -> Recording:
+    def finish(self, path: Path, name: str, facts: Facts) -> Recording:
         assert self._fingerprint is not None
         dc = self._sum / self._count
         peaks = np.stack([p for p, _ in self._tops])
@@ -147,11 +165,12 @@ class _Measure:
             faults.append(("corrupt", f"holds a sample of {self._huge:.2g}, where full scale is 1"))
         if other := format_named_otherwise(path):
             faults.append(("extension", f"is {other}, its name ends in {path.suffix}"))
+        faults += facts.remarks
         return Recording(
             name,
             seconds=self._count / self._sr,
             sr=self._sr,
-            channels=self._channels,
+            channels=facts.channels,
             peak=float(np.abs(tops).max()),
             rms=float(np.sqrt(self._square / self._count).max()),
             dc=float(dc[np.abs(dc).argmax()]),
@@ -159,6 +178,7 @@ class _Measure:
             content=f"{self._hash.hexdigest()[:32]}-{self._sr}-{self._channels}",
             faults=tuple(faults),
             landmarks=self._fingerprint.finish(),
+            facts=facts,
         )
 
 

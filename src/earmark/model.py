@@ -296,21 +296,22 @@ class Model:
 
     def _levelled(self, source: Any, sr: int | None, level: _Level) -> tuple[Iterable[NDArray[np.float32]], int]:
         """A source in blocks, its levels applied, and which of its samples is the first."""
-        blocks = level.watch(self._blocks(source, sr))
+        blocks = level.watch(self._blocks(source, sr, level.measure))
         if not self.spec.levels.whole:
             return blocks, 0
         samples, first = self.spec.levels.located(np.concatenate([np.zeros(0, np.float32), *blocks]))
         level.end = first + len(samples)
         return [samples], first
 
-    def _blocks(self, source: Any, sr: int | None) -> Iterator[NDArray[np.float32]]:
+    def _blocks(self, source: Any, sr: int | None, measure: audio.Measure) -> Iterator[NDArray[np.float32]]:
         """A source at the model's rate, mono; an array in one block."""
         if isinstance(source, np.ndarray):
             if sr is None:
                 raise ValueError("an array needs its rate: predict(samples, sr=16000)")
-            yield audio.from_array(source, sr, wanted=self.sample_rate, channel=self.spec.channel)
+            channel = self.spec.channel
+            yield audio.from_array(source, sr, wanted=self.sample_rate, channel=channel, measure=measure)
         else:
-            for block in audio.blocks(source, sr=self.sample_rate, channel=self.spec.channel):
+            for block in audio.blocks(source, sr=self.sample_rate, channel=self.spec.channel, measure=measure):
                 yield block.samples
 
 
@@ -329,6 +330,7 @@ class _Level:
 
     def __init__(self, spec: BundleSpec) -> None:
         self._spec = spec
+        self.measure = audio.Measure(spec.channel)
         self._peak = 0.0
         self._full = 0
         self._count = 0
@@ -345,6 +347,8 @@ class _Level:
 
     @property
     def state(self) -> str:
+        if self.measure.cancelled:  # before silence, which the mean of such channels looks like
+            return "cancelled"
         if self._peak < 10 ** (self._spec.silence_dbfs / 20):
             return "silence"
         return "clipped" if self._full >= self._spec.clipped_share * self._count else "ok"

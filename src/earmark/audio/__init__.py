@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.audio.encoders import encode_blocks
-from earmark.audio.facts import Measure
+from earmark.audio.facts import SILENT, Measure
 from earmark.audio.faults import REPLACE
 from earmark.audio.finding import EXTENSIONS, find_recordings, is_recording
 from earmark.audio.recording import recording_blocks, recording_length
@@ -23,8 +23,8 @@ from earmark.errors import AudioError
 from earmark.types import Waveform
 
 __all__ = [
-    "EXTENSIONS", "HUGE", "Measure", "Resampler", "Source", "blocks", "decode", "describe", "duration", "encode", "encode_blocks",
-    "find_recordings", "from_array", "is_recording", "raw_blocks", "resample",
+    "EXTENSIONS", "HUGE", "SILENT", "Measure", "Resampler", "Source", "blocks", "decode", "describe", "duration", "encode",
+    "encode_blocks", "find_recordings", "from_array", "is_recording", "mono", "raw_blocks", "resample",
 ]  # fmt: skip
 
 HUGE = 1e10
@@ -156,7 +156,9 @@ def raw_blocks(
         raise AudioError("zero-length", name, "a valid header but no samples", REPLACE)
 
 
-def from_array(samples: NDArray[Any], sr: int, *, wanted: int, channel: int | None = None) -> NDArray[np.float32]:
+def from_array(
+    samples: NDArray[Any], sr: int, *, wanted: int, channel: int | None = None, measure: Measure | None = None
+) -> NDArray[np.float32]:
     """Bring an array to what `decode` gives.
 
     Parameters
@@ -167,6 +169,8 @@ def from_array(samples: NDArray[Any], sr: int, *, wanted: int, channel: int | No
         Its rate and the wanted one, in Hz.
     channel : int, optional
         Channel to take of several; the mean of all by default.
+    measure : Measure, optional
+        Collects `Facts`.
 
     Returns
     -------
@@ -188,14 +192,18 @@ def from_array(samples: NDArray[Any], sr: int, *, wanted: int, channel: int | No
         raise AudioError("not-audio", name, detail, "pass (time, channel): transpose what has the channels first")
     scale = 1.0 if samples.dtype.kind == "f" else 1.0 / -float(np.iinfo(samples.dtype).min)
     floats = (samples * scale).astype(np.float32)
-    mono = _checked(floats if floats.ndim == 1 else _mono(floats, channel, name), name)
-    if samples.dtype.kind == "f" and np.abs(mono).max(initial=0) > _MOST_SCALE and not (samples % 1).any():
+    floats = floats[:, None] if floats.ndim == 1 else floats
+    mixed = _checked(floats[:, 0] if samples.ndim == 1 else mono(floats, channel, name), name)
+    if samples.dtype.kind == "f" and np.abs(mixed).max(initial=0) > _MOST_SCALE and not (samples % 1).any():
         raise AudioError(
             "not-audio", name, "holds whole numbers as floats", "divide them by full scale, or pass integers"
         )
-    if len(mono) == 0:
+    if len(mixed) == 0:
         raise AudioError("zero-length", name, "no samples", "pass at least one")
-    return resample(mono, sr, wanted)
+    if measure is not None:
+        measure.begin(sr, floats.shape[1], "array")
+        measure.push(floats, mixed)
+    return resample(mixed, sr, wanted)
 
 
 def encode(path: str | os.PathLike[str], samples: NDArray[np.float32], sr: int, *, subtype: str | None = None) -> None:
@@ -235,14 +243,20 @@ def _native_blocks(
     """Mono blocks at the recording's own rate, every fault raised as `AudioError`."""
     name = describe(source)
     for samples, sr in raw_blocks(source, start=start, end=end, measure=measure):
-        mono = _checked(_mono(samples, channel, name), name)
+        mixed = _checked(mono(samples, channel, name), name)
         if measure is not None:
-            measure.push(samples, mono)
-        yield Waveform(mono, sr)
+            measure.push(samples, mixed)
+        yield Waveform(mixed, sr)
 
 
-def _mono(samples: NDArray[np.float32], channel: int | None, name: str) -> NDArray[np.float32]:
-    """Shape (time, channel) to (time,)."""
+def mono(samples: NDArray[np.float32], channel: int | None, name: str) -> NDArray[np.float32]:
+    """Take one channel, or the mean of all: shape (time, channel) to (time,).
+
+    Raises
+    ------
+    AudioError
+        For a channel that is not there.
+    """
     count = samples.shape[1]
     if channel is None:
         return samples[:, 0] if count == 1 else samples.mean(axis=1, dtype=np.float32)
@@ -251,10 +265,10 @@ def _mono(samples: NDArray[np.float32], channel: int | None, name: str) -> NDArr
     return np.ascontiguousarray(samples[:, channel])
 
 
-def _checked(mono: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    if not np.isfinite(mono).all():
+def _checked(samples: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    if not np.isfinite(samples).all():
         raise AudioError("non-finite", name, "holds NaN or infinite samples", REPLACE)
-    peak = max(float(mono.max(initial=0.0)), -float(mono.min(initial=0.0)))
+    peak = max(float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
     if peak > HUGE:
         raise AudioError("corrupt", name, f"holds a sample of {peak:.2g}, where full scale is 1", REPLACE)
-    return mono
+    return samples

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from earmark.audio.channels import Coherence
 from earmark.types import Facts
 
-SOUND = 2e-4
+SILENT = 2e-4
 """Of full scale, -74 dB, a few steps of 16 bits: what peaks below is silence."""
 
 _HOP = 0.005  # seconds: how exactly the silence at the ends is measured
@@ -99,13 +99,13 @@ class Measure:
 
     def _of_channels(self, count: int) -> list[tuple[str, str]]:
         """What the mean of the channels does to them."""
-        if self._channels < 2 or self._channel is not None or self._loudest <= SOUND:
+        if self._channels < 2 or self._channel is not None or self._loudest <= SILENT:
             return []
         # A constant offset is no sound, and does not cancel with it.
         power = np.maximum(self._power / count - np.square(self._mean / count), 0)
         mix = max(0.0, self._mix[1] / count - (self._mix[0] / count) ** 2)
         loudest = float(power.max())
-        if loudest <= (0.1 * SOUND) ** 2:
+        if loudest <= (0.1 * SILENT) ** 2:
             return []
         found = []
         left = mix / float(power.mean())

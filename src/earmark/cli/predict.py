@@ -12,6 +12,11 @@ from earmark.cli import options as o
 if TYPE_CHECKING:
     from earmark.types import Prediction
 
+_CANCELLED = (
+    "its channels cancel each other, so that little of its sound is in their mean. Predict one channel of it, or train with "
+    "--channel 0."
+)
+
 
 def predict(
     model: o.Bundle,
@@ -42,6 +47,8 @@ def predict(
                 raise earmark.DataError(prediction.error)
             failed += 1
             print(f"earmark: {prediction.error}", file=sys.stderr)
+        if prediction.state == "cancelled":
+            print(f"earmark: {prediction.path}: cancelled: {_CANCELLED}", file=sys.stderr)
         if prediction.error is None and not json:
             state = "" if prediction.state == "ok" else f"  [{prediction.state}]"
             print(f"{prediction.path!s:{width}}  {_said(prediction)}{state}")
