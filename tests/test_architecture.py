@@ -18,8 +18,9 @@ LAYERS = (
     ("errors", "types", "files", "progress"),
     ("containers", "audio", "synth", "windows", "levels", "bundle", "detector", "model"),
     (
-        "tables", "annotations", "inventory", "manifest", "conditions", "fingerprint", "cache", "selections", "layouts", "splits",
-        "recipe", "recipes", "options", "inspection", "shortcuts", "scanner", "archives", "datasets", "filters", "frontend", "augment", "networks",
+        "tables", "annotations", "inventory", "manifest", "conditions", "fingerprint", "cache", "selections", "layouts",
+        "splits", "recipe", "recipes", "similar", "options", "inspection", "shortcuts", "scanner", "archives", "datasets", "filters",
+        "frontend", "augment", "networks",
     ),
     ("classifier", "dataset"),
     ("graph", "export", "evaluation", "measuring", "anomaly", "training", "provenance"),

@@ -11,7 +11,7 @@ import soundfile
 
 import broken
 import earmark
-from earmark import inspection, layouts, scanner
+from earmark import inspection, layouts, scanner, similar
 from earmark.dataset import ingest
 
 
@@ -115,7 +115,7 @@ def test_similar_labels() -> None:
             "class_11": 90,
         }
     )
-    assert scanner.similar_labels(counts) == [("dog_bark", "dog bark"), ("Engine", "engine"), ("engne", "engine")]
+    assert similar.similar_labels(counts) == [("dog_bark", "dog bark"), ("Engine", "engine"), ("engne", "engine")]
 
 
 @pytest.mark.parametrize(("bits", "wanted"), [(8, 0.0), (16, 0.0)])

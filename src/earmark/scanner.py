@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -23,12 +21,11 @@ from earmark.inventory import Files
 from earmark.manifest import ROUNDING, Manifest, write_csv
 from earmark.options import DataOptions
 from earmark.progress import threaded
+from earmark.similar import similar_labels
 
 _OFFSET, _OFFSET_SHARE = 0.01, 0.1  # of full scale, and of the effective value
 _CLIPPED = 1e-3  # share of the samples that lie in flat tops
 _SHORT, _SHORT_SHARE, _SHORT_ENOUGH = 0.1, 0.1, 0.5  # seconds, share of the median, seconds
-_RARE = 0.25  # a label this much rarer than one that is spelt almost alike is taken for a slip
-_ALMOST = 0.85  # difflib's ratio
 
 
 @dataclass(frozen=True)
@@ -244,32 +241,6 @@ def _copies(root: Path, found: Sequence[Recording]) -> tuple[list[tuple[str, ...
 
     pairs = fingerprint.copies([r.landmarks for r in one_each], read)
     return exact, [(one_each[a].path, one_each[b].path) for a, b in pairs]
-
-
-def similar_labels(counts: Counter[str]) -> list[tuple[str, str]]:
-    """Labels that look like slips of others, each with the commoner one that may be meant.
-
-    Labels that differ in case, spaces, hyphens or underscores alone are always told; ones that are spelt almost alike where
-    one is much rarer.
-    """
-    found = []
-    labels = sorted(counts, key=lambda x: (-counts[x], x))
-    for i, rarer in enumerate(labels):
-        for commoner in labels[:i]:
-            a, b = _plain(rarer), _plain(commoner)
-            if a != b:
-                if counts[rarer] > _RARE * counts[commoner] or re.findall(r"\d+", a) != re.findall(r"\d+", b):
-                    continue
-                matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
-                if matcher.real_quick_ratio() < _ALMOST or matcher.ratio() < _ALMOST:
-                    continue
-            found.append((rarer, commoner))
-            break
-    return found
-
-
-def _plain(label: str) -> str:
-    return re.sub(r"[\s_\-.]+", "", label).casefold()
 
 
 def _leaks(manifest: Manifest, copies: Iterable[tuple[str, ...]]) -> list[str]:

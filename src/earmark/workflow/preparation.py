@@ -20,7 +20,7 @@ from earmark.manifest import Manifest
 from earmark.options import DataOptions, TrainOptions
 from earmark.provenance import Job
 from earmark.recipe import Recipe
-from earmark.scanner import similar_labels
+from earmark.similar import similar_labels
 from earmark.splits import Split
 from earmark.workflow import continuing
 
