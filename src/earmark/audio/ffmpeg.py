@@ -16,7 +16,7 @@ from earmark.audio.views import view
 from earmark.errors import AudioError, require
 
 _STATED = 0.25  # seconds by which a container's length may be rounded up
-_TELLING = ("matroska", "mov", "avi")  # whose length is no estimate
+_TELLING = ("matroska", "mov", "avi", "tta", "wv", "ape", "dsf", "mpc")  # whose length is no estimate
 _KNOWN_NAMES = {"matroska,webm": "Matroska", "mov,mp4,m4a,3gp,3g2,mj2": "MP4"}
 
 

@@ -23,7 +23,7 @@ def mended(part: Part, name: str) -> tuple[list[Piece], float]:
     pages = part.pages
     assert pages is not None
     if not pages.cut:
-        return part.pieces, 0.0
+        return (part.pieces if pages.whole == part.end else [(part.begin, pages.whole)]), 0.0
     # Only the page that ends the stream tells how long it was.
     page = _shortened(pages.cut, pages.before) if pages.ended and len(pages.cut) > 27 else None
     if page is None:

@@ -152,7 +152,7 @@ def _behind(file: BinaryIO, found: Found, at: int, end: int, junk: int) -> None:
 def _is_junk(file: BinaryIO, part: Part, extent: Extent, at: int, end: int) -> bool:
     """Whether bytes behind the sound are text, or no part of it by the container's own size."""
     file.seek(at)
-    sample = file.read(_REACH)
+    sample = file.read(min(_REACH, end - at))
     if sum(32 <= byte < 127 or byte in b"\t\r\n" for byte in sample) > _TEXT * len(sample):
         return True
     closed = extent.outer and 0 <= extent.outer - extent.end <= 1 + part.end - extent.end
@@ -204,15 +204,13 @@ def _sized(file: BinaryIO, name: str, top: int, size: int) -> tuple[list[Part], 
         inside, _ = _mp3(file, extent.sound, min(extent.end or size, end), name="WAV")
         if inside:
             return inside, end
-    part = Part(name, top, end, [(top, end)], extent=extent, missing=max(0, extent.end - size))
-    parts = [part]
-    if form == "<4sI":
-        parts += [_second(extent, place) for place in more]
-    return parts, end
+    if more and form == "<4sI":  # of which libsndfile reads the last alone
+        return [_chunk(extent, place) for place in ((extent.sound, extent.end), *more)], end
+    return [Part(name, top, end, [(top, end)], extent=extent, missing=max(0, extent.end - size))], end
 
 
-def _second(extent: Extent, place: tuple[int, int]) -> Part:
-    """A further sound chunk of a WAV file, with a header of its own."""
+def _chunk(extent: Extent, place: tuple[int, int]) -> Part:
+    """One sound chunk of a WAV file that has several, with a header of its own."""
     length = place[1] - place[0]
     coding = b"fmt " + len(extent.coding).to_bytes(4, "little") + extent.coding + bytes(len(extent.coding) & 1)
     rest = b"WAVE" + coding + b"data" + length.to_bytes(4, "little")

@@ -166,6 +166,7 @@ def _by_ffmpeg(file: BinaryIO, part: Part, name: str, failure: soundfile.Libsndf
     extent = part.extent
     if (
         extent is not None
+        and part.missing
         and part.missing > _LITTLE * (extent.end - extent.sound)
         and not extent.whole(part.begin, part.end)
     ):
