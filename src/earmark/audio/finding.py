@@ -12,9 +12,9 @@ from earmark.errors import DataError
 
 EXTENSIONS = frozenset(
     [
-        ".wav", ".wave", ".w64", ".rf64", ".bwf", ".flac", ".ogg", ".oga", ".opus", ".spx", ".mp3", ".mp2", ".mpga", ".aif", ".aiff",
-        ".aifc", ".au", ".snd", ".caf", ".m4a", ".m4b", ".mp4", ".aac", ".webm", ".mka", ".mkv", ".wma", ".amr", ".mov", ".3gp",
-        ".3gpp", ".3g2", ".voc", ".sph", ".wv", ".ape", ".tta", ".dsf", ".mpc", ".avi",
+        ".wav", ".wave", ".w64", ".rf64", ".bwf", ".flac", ".ogg", ".oga", ".opus", ".spx", ".mp3", ".mp2", ".mpga", ".aif",
+        ".aiff", ".aifc", ".au", ".snd", ".caf", ".m4a", ".m4b", ".mp4", ".aac", ".webm", ".mka", ".mkv", ".wma", ".amr", ".mov",
+        ".3gp", ".3gpp", ".3g2", ".voc", ".sph", ".wv", ".ape", ".tta", ".dsf", ".mpc", ".avi",
     ]
 )  # fmt: skip
 """What counts as a recording by its name. Decoding itself looks at the content alone."""
@@ -97,7 +97,8 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
         inside = search(path).recordings
         if not inside:
             raise DataError(
-                f"{path}: holds no recordings (looked for {', '.join(sorted(EXTENSIONS)[:8])} ..., and into other files); check the path"
+                f"{path}: holds no recordings (looked for {', '.join(sorted(EXTENSIONS)[:8])} ..., and into other files); "
+                "check the path"
             )
         found += [path / name for name in inside]
     return found

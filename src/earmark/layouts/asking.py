@@ -71,6 +71,6 @@ def nothing_fits(folder: Contents) -> str:
             f", or --layout {SELECTIONS}: {len(folder.labelled)} of its {len(files)} recordings have labels beside them"
         )
     return (
-        f"{folder.root}: no known layout fits, e.g. {stray}{unread(folder)}; put each class into a folder of its own, add a metadata.csv, "
-        f"or pass --pattern{normal}"
+        f"{folder.root}: no known layout fits, e.g. {stray}{unread(folder)}; put each class into a folder of its own, "
+        f"add a metadata.csv, or pass --pattern{normal}"
     )

@@ -149,28 +149,30 @@ def several_sets(recordings: Sequence[str], reads: Callable[[str, list[str]], bo
 def by_names(recordings: Sequence[str]) -> list[Choice]:
     """The parts of the file names that may be labels: what stands before the last number, or one of several words."""
     stems = [PurePosixPath(path).stem for path in recordings]
-    front = re.compile(r"(?P<label>.*?[^\W\d].*?)[\s_\-.#(]*\d+\)?")
-    found: list[Choice] = []
-    labels = Counter(m["label"].strip() for stem in stems if (m := front.fullmatch(stem)))
-    if _distinct(labels, len(stems)):
-        found.append(Choice(_names_option(_FRONT), _FRONT, labels))
     parts = [re.split(r"[_\-\s.]+", stem) for stem in stems]
     count = min(map(len, parts), default=0)
+    patterns = [_FRONT]
     if count > 1 and count == max(map(len, parts)):
-        for place in range(count):
-            labels = Counter(part[place] for part in parts)
-            pattern = rf"(?:.*/)?(?:[^/_\-\s.]+[_\-\s.]+){{{place}}}(?P<label>[^/_\-\s.]+)(?:[_\-\s.][^/]*)?\.\w+"
-            known = [choice.labels for choice in found]
-            if _distinct(labels, len(stems)) and labels not in known:
-                found.append(Choice(_names_option(pattern), pattern, labels))
+        patterns += [
+            rf"(?:.*/)?(?:[^/_\-\s.]+[_\-\s.]+){{{place}}}(?P<label>[^/_\-\s.]+)(?:[_\-\s.][^/]*)?\.\w+"
+            for place in range(count)
+        ]
+    found: list[Choice] = []
+    parted: list[list[int]] = []
+    for pattern in patterns:
+        matches = map(re.compile(pattern).fullmatch, recordings)
+        values = [m["label"].strip() if m else "" for m in matches]
+        numbers = [
+            values.index(value) for value in values
+        ]  # the same for labels that part the recordings in the same way
+        labels = Counter(value for value in values if value)
+        if numbers not in parted and _distinct(labels, len(stems)):
+            parted.append(numbers)
+            found.append(Choice(f"--pattern '{pattern}'", pattern, labels))
     return found
 
 
 _FRONT = r"(?:.*/)?(?P<label>[^/]*?[^\W\d][^/]*?)[\s_\-.#(]*\d+\)?\.\w+"
-
-
-def _names_option(pattern: str) -> str:
-    return f"--pattern '{pattern}'"
 
 
 def _distinct(labels: Counter[str], count: int) -> bool:

@@ -26,6 +26,8 @@ FOR_SEGMENTS = (
     "(Raven, Audacity, tables with start)"
 )
 
+_FEW = 0.2  # share of the recordings that another table must name to be asked about
+
 
 def by_known_table(layout: Layout, folder: Contents) -> Manifest:
     """Clips of the table that a layout names, or of the tables in the folders of the splits."""
@@ -92,10 +94,15 @@ def usable(folder: Contents) -> list[Labelled]:
 def by_found_table(tables: list[Labelled], folder: Contents) -> Manifest:
     """Clips of the table that covers most; asked where another says otherwise of the same recordings."""
     first = tables[0]
-    others = [t for t in tables[1:] if t.covered & first.covered and not t.says_the_same(first.rows)]
+    few = _FEW * len(folder.recordings)
+    others = [
+        t
+        for t in folder.tables
+        if t is not first and not t.problem and len(t.covered) >= few and not t.says_the_same(first.rows)
+    ]
     if others:
         raise DataError(
-            f"{folder.root}: several tables label the same recordings otherwise; name the one that is meant as the data set:"
+            f"{folder.root}: several tables name labels, of which each says something else; name the one that is meant:"
             + listed(
                 [
                     f"earmark scan {shlex.quote(str(folder.root / t.places[0]))}   # {len(t.labels)} labels"

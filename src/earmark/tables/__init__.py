@@ -11,6 +11,7 @@ import re
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,13 @@ def _unpacked(path: Path) -> bytes:
 
 
 def _spreadsheet(path: Path) -> pd.DataFrame:
+    package, module = {".xls": ("xlrd", "xlrd"), ".ods": ("odfpy", "odf")}.get(
+        path.suffix.lower(), ("openpyxl", "openpyxl")
+    )
+    if find_spec(module) is None:
+        raise DataError(f"{path}: is a spreadsheet; export it as CSV, or run: pip install {package}")
     try:
         return pd.read_excel(path, dtype=str, keep_default_na=False)
-    except ImportError as error:
-        package = {".xls": "xlrd", ".ods": "odfpy"}.get(path.suffix.lower(), "openpyxl")
-        raise DataError(f"{path}: is a spreadsheet; export it as CSV, or run: pip install {package}") from error
     except (KeyError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: is a damaged spreadsheet; export it as CSV") from error
 
@@ -127,10 +130,11 @@ def _records(path: Path, text: str) -> pd.DataFrame:
 
 
 def _text_table(path: Path, text: str) -> tuple[pd.DataFrame, bool]:
-    separator = "\t" if path.suffix.lower() == ".tsv" and "\t" in text.partition("\n")[0] else separator_of(text)
+    if text[:4].lower() == "sep=" and text[5:6] in ("\r", "\n"):  # Excel's own
+        separator, text = text[4], text[5:]
+    else:
+        separator = "\t" if path.suffix.lower() == ".tsv" and "\t" in text.partition("\n")[0] else separator_of(text)
     rows = cells(text, separator)
-    if rows and len(rows[0][1]) == 1 and rows[0][1][0].lower().startswith("sep="):
-        rows = rows[1:]
     while rows and rows[0][1][0].startswith("#") and len(rows) > 1 and len(rows[0][1]) < len(rows[1][1]):
         rows = rows[1:]
     if not rows:

@@ -81,9 +81,6 @@ def cells(text: str, separator: str) -> list[tuple[int, list[str]]]:
 
 def separator_of(text: str) -> str:
     """The mark between the cells: the one that cuts the first lines into most cells, of as many in each."""
-    first = text.split("\n", 1)[0].strip()
-    if first.lower().startswith("sep=") and len(first) == 5:  # Excel's own
-        return first[4]
     lines = [line for line in text.split("\n", _SAMPLE)[:_SAMPLE] if line.strip()]
     found = []
     for mark in _SEPARATORS:
