@@ -80,6 +80,57 @@ def _other_name(path: Path, seed: int) -> None:
     soundfile.write(path.with_suffix(shown), good(zlib.crc32(path.name.encode())), SR, format=real.upper())
 
 
+def _stereo(change: Callable[[NDArray[np.float32], int], NDArray[np.float32]]) -> Callable[..., None]:
+    """A second channel that is made of the first."""
+
+    def write(path: Path, seed: int) -> None:
+        x = good(zlib.crc32(path.name.encode()))
+        soundfile.write(path, np.stack([x, change(x, seed)], axis=1)[:, :: (-1) ** seed], SR, subtype="PCM_16")
+
+    return write
+
+
+def _claims_more(path: Path, seed: int) -> None:
+    """A size of the sound that is too large: by the header, to the whole file's, rounded up, and the last 10 ms missing."""
+    soundfile.write(path, good(zlib.crc32(path.name.encode()), 2.0), SR)
+    whole = bytearray(path.read_bytes())
+    size = len(whole) - 44
+    said = (size + 44, size + 36, -(-size // 4096) * 4096, size + 320)[seed % 4]
+    whole[40:44] = struct.pack("<I", said)
+    path.write_bytes(bytes(whole))
+
+
+def _joined(path: Path, seed: int) -> None:
+    """Two recordings in one file."""
+    suffix, format_ = [
+        (".wav", "WAV"),
+        (".flac", "FLAC"),
+        (".ogg", "OGG"),
+        (".mp3", "MP3"),
+        (".aiff", "AIFF"),
+        (".au", "AU"),
+    ][seed]
+    content = b""
+    for k in range(2):
+        soundfile.write(path, good(zlib.crc32(path.name.encode()) + k, 0.8), SR, format=format_)
+        content += path.read_bytes()
+    path.unlink()
+    path.with_suffix(suffix).write_bytes(content)
+
+
+def _with_junk(path: Path, seed: int) -> None:
+    """A page of the web before or behind the sound."""
+    page = b"<html><body>You are not logged in.</body></html>\n" * 200
+    soundfile.write(path, good(zlib.crc32(path.name.encode())), SR)
+    path.write_bytes(path.read_bytes() + page if seed % 2 else page + path.read_bytes())
+
+
+def _is_copy(x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Delayed, of another gain, in noise of its own."""
+    noise = np.random.default_rng(seed).normal(size=len(x)).astype(np.float32)
+    return np.float32(0.8) * np.roll(x, 5 + 3 * seed) + 1e-3 * noise
+
+
 KINDS: dict[str, Callable[[Path, int], None]] = {
     "empty": lambda path, _: path.write_bytes(b"") and None,
     "not-audio": _not_audio,
@@ -92,6 +143,12 @@ KINDS: dict[str, Callable[[Path, int], None]] = {
     "dc-offset": _write(lambda x, seed: 0.5 * x + np.float32(0.08 * (seed + 1)) * (-1) ** seed),
     "too-short": _write(lambda x, seed: x[: 50 + 200 * seed]),
     "extension": _other_name,
+    "cancelled": _stereo(lambda x, seed: (-1.0, -0.8, -0.9)[seed % 3] * x),
+    "header": _claims_more,
+    "joined": _joined,
+    "junk": _with_junk,
+    "dead-channel": _stereo(lambda x, seed: (0.0, 1e-4)[seed % 2] * x[::-1]),
+    "comb": _stereo(_is_copy),
 }
 """A writer for each kind of fault."""
 

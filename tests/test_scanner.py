@@ -28,12 +28,12 @@ def test_every_broken_file_is_named_with_its_fault_and_no_good_one(
 ) -> None:
     _, faults, found = dirty
     faults = {path: kind for path, kind in faults.items() if kind != "missing"}
-    assert len(faults) == len(broken.KINDS) * broken.PER_KIND == 66
+    assert len(faults) == len(broken.KINDS) * broken.PER_KIND == 102
     assert {r.path: r.faults[0][0] for r in found.recordings if r.faults} == faults
     assert not found.exact and not found.near
-    assert len(found.recordings) == 266 and not found.clean
+    assert len(found.recordings) == 302 and not found.clean
     unusable = sum(kind in inspection.UNUSABLE for kind in faults.values())
-    assert found.to_dict()["usable"] == 266 - unusable
+    assert found.to_dict()["usable"] == 302 - unusable
 
 
 def test_training_leaves_out_what_scan_calls_unusable(dirty: tuple[Path, dict[str, str], earmark.Scan]) -> None:
@@ -44,7 +44,7 @@ def test_training_leaves_out_what_scan_calls_unusable(dirty: tuple[Path, dict[st
     assert {Path(e.source).relative_to(root).as_posix() for e in clips.skipped} == {
         path for path, kind in faults.items() if kind in inspection.UNUSABLE - {"missing"}
     }
-    with pytest.raises(earmark.DataError, match=r"36 of its 266 clips cannot be used.*--strict"):
+    with pytest.raises(earmark.DataError, match=r"42 of its 302 clips cannot be used.*--strict"):
         ingest(found.manifest, sr=broken.SR, strict=True)
 
 
@@ -52,8 +52,8 @@ def test_table_has_a_row_a_clip(dirty: tuple[Path, dict[str, str], earmark.Scan]
     _, _, found = dirty
     found.write(tmp_path / "scan.csv")
     table = pd.read_csv(tmp_path / "scan.csv", keep_default_na=False).set_index("path")
-    assert len(table) == 266
-    assert (table["faults"] != "").sum() == 66
+    assert len(table) == 302
+    assert (table["faults"] != "").sum() == 102
     one = table.loc["a/good000.wav"]
     assert (one["seconds"], one["sr"], one["channels"], one["faults"]) == (1.0, 16_000, 1, "")
     assert one["peak"] == pytest.approx(np.abs(broken.good(1_000)).max(), abs=1e-4)
