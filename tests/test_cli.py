@@ -130,7 +130,7 @@ def test_crossval_json(run: Callable[..., Run], tones: Path, tmp_path: Path) -> 
         ),
         (
             ("train", "{tones}", "--out", "{tmp}/m", "--background", "quiet"),
-            "are for Raven and Audacity labels beside the recordings, and there are none; leave them out",
+            "are for labels of segments (Raven, Audacity, tables with start), and there are none; remove them",
         ),
         (
             ("evaluate", "{model}", "{tones}", "--normal", "low"),
@@ -193,8 +193,9 @@ def test_scan(run: Callable[..., Run], tones: Path, make_tones: Callable[..., Pa
 
 def test_scan_of_recordings_without_labels(run: Callable[..., Run], tones: Path) -> None:
     shown = run("scan", tones / "low")
-    assert shown.code == 0, shown.err
-    assert "note      no labels (folders, a metadata.csv or --pattern would give them)" in shown.out
+    assert shown.code == 1, shown.err  # one label is never all right
+    assert "problem   no labels, so that all of it counts as 'normal': fit for --task anomaly alone" in shown.out
+    assert "nothing is wrong" not in shown.out
 
 
 @pytest.mark.parametrize(

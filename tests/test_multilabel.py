@@ -55,8 +55,9 @@ def test_manifest_reads_lists_and_separators(tmp_path: Path) -> None:
     assert manifest.include(["x", "z"]).table["label"].tolist() == ["x", "z", "x"]
     single = Manifest.of(pd.DataFrame({"path": list("ab"), "label": ["x", "y"]}), tmp_path)
     assert single.task == "classification"
-    with pytest.raises(DataError, match="give a label or leave the row out"):
-        Manifest.of(pd.DataFrame({"path": list("ab"), "label": ["x", ""]}), tmp_path)
+    assert Manifest.of(pd.DataFrame({"path": list("ab"), "label": ["x", ""]}), tmp_path).task == MULTILABEL
+    with pytest.raises(DataError, match="no clip has a label"):
+        Manifest.of(pd.DataFrame({"path": list("ab"), "label": ["", ""]}), tmp_path)
 
 
 def test_json_lines_with_lists(tmp_path: Path) -> None:

@@ -307,7 +307,7 @@ def test_a_second_training_reads_no_recording(
 ) -> None:
     root = make_tones(clips=6)
     first = earmark.train(root, tmp_path / "first", options=QUICK)
-    monkeypatch.setattr(audio, "_open_path", lambda *_: pytest.fail("a recording was opened"))
+    monkeypatch.setattr(audio.sources, "_open_path", lambda *_: pytest.fail("a recording was opened"))
     second = earmark.train(root, tmp_path / "second", options=QUICK)
     assert second.metrics == first.metrics
 

@@ -50,7 +50,7 @@ class Labels:
     Attributes
     ----------
     rows : DataFrame
-        Columns ``start``, ``end`` (seconds; equal, or NaN, for points), ``label``, further ones, and ``path`` where the file names
+        Columns ``start``, ``end`` (seconds; equal for points), ``label``, further ones, and ``path`` where the file names
         its recordings.
     kind : str
         ``raven``, ``audacity``, ``praat`` or ``table``.
@@ -234,4 +234,4 @@ def _praat(path: Path) -> pd.DataFrame:
 
 def are_points(rows: pd.DataFrame) -> NDArray[np.bool_]:
     """Which labels are points: without a length."""
-    return np.asarray(rows["end"].isna() | (rows["end"] <= rows["start"]), bool)
+    return np.asarray(rows["end"] <= rows["start"], bool)

@@ -255,7 +255,8 @@ def ingest(
             decoded = cache.get(manifest.root / path)
             remarks[path] = (facts := decoded.facts()).remarks
         except AudioError as error:
-            return error
+            nearest = manifest.missing.get(path) if error.kind == "missing" else None
+            return AudioError(error.kind, error.source, error.detail, nearest) if nearest else error
         if facts.cancelled:
             remedy = "choose one channel with --channel 0"
             return AudioError("cancelled", str(manifest.root / path), facts.cancelled, remedy)
@@ -280,13 +281,17 @@ def ingest(
     if skipped and strict:
         raise DataError(
             f"{manifest.root}: {len(skipped)} of its {len(manifest)} clips cannot be used, e.g. {skipped[0]}; see to them "
-            "(earmark scan names them all), or leave out --strict"
+            "(earmark scan names them all), or remove --strict"
         )
     if not rows:
         raise DataError(f"{manifest.root}: none of its {len(manifest)} clips can be used, e.g. {skipped[0]}")
     used = dict.fromkeys(manifest.table["path"].iloc[rows])
     noted = tuple((path, kind, detail) for path in used for kind, detail in remarks[path])
-    return Clips(manifest.take(rows), tuple(decoded), sr, tuple(skipped), levels or Levels(), noted)
+    kept = manifest.take(rows)
+    if manifest.files is not None:
+        faults = {p: e.kind if isinstance(e := found[p], AudioError) else "range" for p in paths if p not in used}
+        kept = replace(kept, files=manifest.files.without(faults))
+    return Clips(kept, tuple(decoded), sr, tuple(skipped), levels or Levels(), noted)
 
 
 def _within(found: Decoded, name: str, start: float, end: float, length: float) -> Decoded | AudioError:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from earmark import audio, conditions, fingerprint
+from earmark import audio, conditions, fingerprint, layouts
 from earmark.bundle import CLASSIFICATION
 from earmark.errors import AudioError
 from earmark.inspection import FAULTS, SILENT, UNUSABLE, Recording, inspect
@@ -78,8 +78,11 @@ class Scan:
     def problems(self) -> tuple[str, ...]:
         """What keeps the data from being clean besides faults, copies, likely typos and leaks."""
         files, found = self.files, []
-        if len(self.manifest.labels) < 2 and self.manifest.task == CLASSIFICATION:
-            found.append("one label only: a classifier needs two")
+        if self.manifest.layout == layouts.ALONE:
+            label = self.manifest.labels[0]
+            found.append(f"no labels, so that all of it counts as {label!r}: fit for --task anomaly alone")
+        elif len(self.manifest.labels) < 2 and self.manifest.task == CLASSIFICATION:
+            found.append(f"one label only, {self.manifest.labels[0]!r}: a classifier needs two")
         if files is not None and files.unused:
             found.append(str(files))
         return tuple(found)
@@ -150,7 +153,7 @@ class Scan:
         }
 
 
-def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None) -> Scan:
+def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None, channel: int | None = None) -> Scan:
     """Look at every recording of a data set and at all of them together.
 
     Parameters
@@ -158,6 +161,8 @@ def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None) -> 
     data : path
         Data set: a folder or a table.
     source : DataOptions, optional
+    channel : int, optional
+        Channel to take, as in training; the mean of all by default.
 
     Returns
     -------
@@ -170,10 +175,10 @@ def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None) -> 
     """
     manifest = (source or DataOptions()).read(data, alone=conditions.NORMAL)
     paths = list(dict.fromkeys(manifest.table["path"]))
-    seen = list(threaded(lambda p: inspect(manifest.root / p, p), paths, "scanning"))
+    seen = list(threaded(lambda p: inspect(manifest.root / p, p, channel=channel), paths, "scanning"))
     usual = float(np.median([r.seconds for r in seen if r.seconds] or [0.0]))
     late = _late(manifest, {r.path: r.seconds for r in seen if r.seconds})
-    found = [_judged(r, usual, late.get(r.path, "")) for r in seen]
+    found = [_judged(_with_nearest(r, manifest), usual, late.get(r.path, "")) for r in seen]
     exact, near = _copies(manifest.root, found)
     labels = manifest.table.groupby("path")["label"].agg(frozenset)
     conflicts = [g for g in [*exact, *near] if len({labels[p] for p in g}) > 1]
@@ -187,6 +192,15 @@ def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None) -> 
         tuple(_leaks(manifest, [*exact, *near])),
         _random_leak(manifest, [*exact, *near]),
     )
+
+
+def _with_nearest(found: Recording, manifest: Manifest) -> Recording:
+    """A recording that is missing, with the nearest name to what the table says."""
+    nearest = manifest.missing.get(found.path)
+    faults = [
+        (kind, f"{detail}; {nearest}" if nearest and kind == "missing" else detail) for kind, detail in found.faults
+    ]
+    return replace(found, faults=tuple(faults))
 
 
 def _late(manifest: Manifest, lengths: dict[str, float]) -> dict[str, str]:

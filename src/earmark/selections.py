@@ -134,7 +134,8 @@ def chosen(
         rows = _around(rows, point, options.label_seconds, lengths)
         point = np.zeros(len(rows), bool)
     named = (rows["label"] != "").to_numpy()
-    long = ~point & (rows["end"] - rows["start"] >= options.min_seconds - 1e-6).to_numpy()
+    length = (rows["end"] - rows["start"]).fillna(np.inf)  # of a recording that cannot be read
+    long = ~point & (length >= options.min_seconds - 1e-6).to_numpy()
     kept = rows[named & long]
     overlapping = _overlapping(kept) if options.overlaps == "drop" else np.zeros(len(kept), bool)
     counts = {

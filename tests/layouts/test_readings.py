@@ -347,3 +347,18 @@ def test_every_file_is_used_skipped_or_reported(names: list[str], text: str) -> 
         named = [*files.used, *(p for paths in (*files.skipped.values(), *files.unused.values()) for p in paths)]
         assert sorted(named) == every and files.total == len(every)
         assert {path for path in manifest.table["path"] if (root / path).is_file()} <= set(files.used)
+
+
+@pytest.mark.parametrize(
+    ("files", "alone", "layout", "labels"),
+    [
+        ([f"normal/{i}.wav" for i in TEN], "normal", "class-folders", ["normal"]),
+        ([f"data/{i}.wav" for i in TEN], "normal", "recordings", ["normal"]),
+        ([f"dog/{i}.wav" for i in TEN], None, "class-folders", ["dog"]),
+        ([f"REC{i:03d}.wav" for i in TEN], "normal", "recordings", ["normal"]),
+        ([f"2024-05-0{i % 3}/{i}.wav" for i in TEN], "ok", "recordings", ["ok"]),
+    ],
+)
+def test_one_label(tmp_path: Path, files: list[str], alone: str | None, layout: str, labels: list[str]) -> None:
+    manifest = layouts.find(make(tmp_path, *files), alone=alone)
+    assert (manifest.layout, manifest.labels) == (layout, labels)

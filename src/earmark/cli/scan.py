@@ -33,6 +33,7 @@ def scan(
     min_seconds: o.MinSeconds = 0.0,
     overlaps: o.Overlaps = "keep",
     background: o.Background = None,
+    channel: o.Channel = None,
     overwrite: o.Overwrite = False,
     json: o.Json = False,
 ) -> None:
@@ -50,7 +51,7 @@ def scan(
         label_separator=label_separator,
         selections=o.selections(label_column, min_seconds, overlaps, background, label_seconds),
     )
-    found = earmark.scan(data, source=source)
+    found = earmark.scan(data, source=source, channel=channel)
     if place is not None:
         found.write(place)
     if json:
@@ -83,7 +84,6 @@ def _place(out: Path, *, overwrite: bool) -> Path:
 
 def _show(found: Scan) -> None:
     from earmark.inspection import FAULTS
-    from earmark.layouts import ALONE
     from earmark.manifest import named_counts
 
     about = found.to_dict()
@@ -97,10 +97,6 @@ def _show(found: Scan) -> None:
     counts = sorted(labels.values())
     print(f"labels    {len(labels)}, from {counts[0]} to {counts[-1]} clips, median {counts[len(counts) // 2]}")
     print(f"          {named_counts(labels)}")
-    if about["layout"] == ALONE:
-        print(
-            "note      no labels (folders, a metadata.csv or --pattern would give them): fit for --task anomaly alone"
-        )
     groups = about["groups"]
     by = f"by {groups['found_by']}" if groups["found_by"] else "none known, so every recording is its own"
     print(f"groups    {groups['count']}, {by}; the largest has {groups['largest']} clips")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from earmark import conditions
 from earmark.audio.finding import is_recording
 from earmark.conditions import NORMAL
 from earmark.errors import DataError
@@ -171,7 +172,11 @@ def _by_places(folder: Contents) -> Manifest:
         said = "labels are taken from the names of the files"
         more = f"; if all of them are one kind of sound: --layout {ALONE}" if folder.alone else ""
         return replace(found, notes=(*found.notes, said + more))
-    if folder.alone is not None and folders.only_counted(files):
+    only = folders.only_name(files)
+    if only is not None and (folder.alone is None or conditions.are_conditions([only])):
+        ask_about_label_files(folder, CLASS_FOLDERS)
+        return _named(CLASS_FOLDERS, folder)  # one label, which training and scan say
+    if folder.alone is not None and (only is not None or folders.only_counted(files)):
         ask_about_label_files(folder, ALONE)
         return _named(ALONE, folder)
     raise DataError(nothing_fits(folder))

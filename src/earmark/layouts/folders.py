@@ -100,6 +100,12 @@ def tells(names: Counter[str]) -> bool:
     return len(told) >= COVERED * len(names) and len(names) > 1 and enough
 
 
+def only_name(recordings: Sequence[str]) -> str | None:
+    """Name of the one folder at the top that holds nearly all recordings, if there is one."""
+    top = next(iter(levels(recordings)), Counter[str]())
+    return next(iter(top)) if len(top) == 1 and top.total() >= COVERED * len(recordings) else None
+
+
 def only_counted(recordings: Sequence[str]) -> bool:
     """Whether no folder has a name that tells anything: numbers and dates."""
     return all(_counts(name) for level in levels(recordings) for name in level)

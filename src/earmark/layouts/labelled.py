@@ -132,11 +132,10 @@ def of_table(one: Labelled, layout: Layout, root: Path, options: SelectionOption
         if one.times_run_on:
             check_sequence(rows, lengths, root / one.places[0])
         if options.for_segments or are_points(rows).any():
-            whole = rows["end"].isna() & (rows["start"] == 0)  # of a table that has both
-            rows = rows.assign(end=rows["end"].where(~whole, rows["path"].map(lengths).astype(float)))
-            rows, notes = chosen(
-                Segments(rows, tuple(rows["path"].unique())), options, lengths, where=root, normal=alone
-            )
+            ends = rows["path"].map(lengths).astype(float)  # an empty end is the recording's own
+            rows = rows.assign(end=rows["end"].fillna(ends.where(ends > rows["start"])))
+            found = Segments(rows, tuple(rows["path"].unique()))
+            rows, notes = chosen(found, options, lengths, where=root, normal=alone)
             about["notes"] = (*one.notes, *notes)
         if "group" not in rows:
             about["grouped_by"] = "recording"
