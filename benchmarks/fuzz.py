@@ -2,8 +2,9 @@
 
     python benchmarks/fuzz.py --data ../shared/data --inputs 20000
 
-Inputs are real recordings in every format that Earmark reads, with bytes flipped, cut, repeated, overwritten or spliced. Workers of
-limited memory decode them; one that dies or takes longer than the limit is counted with the input that did it.
+Inputs are real recordings in every format that Earmark reads, some of them joined or in junk, with bytes flipped, cut, repeated,
+overwritten or spliced. Workers of limited memory decode them; one that dies or takes longer than the limit is counted with the
+input that did it.
 """
 
 from __future__ import annotations
@@ -35,16 +36,21 @@ FORMATS = [
 SLOW = 10.0  # seconds
 
 
+JUNK = (b"<html><body>404</body></html>\n" * 200, bytes(5_000), b"ID3\x04\0\0\0\0\0\x14" + bytes(20), b"\x11junk" * 30)
+
+
 def seeds(data: Path) -> list[bytes]:
-    """Two real clips in every format."""
-    found = []
+    """Two real clips in every format, alone, two of them joined, and with junk before, between and behind."""
+    found: list[bytes] = []
     for i, path in enumerate(layouts.find(data / "esc50").paths[::600]):
         sound = audio.decode(path, end=1.0 + i)
         for container, subtype in FORMATS:
             file = io.BytesIO()
             soundfile.write(file, sound.samples, sound.sr, format=container, subtype=subtype)
             found.append(file.getvalue())
-    return found
+    joined = [one + two for one, two in zip(found, found[len(FORMATS) :], strict=False)]
+    among = [JUNK[i % 4] + one + JUNK[i // 4 % 4] + one for i, one in enumerate(found)]
+    return [*found, *joined, *among]
 
 
 def damaged(content: bytes, rng: np.random.Generator, other: bytes) -> bytes:

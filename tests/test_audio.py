@@ -268,7 +268,7 @@ def test_encode_round_trip_and_duration(tmp_path: Path) -> None:
 def test_find_recordings(tmp_path: Path) -> None:
     for name in ("b.wav", "a/c.FLAC", ".hidden.wav", "a/notes.txt", "__MACOSX/d.wav", "$RECYCLE.BIN/$R.wav"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(WAV)
+        (tmp_path / name).write_bytes(b"a text" if name.endswith(".txt") else WAV)
     found = [tmp_path / "a/c.FLAC", tmp_path / "b.wav"]
     assert audio.find_recordings([tmp_path]) == found
     if os.name != "nt":

@@ -104,12 +104,13 @@ def test_stretches_and_rows_past_the_end(tmp_path: Path) -> None:
 
 
 def test_nothing_usable(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "x.wav").write_text("no sound")
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "x.wav").write_text(f"no sound of {label}")
     manifest = layouts.find(tmp_path)
     with pytest.raises(DataError, match=r"none of its recordings can be used, e\.g\. .*not-audio"):
         survey(manifest)
-    with pytest.raises(DataError, match="none of its 1 clips can be used"):
+    with pytest.raises(DataError, match="none of its 2 clips can be used"):
         ingest(manifest, sr=8_000)
 
 

@@ -28,6 +28,7 @@ from earmark.types import Facts
 
 _DECODED, _INDEX = "decoded", "index.sqlite"
 _VERSION = 3  # of an entry: counts up when decoding, landmarks or facts change
+_LENGTH = "length-2"  # counts up when lengths are found otherwise
 _SIZE = 20 * 1024**3
 _ABANDONED = 24 * 3600  # seconds after which an unfinished entry is of a process that was killed
 _UNITS = {"kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4}
@@ -215,7 +216,7 @@ class Index:
 
     def header(self, path: Path) -> tuple[float, int]:
         """`earmark.audio.duration` of a recording."""
-        seconds, sr = self._remembered(path, "length", lambda: "{!r} {}".format(*audio.duration(path))).split()
+        seconds, sr = self._remembered(path, _LENGTH, lambda: "{!r} {}".format(*audio.duration(path))).split()
         return float(seconds), int(sr)
 
     def _remembered(self, path: Path, what: str, compute: Callable[[], str]) -> str:

@@ -68,8 +68,9 @@ class Measure:
             return
         columns = [np.ascontiguousarray(samples[:, i]) for i in range(samples.shape[1])]
         self._power = self._power + np.array([_energy(x) for x in columns])
-        self._mean = self._mean + samples.sum(axis=0, dtype=np.float64)
-        self._loudest = max(self._loudest, float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
+        self._mean = self._mean + np.array([x.sum(dtype=np.float64) for x in columns])
+        tops = (max(float(x.max(initial=0.0)), -float(x.min(initial=0.0))) for x in columns)
+        self._loudest = max(self._loudest, *tops)
         if self._coherence is not None:
             self._coherence.push(samples)
 
@@ -132,7 +133,8 @@ def _says_dead(dead: list[int], power: NDArray[np.float64], loudest: float) -> s
     which = ", ".join(map(str, dead))
     level = float(power[dead].max())
     below = "silent" if level == 0 else f"{10 * math.log10(loudest / level):.0f} dB below the loudest"
-    return f"channel{'s' * (len(dead) > 1)} {which} {'are' if len(dead) > 1 else 'is'} {below}"
+    verb = "are" if len(dead) > 1 else "is"
+    return f"channel{'s' * (len(dead) > 1)} {which} {verb} {below}; --channel {int(power.argmax())} takes the loudest"
 
 
 def _energy(x: NDArray[np.float32]) -> float:

@@ -167,6 +167,8 @@ def _read(file: BinaryIO, name: str, top: int, size: int) -> tuple[list[Part], i
         return _sized(file, name, top, size)
     end = _CHAINED[name](file, top, size) if name in _CHAINED else size
     part = Part(name, top, end, [(top, end)])
+    if name == "MP4":
+        part.missing = _end_of_boxes(file, top, end) - end
     if name == "Ogg":
         part.pages = extents.last_page(file, top, end)
     return [part], end
@@ -283,6 +285,11 @@ def _end_of_ogg(file: BinaryIO, top: int, size: int) -> int:
 
 def _end_of_mp4(file: BinaryIO, top: int, size: int) -> int:
     """Where the boxes of another file begin."""
+    return min(_end_of_boxes(file, top, size), size)
+
+
+def _end_of_boxes(file: BinaryIO, top: int, size: int) -> int:
+    """Where the last box of an MP4 file ends by its header, which is past the file where it is cut off."""
     at = top
     while at + 8 <= size:
         file.seek(at)
@@ -292,9 +299,9 @@ def _end_of_mp4(file: BinaryIO, top: int, size: int) -> int:
         length = int.from_bytes(head[:4], "big")
         length = int.from_bytes(head[8:16], "big") if length == 1 else length
         if length < 8:
-            break
+            return size
         at += length
-    return size
+    return max(at, size)
 
 
 def _end_of_matroska(file: BinaryIO, top: int, size: int) -> int:

@@ -151,6 +151,8 @@ def _track(file: BinaryIO, part: Part, found: Found, name: str) -> Iterator[Trac
                 track = stack.enter_context(ffmpeg.open_part(file, part, name))
             except MissingExtra as error:
                 raise _needs_ffmpeg(name, "libsndfile does not read this container", error) from error
+            except AudioError as error:
+                raise (decoders.truncated(part, name) if part.missing else error) from error
         else:
             alone = len(found.parts) == 1 and part.begin == 0 and part.end == file.seek(0, os.SEEK_END)
             try:
