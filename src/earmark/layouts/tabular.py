@@ -130,8 +130,9 @@ def read(
         return None
     try:
         rows, columns, notes = _rows(root / place, frame, label_column, exists)
-        found = names.resolve(map(str, rows["path"]), folders)
-        rows["path"] = rows["path"].map(lambda p: found.paths[str(p)])
+        rows["path"] = rows["path"].map(lambda p: "" if p is None or p != p else str(p))
+        found = names.resolve(rows["path"], folders)
+        rows["path"] = rows["path"].map(found.paths)
         rows = _with_points(root, rows, frame, columns)
         _check_durations(root, root / place, rows)
     except DataError as error:
@@ -235,7 +236,11 @@ def _headless(frame: pd.DataFrame, exists: Callable[[str], bool]) -> pd.DataFram
         if all(a is not None and b is not None and a <= b for a, b in pairs) and any(a != b for a, b in pairs):
             roles |= {first: "start", second: "end"}
             break
-    rest = [n for n in frame.columns if n not in roles and 1 < frame[n].nunique() < max(3, len(frame))]
+    rest = [
+        n
+        for n in frame.columns
+        if n not in roles and 1 < frame[n].nunique() < max(3, len(frame)) and (frame[n] != "").all()
+    ]
     texts = [n for n in rest if n not in timed] or rest
     if texts:
         roles[min(texts, key=lambda n: (frame[n].nunique(), list(frame.columns).index(n)))] = "label"

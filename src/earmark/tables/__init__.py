@@ -10,6 +10,7 @@ import json
 import re
 import zipfile
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -75,13 +76,13 @@ def read_table(path: Path) -> Table:
         if suffix in SPREADSHEETS:
             return _checked(path, _spreadsheet(path))
         content, notes = _unpacked(path), []
-        if suffix in JSON_TABLES:
-            return _checked(path, _records(path, decoded(path, content)[0]))
         if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
             raise DataError(f"{path}: is a spreadsheet, not text; export it as CSV")
         text, encoding = decoded(path, content)
         if encoding == "cp1252":
             notes.append(f"{path.name} is not UTF-8; it is read as Windows-1252")
+        if suffix in JSON_TABLES:
+            return _checked(path, _records(path, text), notes=tuple(notes))
         frame, headed = _text_table(path, text)
         return _checked(path, frame, headed=headed, notes=tuple(notes))
     except FileNotFoundError as error:
@@ -140,13 +141,14 @@ def _text_table(path: Path, text: str) -> tuple[pd.DataFrame, bool]:
     if not rows:
         raise DataError(f"{path}: is empty; add rows")
     headed = not any(map(_is_value, rows[0][1]))
-    width = len(rows[0][1]) if headed else max(len(row) for _, row in rows)
+    width = len(rows[0][1]) if headed else Counter(len(row) for _, row in rows).most_common(1)[0][0]
     names = rows[0][1] if headed else [f"{_COLUMN}{n}" for n in range(1, width + 1)]
     body = rows[1:] if headed else rows
     for line, row in body:
         if any(row[width:]):
+            others = "the header" if headed else "the others"
             raise DataError(
-                f"{path}: line {line} has {len(row)} columns, the header {width}; correct it, or put cells that hold {separator!r} "
+                f"{path}: line {line} has {len(row)} columns, {others} {width}; correct it, or put cells that hold {separator!r} "
                 "into quotes"
             )
     return pd.DataFrame([row[:width] + [""] * (width - len(row)) for _, row in body], columns=names), headed

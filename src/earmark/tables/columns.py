@@ -208,7 +208,7 @@ def _refuse_contradiction(frame: pd.DataFrame, where: object, found: Sequence[tu
     ]
     for name, other in times[1:]:
         first, mine = times[0]
-        apart = np.flatnonzero(np.abs(mine - other) > _ROUNDED)
+        apart = np.flatnonzero((np.abs(mine - other) > _ROUNDED) | (np.isnan(mine) != np.isnan(other)))
         if len(apart):
             row = int(apart[0])
             raise DataError(

@@ -29,11 +29,10 @@ def encoding_of(data: bytes) -> str:
         return "utf-16-le" if zeros[1] else "utf-16-be"
     if _CONTROL.intersection(head):
         return ""
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
+    # Stray bytes in UTF-8 are damage; they are another encoding where they are the rule.
+    beyond = [letter for letter in data.decode("utf-8", errors="surrogateescape") if ord(letter) > 127]
+    stray = sum(0xDC80 <= ord(letter) <= 0xDCFF for letter in beyond)
+    return "cp1252" if 2 * stray > len(beyond) else "utf-8"
 
 
 def decoded(path: Path, data: bytes) -> tuple[str, str]:
@@ -45,12 +44,13 @@ def decoded(path: Path, data: bytes) -> tuple[str, str]:
         For what is no text.
     """
     encoding = encoding_of(data)
+    if not encoding:
+        raise DataError(f"{path}: is not text; export it as CSV in UTF-8")
     try:
-        if not encoding:
-            raise ValueError
         text = data.decode(encoding, errors="replace" if encoding == "cp1252" else "strict")
-    except ValueError as error:
-        raise DataError(f"{path}: is not text; export it as CSV in UTF-8") from error
+    except UnicodeError as error:
+        line = data[: getattr(error, "start", 0)].count(b"\n") + 1
+        raise DataError(f"{path}: line {line} is not {encoding.upper()} text; save the file as UTF-8") from error
     return text.replace("\0", ""), encoding
 
 

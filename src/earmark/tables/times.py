@@ -58,9 +58,10 @@ def column(values: Sequence[Any], *, default: float = np.nan) -> tuple[NDArray[n
 
 
 def look_like_times(values: Iterable[Any]) -> bool:
-    """Whether there are values, and all of them are times."""
+    """Whether there are values, and most of them are times: the others are faults, to be named."""
     given = [v for v in values if not (v is None or v != v or (isinstance(v, str) and not v.strip()))]
-    return bool(given) and all(seconds(v) is not None if isinstance(v, str) else _number(v) is not None for v in given)
+    times = [seconds(v) is not None if isinstance(v, str) else _number(v) is not None for v in given]
+    return 2 * sum(times) > len(given)
 
 
 def _number(value: Any) -> float | None:
