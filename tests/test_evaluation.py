@@ -17,12 +17,14 @@ def test_equals_scikit_learn(classes: int, n: int, seed: int) -> None:
     predicted = probabilities.argmax(1)
     found = evaluation.measure(probabilities.astype(np.float32), targets, [f"l{i}" for i in range(classes)])
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(targets, predicted))
-    for name, score in (
-        ("precision", metrics.precision_score),
-        ("recall", metrics.recall_score),
-        ("f1", metrics.f1_score),
-    ):
-        assert found[name] == pytest.approx(score(targets, predicted, average="macro", zero_division=0))
+    values = metrics.precision_recall_fscore_support(targets, predicted, labels=range(classes), zero_division=np.nan)
+    for name, of_labels in zip(("precision", "recall", "f1"), values[:3], strict=True):
+        with_clips = np.where(values[3] > 0, of_labels, np.nan)
+        assert [row[name] for row in found["per_class"].values()] == [
+            None if np.isnan(x) else pytest.approx(x) for x in with_clips
+        ]
+        defined = with_clips[~np.isnan(with_clips)]
+        assert found[name] == (pytest.approx(defined.mean()) if len(defined) else None)
     loss = metrics.log_loss(targets, probabilities, labels=range(classes))
     assert found["loss"] == pytest.approx(loss, rel=1e-4)
     assert np.array(found["confusion"]).sum() == n
@@ -33,7 +35,10 @@ def test_labels_that_the_model_does_not_know_are_wrong() -> None:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], np.float32)
     found = evaluation.measure(probabilities.astype(np.float32), np.array([0, 1, 2]), ["a", "b", "unknown"])
     assert found["accuracy"] == pytest.approx(2 / 3)
-    assert found["per_class"]["unknown"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "n": 1}
+    note = "not a label of the model"
+    assert found["per_class"]["unknown"] == {"precision": None, "recall": None, "f1": None, "n": 1, "note": note}
+    assert (found["n"], found["n_known"]) == (3, 2)
+    assert found["loss"] == pytest.approx(-np.log([0.9, 0.8]).mean())
     assert found["confusion"] == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]
 
 
@@ -54,7 +59,7 @@ def test_over_folds() -> None:
     mean, deviation = evaluation.over_folds(folds)
     assert mean["accuracy"] == pytest.approx(0.6)
     assert deviation["loss"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
-    assert evaluation.over_folds(folds[:1])[1]["f1"] == 0
+    assert evaluation.over_folds(folds[:1])[1]["f1"] is None  # one fold has no deviation
     mean, deviation = evaluation.over_folds([*folds, {**folds[0], "precision": None}])
     assert mean["precision"] == pytest.approx(0.6)  # over the folds in which it can be told
     assert deviation["precision"] == pytest.approx(np.std([0.5, 0.7], ddof=1))

@@ -41,12 +41,13 @@ def test_equals_scikit_learn(drawn: Drawn) -> None:
     only_numbers(found)
     assert found["n"] == len(scores)
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(abnormal, flagged))
-    expected = metrics.precision_recall_fscore_support(abnormal, flagged, labels=[False, True], zero_division=0)
-    for key, values in zip(("precision", "recall", "f1", "n"), expected, strict=True):
-        assert [found["per_class"][label][key] for label in ("normal", "abnormal")] == pytest.approx(values)
-    known = {"precision": flagged.any(), "recall": abnormal.any(), "f1": abnormal.any()}
-    for (key, told), value in zip(known.items(), expected[:3], strict=True):
-        assert found[key] == (pytest.approx(value[1]) if told else None)
+    expected = metrics.precision_recall_fscore_support(abnormal, flagged, labels=[False, True], zero_division=np.nan)
+    count = expected[3]
+    for key, values in zip(("precision", "recall", "f1"), expected, strict=False):
+        wanted = [None if not n or np.isnan(x) else pytest.approx(x) for x, n in zip(values, count, strict=True)]
+        assert [found["per_class"][label][key] for label in ("normal", "abnormal")] == wanted
+        assert found[key] == wanted[1]
+    assert [row["n"] for row in found["per_class"].values()] == count.tolist()
     assert found["confusion"] == metrics.confusion_matrix(abnormal, flagged, labels=[False, True]).tolist()
     (tn, fp), _ = found["confusion"]
     assert found["false_alarms_per_hour"] == fp / 2
@@ -83,7 +84,8 @@ def test_a_row_is_what_its_clips_say_alone(drawn: Drawn) -> None:
         for key in ("accuracy", "accuracy_interval", "auc", "pauc"):
             assert row[key] == alone[key]
         assert row["n_abnormal"] == alone["per_class"]["abnormal"]["n"]
-        assert (row["precision"] is None) == (not flagged[own].any()) == ("no clip flagged" in row["note"])
+        undefined = not (flagged[own].any() and abnormal[own].any())
+        assert (row["precision"] is None) == undefined == ("precision" in row["note"])
         assert (row["recall"] is None) == (not abnormal[own].any()) == ("no abnormal clip" in row["note"])
         assert ("no normal clip" in row["note"]) == bool(abnormal[own].all())
         assert (row["auc"] is None) == (len(set(abnormal[own])) < 2)
@@ -225,8 +227,7 @@ def test_markdown() -> None:
     assert detection.markdown(rows).splitlines() == [
         "| machine | precision | recall | accuracy | n | note |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
-        "| a\\|b | - | - | 100.0 % (34.2 to 100.0) | 2 | no abnormal clip: neither recall nor AUC can be told; "
-        "no clip flagged: precision cannot be told |",
+        "| a\\|b | - | - | 100.0 % (34.2 to 100.0) | 2 | no abnormal clip: precision, recall, F1 and AUC are undefined |",
         "| fan | 66.7 % (20.8 to 93.9) | 100.0 % (34.2 to 100.0) | 75.0 % (30.1 to 95.4) | 4 |  |",
         "| **mean** | **66.7 %** | **100.0 %** | **87.5 %** |  |  |",
     ]

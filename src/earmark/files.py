@@ -76,11 +76,12 @@ def saving(path: str | os.PathLike[str]) -> Iterator[None]:
     except DiskError:
         raise
     except OSError as error:
-        inside = error.filename is not None and Path(path) in (
-            Path(str(error.filename)),
-            *Path(str(error.filename)).parents,
-        )
-        if not (_code(error) in _ALWAYS or (inside and error.errno in _REFUSALS)):
+        if error.filename is None:
+            ours = error.errno != errno.EIO  # which a recording that is read may give
+        else:
+            named = Path(str(error.filename))
+            ours = Path(path) in (named, *named.parents)
+        if not (_code(error) in _ALWAYS or (ours and error.errno in _REFUSALS)):
             raise
         raise disk_error(path, error) from error
 

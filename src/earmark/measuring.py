@@ -63,7 +63,8 @@ def measured(
     manifest, scores = tested.manifest, tested.scores
     if spec.task == MULTILABEL:
         there = spec.heard(scores) if heard is None else heard
-        return evaluation.measure_several(scores, manifest.several(spec.labels), spec.labels, there)
+        known = not manifest.labels or not set(spec.labels).isdisjoint(manifest.labels)
+        return evaluation.measure_several(scores, manifest.several(spec.labels), spec.labels, there, known=known)
     machines = machine_column(manifest, spec)
     abnormal = manifest.column("label") != spec.normal
     if spec.task == ANOMALY:
@@ -76,7 +77,7 @@ def measured(
         return figures
     labels = [*spec.labels, *unknown]
     found = evaluation.measure(scores, manifest.targets(labels), labels)
-    if spec.per:
+    if spec.per and found["n_known"]:
         number = spec.labels.index(spec.normal)
         flagged = scores.argmax(axis=1) != number
         rows = detection.machine_table(machines, abnormal, flagged, 1 - scores[:, number].astype(np.float64))

@@ -39,8 +39,8 @@ class Job:
     options: TrainOptions
 
 
-def plan(job: Job, classifier: Classifier, epochs: int, seconds: float) -> list[str]:
-    """What is about to happen, for the user to stop if it is not what was meant."""
+def plan(job: Job, classifier: Classifier, epochs: int, seconds: float, ruled: str = "") -> list[str]:
+    """What is about to happen, for the user to stop if it is not what was meant; ``ruled`` says by which settings there are so many epochs."""
     manifest, split, spec = job.clips.manifest, job.split, job.spec
     parameters = sum(p.numel() for p in classifier.parameters())
     kind, why = recipe.suited(manifest.labels, manifest.layout)
@@ -51,7 +51,7 @@ def plan(job: Job, classifier: Classifier, epochs: int, seconds: float) -> list[
         f"input     {_input(spec)}, shorter clips are {'repeated' if spec.short_clip == 'repeat' else 'padded'}",
         f"network   {_network(spec)}, {parameters / 1e6:.2f} M parameters",
         f"recipe    {job.options.recipe}{', ' + why if job.options.recipe.endswith('+' + kind) else ''}",
-        f"training  {epochs} epochs, about {max(0.1, seconds / 60):.1f} minutes",
+        f"training  {epochs} epochs{f' ({ruled})' if ruled else ''}, about {max(0.1, seconds / 60):.1f} minutes",
     ]
     return lines + _remarks(job)
 

@@ -20,6 +20,8 @@ from earmark.errors import SettingsError
 AUTO = "auto"
 TIERS = ("fast", "balanced", "best")
 KINDS = ("general", "speech", "machine")
+MINIMUMS = ("epochs_a_label", "min_steps")
+"""What makes a run longer than its ``epochs``."""
 DETECTOR, FINETUNE = "anomaly", "finetune"
 """The recipes of anomaly detectors, and of going on from a trained model."""
 _TIER, _KIND = "balanced", "general"  # where a name has only the other
@@ -123,12 +125,14 @@ class Recipe:
     )
     dropout: float = _setting(0.2, "share of the embedding dropped in training", 0, 0.9)
     # Training
-    epochs: int = _setting(60, "passes over the training clips, at least", 1, 100_000)
+    epochs: int = _setting(
+        60, "passes over the training clips; where it is set, the next two are 0 unless they are set too", 1, 100_000
+    )
     epochs_a_label: float = _setting(
         0.0, "further passes for each label: many labels take longer to tell apart", 0, 1000
     )
     min_steps: int = _setting(2500, "optimizer steps, at least: small data sets get more epochs", 0, 10_000_000)
-    batch_size: int = _setting(32, "clips a step", 2, 4096)
+    batch_size: int = _setting(32, "clips a step, about: the clips are dealt out evenly", 2, 4096)
     lr: float = _setting(3e-3, "highest learning rate of the one-cycle schedule", 1e-6, 1)
     weight_decay: float = _setting(0.02, "of AdamW", 0, 1)
     ema: float = _setting(
@@ -264,8 +268,17 @@ def named(name: str) -> set[str]:
     return set(_read(name))
 
 
+def given(name: str, changes: Iterable[str] = ()) -> set[str]:
+    """Settings that the user set: by ``key=value`` changes, or in a .toml file of their own; a shipped recipe's are defaults."""
+    changed = {change.partition("=")[0].strip() for change in changes}
+    return changed | (named(name) if name.endswith(".toml") else set())
+
+
 def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
     """Read a recipe and apply ``key=value`` changes.
+
+    What the user sets is what runs: where ``epochs`` is set, by a change or in the user's own file, ``epochs_a_label`` and
+    ``min_steps`` are 0 unless they are set too.
 
     Parameters
     ----------
@@ -280,7 +293,8 @@ def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
     SettingsError
         For an unknown recipe or key, or a value of the wrong type or out of range.
     """
-    values, changed = _read(name), set()
+    changes = list(changes)
+    values, own_settings = _read(name), given(name, changes)
     if own := [key for key in values if key in TIERS]:
         raise SettingsError(
             f"{name}: [{own[0]}] is for the recipes that come with Earmark; name its settings by themselves"
@@ -291,13 +305,14 @@ def load(name: str = AUTO, changes: Iterable[str] = ()) -> Recipe:
         if not equals:
             raise SettingsError(f"--set {change}: has no '='; write --set key=value")
         values[key.strip()] = text.strip()
-        changed.add(key.strip())
     for key, value in values.items():
         if key not in fields:
             raise SettingsError(f"unknown setting {key!r}; the settings are {', '.join(fields)}")
         values[key] = _typed(key, value, type(fields[key].default))
-    if not name.endswith(".toml") and "level_range_db" not in changed and not _has_levels(values):
+    if "level_range_db" not in own_settings and not _has_levels(values):
         values.pop("level_range_db", None)  # the recipe's, which does not go with the features that are asked for
+    if "epochs" in own_settings:
+        values |= {minimum: 0 for minimum in MINIMUMS if minimum not in own_settings}
     return Recipe(**values)
 
 

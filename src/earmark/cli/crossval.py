@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from earmark.cli import notes
 from earmark.cli import options as o
 
 
@@ -54,6 +55,7 @@ def crossval(
     import earmark
 
     o.talk()
+    shown = notes.remembered()
     summary = earmark.crossval(
         data,
         out,
@@ -91,36 +93,48 @@ def crossval(
         o.show_metrics(summary)
         if show_leak:
             _show_leak(summary, seed)
-        for note in summary["notes"]:
-            print(f"note      {note}")
+        notes.show(summary["notes"], shown)
         print(f"report    {out / 'report.html'}")
     o.exit_for(len(summary["skipped"]))
 
 
 def _show_folds(summary: dict[str, Any]) -> None:
-    """A line per fold, and their mean."""
-    for fold in summary["folds"]:
-        first = f"AUC {fold['auc']:.3f}" if fold.get("auc") is not None else f"accuracy {100 * fold['accuracy']:.1f} %"
-        f1 = "-" if fold["f1"] is None else f"{fold['f1']:.3f}"
-        print(f"{fold['name']:14s} {first}  f1 {f1}  ({fold['n']} clips)")
+    """A line per fold, and their mean; what is undefined is a dash."""
     mean, deviation = summary["mean"], summary["std"]
-    if "auc" in mean:
-        told = sum(fold.get("auc") is not None for fold in summary["folds"])
-        where = "" if told == len(summary["folds"]) else f" (of the {told} that can tell it)"
-        print(f"mean of folds  AUC {mean['auc']:.3f} ± {deviation['auc']:.3f}{where}")
-    else:
-        print(f"mean of folds  accuracy {100 * mean['accuracy']:.1f} % ± {100 * deviation['accuracy']:.1f}")
+    auc = "auc" in mean
+    for fold in summary["folds"]:
+        first = f"AUC {_three(fold.get('auc'))}" if auc else f"accuracy {_percent(fold['accuracy'])}"
+        print(f"{fold['name']:14s} {first}  f1 {_three(fold['f1'])}  ({fold['n']} clips)")
+    figure, shown = ("auc", _three) if auc else ("accuracy", _percent)
+    defined = sum(fold.get(figure) is not None for fold in summary["folds"])
+    where = "" if defined == len(summary["folds"]) else f" (of the {defined} folds where it is defined)"
+    spread = "" if deviation.get(figure) is None else f" ± {shown(deviation[figure]).removesuffix(' %')}"
+    print(f"mean of folds  {'AUC' if auc else figure} {shown(mean.get(figure))}{spread}{where}")
+
+
+def _three(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def _show_leak(summary: dict[str, Any], seed: int) -> None:
     """Random and grouped folds side by side."""
-    figure = "auc" if all("auc" in found["mean"] for found in (summary, summary["random"])) else "accuracy"
+    both = (summary, summary["random"])
+    figure = "auc" if all(found["mean"].get("auc") is not None for found in both) else "accuracy"
     name = {"auc": "AUC"}.get(figure, figure)
     print(f"\nsplit     mean {name} of {len(summary['folds'])} folds, seed {seed}")
     for kind, found in (("random", summary["random"]), ("grouped", summary)):
-        mean, deviation = 100 * found["mean"][figure], 100 * found["std"][figure]
-        told = [fold.get(figure) for fold in found["folds"]]
-        each = " / ".join("-" if value is None else f"{100 * value:.1f}" for value in told)
-        print(f"{kind:8s}  {mean:.1f} % ± {deviation:.1f}  ({each})")
-    leak = 100 * (summary["random"]["mean"][figure] - summary["mean"][figure])
-    print(f"leak      {leak:+.1f} points: what a random split claims beyond what holds for new groups\n")
+        mean, deviation = found["mean"].get(figure), found["std"].get(figure)
+        spread = "" if deviation is None else f" ± {100 * deviation:.1f}"
+        each = " / ".join(_percent(fold.get(figure)).removesuffix(" %") for fold in found["folds"])
+        print(f"{kind:8s}  {_percent(mean)}{spread}  ({each})")
+    random, grouped = (found["mean"].get(figure) for found in (summary["random"], summary))
+    if random is None or grouped is None:
+        print("leak      -  (undefined: one of the two has no mean)\n")
+        return
+    print(
+        f"leak      {100 * (random - grouped):+.1f} points: what a random split claims beyond what holds for new groups\n"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,12 +17,13 @@ _PACKAGES = {
     "ffmpeg": ("av",),
     "tune": ("optuna",),
 }  # fmt: skip
+_PROBE = 1 << 20  # bytes written to the cache to see that they can be
+_LITTLE = 50e6  # bytes free, below which a data set hardly decodes
 _MODULES = {"scikit-learn": "sklearn", "pillow": "PIL"}
 
 
 def doctor() -> None:
     """Show what is installed, what decodes, what is missing and how to get it."""
-    import os
     import platform
 
     import typer
@@ -42,6 +45,8 @@ def doctor() -> None:
     if "base" not in lacking:
         broken += _check_decoding()
     unfit = _check_torchvision()
+    if not lacking & {"base", "train"}:
+        broken += _check_cache()
     if not lacking & {"base", "train"} and not unfit:
         _check_compute()
     else:
@@ -108,13 +113,45 @@ def _check_torchvision() -> int:
     return 0
 
 
+def _check_cache() -> int:
+    """Write to the cache as training does, and look at its size."""
+    from earmark.cache import Index, default_folder, largest_size, usage
+    from earmark.errors import EarmarkError
+    from earmark.files import atomic_file, make_folder
+
+    folder = default_folder()
+    elsewhere = "set EARMARK_CACHE to another folder"
+    print(f"\ncache: {folder}")
+    try:
+        most = largest_size()
+    except EarmarkError as error:
+        print(f"  NO: {error}")
+        return 1
+    probe = folder / f"doctor-{os.getpid()}.tmp"
+    try:
+        make_folder(folder)
+        with atomic_file(probe, durable=True) as temporary:
+            temporary.write_bytes(bytes(_PROBE))
+        probe.unlink()
+        Index(folder)
+        used = usage().bytes
+    except (EarmarkError, OSError) as error:
+        print(f"  NO: {str(error).rstrip('.')}; or {elsewhere}")
+        return 1
+    free = shutil.disk_usage(folder).free
+    print(f"  {used / 1e9:.2f} of {most / 1e9:.1f} GB used, {free / 1e9:.1f} GB free on the disk")
+    if free < _LITTLE:
+        print(
+            f"  NO: its disk has {free / 1e6:.0f} MB free, too little to decode recordings into; free space, or {elsewhere}"
+        )
+        return 1
+    return 0
+
+
 def _check_compute() -> None:
     """What training would run on."""
     from earmark import recipe, training
-    from earmark.cache import usage
 
-    found = usage()
-    print(f"\ncache: {found.folder}, {found.bytes / 1e9:.2f} of {found.most / 1e9:.1f} GB used")
     device = training.resolve_device("auto")
     precision = "bfloat16" if training.uses_bf16(recipe.load(), device) else "float32"
-    print(f"training: on {device}, in {precision}")
+    print(f"\ntraining: on {device}, in {precision}")

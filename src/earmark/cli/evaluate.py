@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli import notes
 from earmark.cli import options as o
 
 
@@ -43,6 +44,7 @@ def evaluate(
     import earmark
 
     o.talk()
+    shown = notes.remembered()
     metrics = earmark.evaluate(
         model,
         data,
@@ -62,8 +64,7 @@ def evaluate(
         out=out,
         overwrite=overwrite,
     )
-    for note in metrics["notes"]:
-        print(f"note      {note}", file=sys.stderr)
+    notes.show(metrics["notes"], shown, file=sys.stderr)
     if metrics["trained_on"] and split == "test":
         print(f"left out  {metrics['trained_on']} clips that the model was trained on", file=sys.stderr)
     for skipped in metrics["skipped"]:

@@ -184,33 +184,45 @@ def show_metrics(metrics: dict[str, Any]) -> None:
     if "false_alarm_rate" in metrics:
         _show_detection(metrics)
     else:
+        _show_classification(metrics)
+    if "machines" in metrics:
+        _show_machines(metrics)
+
+
+def _show_classification(metrics: dict[str, Any]) -> None:
+    """Figures of a classifier; what is undefined is a dash and the reason."""
+    why = f"-  ({metrics.get('undefined') or 'undefined for every label'})"
+    if "map" in metrics:
+        about = "(mean average precision; accuracy counts clips with exactly the right labels)"
+        print(f"map       {why}" if metrics["map"] is None else f"map       {metrics['map']:.3f}  {about}")
+    if metrics["accuracy"] is None:
+        print(f"accuracy  {why}")
+    else:
         low, high = metrics["accuracy_interval"]
-        if "map" in metrics:
-            print(
-                f"map       {metrics['map']:.3f}  (mean average precision; accuracy counts clips with exactly the right labels)"
-            )
         print(
             f"accuracy  {100 * metrics['accuracy']:.1f} %  (95 % interval {100 * low:.1f} to {100 * high:.1f}, "
             f"{metrics['n']} clips)"
         )
-        for name in ("precision", "recall", "f1", "loss"):
-            print(f"{name:9s} {metrics[name]:.3f}{'' if name == 'loss' else '  (macro)'}")
-    if "machines" in metrics:
-        _show_machines(metrics)
+    known = metrics.get("n_known", metrics["n"])
+    about = "" if known == metrics["n"] else f"  (of the {known} clips whose label the model knows)"
+    for name in ("precision", "recall", "f1", "loss"):
+        words = about if name == "loss" else "  (macro)"
+        print(f"{name:9s} {why if metrics[name] is None else f'{metrics[name]:.3f}{words}'}")
 
 
 def _show_detection(metrics: dict[str, Any]) -> None:
     """Figures of an anomaly detector."""
     for name in ("auc", "pauc"):
         text = (
-            "not to be told: one of the two conditions is missing" if metrics[name] is None else f"{metrics[name]:.3f}"
+            "-  (undefined: one of the two conditions is missing)" if metrics[name] is None else f"{metrics[name]:.3f}"
         )
         if name == "auc" and metrics["auc_interval"]:
             text += "  (95 % interval {:.3f} to {:.3f})".format(*metrics["auc_interval"])
         print(f"{name:9s} {text}")
     print(f"at the threshold, {metrics['n']} clips:")
+    why = "no abnormal clip" if metrics["recall"] is None else "no clip is flagged"
     for name in ("precision", "recall", "f1"):
-        print(f"{name:9s} {'not to be told' if metrics[name] is None else f'{metrics[name]:.3f}'}")
+        print(f"{name:9s} {f'-  (undefined: {why})' if metrics[name] is None else f'{metrics[name]:.3f}'}")
     rate = metrics["false_alarm_rate"]
     if rate["seen"] is not None:
         print(
@@ -263,10 +275,16 @@ def _show_machines(metrics: dict[str, Any]) -> None:
 
 def show_classes(metrics: dict[str, Any]) -> None:
     """Print a row per label."""
+    names = ("precision", "recall", "f1", *(("ap",) if "map" in metrics else ()))
     width = max(5, *(len(label) for label in metrics["labels"]))
-    print(f"\n{'label':{width}}  precision  recall     f1      n")
+    print(f"\n{'label':{width}}  precision  recall     f1{'     ap' if 'map' in metrics else ''}      n")
     for label, row in metrics["per_class"].items():
-        print(f"{label:{width}}  {row['precision']:9.3f}  {row['recall']:6.3f}  {row['f1']:5.3f}  {row['n']:5d}")
+        cells = [
+            f"{'-':>{size}}" if row[name] is None else f"{row[name]:{size}.3f}"
+            for name, size in zip(names, (9, 6, 5, 5), strict=False)
+        ]
+        note = f"  {row['note']}" if row.get("note") else ""
+        print(f"{label:{width}}  {'  '.join(cells)}  {row['n']:5d}{note}")
 
 
 def exit_for(skipped: int) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from earmark.cli import notes
 from earmark.cli import options as o
 
 
@@ -52,6 +53,7 @@ def train(
     import earmark
 
     o.talk()
+    shown = notes.remembered()
     result = earmark.train(
         data,
         out,
@@ -88,8 +90,7 @@ def train(
     else:
         if result.metrics:
             o.show_metrics(result.metrics)
-        for note in result.notes:
-            print(f"note      {note}")
+        notes.show(result.notes, shown)
         print(f"model     {result.path}\nreport    {result.path / 'report.html'}")
         print(f"try       earmark predict {result.path} RECORDING...")
     o.exit_for(len(result.skipped))

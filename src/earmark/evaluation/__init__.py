@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics
 
-_FEW = 3  # clips with a label, below which they say nothing of its threshold
+FEWEST = 3
+"""Clips with a label, below which they say nothing of its threshold."""
+_LEAST = 1e-12  # probability, so that a logarithm is finite
 
 
 def measure(probabilities: NDArray[np.float32], targets: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:
-    """All figures of a test part.
+    """All metrics of a test part; what is undefined is None.
 
     Parameters
     ----------
@@ -27,46 +29,48 @@ def measure(probabilities: NDArray[np.float32], targets: NDArray[np.int64], labe
     Returns
     -------
     dict
-        ``n``, ``accuracy`` with its Wilson 95 % ``accuracy_interval``, macro ``precision``, ``recall``, ``f1`` over the labels
-        that occur or were predicted, ``loss`` (mean negative log likelihood, natural logarithm), ``per_class``, ``labels``
-        and ``confusion``, a row per true label.
+        ``n`` and ``n_known``, the number of clips whose label the model knows; ``accuracy`` of all clips with its Wilson 95 %
+        ``accuracy_interval``; macro ``precision``, ``recall``, ``f1``, each over the labels where it is defined; ``loss`` (mean
+        negative log likelihood, natural logarithm) over the clips whose label the model knows; ``undefined``, why the accuracy is
+        None, or ""; ``per_class``, with a ``note`` where a figure of a label is None; ``labels`` and ``confusion``, a row per true
+        label. Precision is undefined for a label that is never predicted, recall and F1 for one without clips, and all of them for
+        one without clips or that the model does not know.
     """
     n, known = probabilities.shape
     predicted = probabilities.argmax(axis=1)
-    present = np.union1d(targets, predicted)
     numbers = np.arange(len(labels))
-    precision, recall, f1, count = metrics.precision_recall_fscore_support(
-        targets, predicted, labels=numbers, average=None, zero_division=0
-    )
+    confusion = metrics.confusion_matrix(targets, predicted, labels=numbers) if n else np.zeros((len(labels),) * 2, int)
+    per_class = {
+        label: _of_label(confusion[i, i], confusion[:, i].sum(), confusion[i].sum(), known=i < known)
+        for i, label in enumerate(labels)
+    }
+    learnt = targets < known
+    counted = bool(learnt.any())
     right = int((predicted == targets).sum())
-    likelihood = np.where(targets < known, probabilities[np.arange(n), np.minimum(targets, known - 1)], 0.0)
-    interval = stats.binomtest(right, n).proportion_ci(method="wilson")
+    likelihood = probabilities[learnt, targets[learnt]]
     return {
         "n": n,
-        "accuracy": right / n,
-        "accuracy_interval": [float(interval.low), float(interval.high)],
-        "precision": float(precision[present].mean()),
-        "recall": float(recall[present].mean()),
-        "f1": float(f1[present].mean()),
-        "loss": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
-        "per_class": {
-            label: {
-                "precision": float(precision[i]),
-                "recall": float(recall[i]),
-                "f1": float(f1[i]),
-                "n": int(count[i]),
-            }
-            for i, label in enumerate(labels)
-        },
+        "n_known": int(learnt.sum()),
+        "accuracy": right / n if counted else None,
+        "accuracy_interval": _interval(right, n) if counted else None,
+        **_macro(per_class, ("precision", "recall", "f1")),
+        "loss": float(-np.log(np.maximum(likelihood, _LEAST)).mean()) if counted else None,
+        "undefined": "" if counted else _why(n),
+        "per_class": per_class,
         "labels": list(labels),
-        "confusion": metrics.confusion_matrix(targets, predicted, labels=numbers).tolist(),
+        "confusion": confusion.tolist(),
     }
 
 
 def measure_several(
-    probabilities: NDArray[np.float32], targets: NDArray[np.int64], labels: Sequence[str], heard: NDArray[np.bool_]
+    probabilities: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    labels: Sequence[str],
+    heard: NDArray[np.bool_],
+    *,
+    known: bool = True,
 ) -> dict[str, Any]:
-    """All figures of a test part whose clips may have several labels.
+    """All metrics of a test part whose clips may have several labels; what is undefined is None.
 
     Parameters
     ----------
@@ -76,6 +80,8 @@ def measure_several(
     labels : sequence of str
     heard : ndarray of bool, shape (clip, class)
         Which labels reach their threshold.
+    known : bool
+        False where the data have labels, but none that the model knows: then nothing can be measured.
 
     Returns
     -------
@@ -86,41 +92,63 @@ def measure_several(
     """
     n = len(targets)
     present = targets.sum(axis=0) > 0
-    numbers = np.arange(len(labels))
     # Label by label: scikit-learn takes a single column of 0 and 1 for two classes.
-    confusion = np.stack([metrics.confusion_matrix(targets[:, i], heard[:, i], labels=[0, 1]) for i in numbers])
-    count, both = confusion[:, 1].sum(axis=1), confusion[:, 1, 1]
-    precision, recall = both / np.maximum(confusion[:, :, 1].sum(axis=1), 1), both / np.maximum(count, 1)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    average = np.array(
-        [metrics.average_precision_score(targets[:, i], probabilities[:, i]) if present[i] else np.nan for i in numbers]
-    )
-    occurring = present | heard.any(axis=0)
+    confusion = np.zeros((len(labels), 2, 2), int)
+    for i in range(len(labels) if n else 0):
+        confusion[i] = metrics.confusion_matrix(targets[:, i], heard[:, i], labels=[0, 1])
+    per_class = {}
+    for i, label in enumerate(labels):
+        (_, false), (missed, both) = confusion[i].tolist()
+        found = _of_label(both, both + false, both + missed)
+        average = metrics.average_precision_score(targets[:, i], probabilities[:, i]) if present[i] else None
+        per_class[label] = {**found, "ap": None if average is None else float(average)}
+    counted = n > 0 and known
     right = int((targets == heard).all(axis=1).sum())
-    interval = stats.binomtest(right, n).proportion_ci(method="wilson")
-    sure = np.clip(probabilities.astype(np.float64), 1e-12, 1 - 1e-12)
+    sure = np.clip(probabilities.astype(np.float64), _LEAST, 1 - _LEAST)
+    macro = _macro(per_class, ("ap", "precision", "recall", "f1"))
     return {
         "n": n,
-        "accuracy": right / n,
-        "accuracy_interval": [float(interval.low), float(interval.high)],
-        "map": float(np.nanmean(average)) if present.any() else 0.0,
-        "precision": float(precision[occurring].mean()) if occurring.any() else 0.0,
-        "recall": float(recall[occurring].mean()) if occurring.any() else 0.0,
-        "f1": float(f1[occurring].mean()) if occurring.any() else 0.0,
-        "loss": float(-np.where(targets == 1, np.log(sure), np.log(1 - sure)).mean()),
-        "per_class": {
-            label: {
-                "precision": float(precision[i]),
-                "recall": float(recall[i]),
-                "f1": float(f1[i]),
-                "ap": float(average[i]) if present[i] else 0.0,
-                "n": int(count[i]),
-            }
-            for i, label in enumerate(labels)
-        },
+        "n_known": n if counted else 0,
+        "accuracy": right / n if counted else None,
+        "accuracy_interval": _interval(right, n) if counted else None,
+        "map": macro.pop("ap"),
+        **macro,
+        "loss": float(-np.where(targets == 1, np.log(sure), np.log(1 - sure)).mean()) if counted else None,
+        "undefined": "" if counted else _why(n),
+        "per_class": per_class,
         "labels": list(labels),
         "confusion": confusion.tolist(),
     }
+
+
+def _of_label(both: int, predicted: int, count: int, *, known: bool = True) -> dict[str, Any]:
+    """Metrics of one label, from how many clips have it and were predicted to, were predicted to, and have it."""
+    found: dict[str, Any] = {"precision": None, "recall": None, "f1": None, "n": int(count)}
+    if not known:
+        return {**found, "note": "not a label of the model"}
+    if not count:
+        times = f", predicted {int(predicted)} times" if predicted else ""
+        return {**found, "note": f"no test clips{times}"}
+    recall, f1 = float(both / count), float(2 * both / (predicted + count))
+    if not predicted:
+        return {**found, "recall": recall, "f1": f1, "note": "never predicted"}
+    return {**found, "precision": float(both / predicted), "recall": recall, "f1": f1}
+
+
+def _macro(per_class: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> dict[str, float | None]:
+    """Mean of each metric over the labels where it is defined."""
+    defined = {name: [row[name] for row in per_class.values() if row[name] is not None] for name in names}
+    return {name: float(np.mean(values)) if values else None for name, values in defined.items()}
+
+
+def _interval(right: int, n: int) -> list[float]:
+    found = stats.binomtest(right, n).proportion_ci(method="wilson")
+    return [float(found.low), float(found.high)]
+
+
+def _why(n: int) -> str:
+    """Why nothing can be measured."""
+    return f"none of the {n} clips has a label that the model knows" if n else "there are no test clips"
 
 
 def thresholds(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> tuple[float, ...]:
@@ -133,7 +161,7 @@ def thresholds(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -
     """
     found = []
     for scores, present in zip(probabilities.T, targets.T, strict=True):
-        if np.count_nonzero(present) < _FEW:
+        if np.count_nonzero(present) < FEWEST:
             found.append(0.5)
             continue
         precision, recall, cuts = metrics.precision_recall_curve(present, scores)
@@ -144,11 +172,16 @@ def thresholds(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -
     return tuple(found)
 
 
-def over_folds(folds: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Mean and standard deviation (n - 1) of each figure over the folds in which it can be told."""
-    known = ("accuracy", "map", "auc", "pauc", "precision", "recall", "f1", "loss")
-    told = {key: [fold[key] for fold in folds if fold.get(key) is not None] for key in known}
+def over_folds(folds: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float | None], dict[str, float | None]]:
+    """Mean and standard deviation (n - 1) of each metric over the folds in which it is defined.
+
+    None where it is defined in no fold; the deviation also where it is defined in one fold alone. Metrics that no fold has are not
+    there.
+    """
+    every = ("accuracy", "map", "auc", "pauc", "precision", "recall", "f1", "loss")
+    names = [name for name in every if any(name in fold for fold in folds)]
+    defined = {name: [fold[name] for fold in folds if fold.get(name) is not None] for name in names}
     return (
-        {key: float(np.mean(values)) for key, values in told.items() if values},
-        {key: float(np.std(values, ddof=1)) if len(values) > 1 else 0.0 for key, values in told.items() if values},
+        {name: float(np.mean(values)) if values else None for name, values in defined.items()},
+        {name: float(np.std(values, ddof=1)) if len(values) > 1 else None for name, values in defined.items()},
     )

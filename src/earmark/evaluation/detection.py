@@ -1,4 +1,4 @@
-"""Figures of machine-condition monitoring, "abnormal" being the positive class; what cannot be told is None, never NaN."""
+"""Figures of machine-condition monitoring, "abnormal" being the positive class; what is undefined is None, never NaN."""
 
 from __future__ import annotations
 
@@ -50,8 +50,9 @@ def machine_table(
     -------
     list of dict
         ``machine``, ``precision``, ``recall``, ``f1``, ``accuracy``, three of them with a Wilson 95 % ``_interval`` [low, high],
-        ``n``, ``n_abnormal``, ``auc``, ``pauc`` and ``note``, a sentence on what cannot be told or "". None stands for: precision
-        where nothing was flagged; recall and F1 where nothing is abnormal; AUC and pAUC without scores or one of the classes.
+        ``n``, ``n_abnormal``, ``auc``, ``pauc`` and ``note``, a sentence on what is undefined or "". None stands for: precision
+        where nothing was flagged; precision, recall and F1 where nothing is abnormal; AUC and pAUC without scores or one of the
+        classes.
     """
     names, (abnormal, flagged) = np.asarray(machines, np.str_), _flags(abnormal, flagged)
     rows = []
@@ -64,7 +65,7 @@ def machine_table(
 
 
 def over_machines(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Means over machines, each over those where the figure can be told.
+    """Means over machines, each over those where the figure is defined.
 
     Parameters
     ----------
@@ -256,8 +257,9 @@ def _told(count: _Counts) -> dict[str, Any]:
     tn, fp, fn, tp = count
     n = sum(count)
     return {
-        "precision": _share(tp, tp + fp),
-        "precision_interval": _wilson(tp, tp + fp),
+        # Without an abnormal clip it could only be 0.
+        "precision": _share(tp, tp + fp) if tp + fn else None,
+        "precision_interval": _wilson(tp, tp + fp) if tp + fn else None,
         "recall": _share(tp, tp + fn),
         "recall_interval": _wilson(tp, tp + fn),
         "f1": _share(2 * tp, 2 * tp + fp + fn) if tp + fn else None,
@@ -271,18 +273,22 @@ def _told(count: _Counts) -> dict[str, Any]:
 def _note(count: _Counts) -> str:
     found = []
     if count.fn + count.tp == 0:
-        found.append("no abnormal clip: neither recall nor AUC can be told")
+        found.append("no abnormal clip: precision, recall, F1 and AUC are undefined")
     if count.tn + count.fp == 0:
-        found.append("no normal clip: neither false alarms nor AUC can be told")
-    if count.fp + count.tp == 0:
-        found.append("no clip flagged: precision cannot be told")
+        found.append("no normal clip: false alarms and AUC are undefined")
+    if count.fp + count.tp == 0 < count.fn + count.tp:
+        found.append("no clip flagged: precision is undefined")
     return "; ".join(found)
 
 
 def _per_class(count: _Counts) -> dict[str, Any]:
-    """Of the second class, 0 where they cannot be told, as with scikit-learn's ``zero_division=0``."""
+    """Of the second class, None where they are undefined."""
     told = _told(count)
-    return {**{key: told[key] or 0.0 for key in ("precision", "recall", "f1")}, "n": told["n_abnormal"]}
+    found = {**{key: told[key] for key in ("precision", "recall", "f1")}, "n": told["n_abnormal"]}
+    if not told["n_abnormal"]:
+        times = f", predicted {count.fp} times" if count.fp else ""
+        return {**found, "note": f"no test clips{times}"}
+    return found if told["precision"] is not None else {**found, "note": "never predicted"}
 
 
 def _areas(scores: NDArray[np.floating[Any]], abnormal: NDArray[np.bool_]) -> tuple[float, float] | tuple[None, None]:

@@ -232,12 +232,17 @@ def front_end_matrices(front_end: FrontEnd, *, dark: bool = False) -> Figure:
 
 
 def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str], *, dark: bool = False) -> Figure:
-    """Confusion matrix, a row per true label, shaded by the share of the row, with counts where they can be read."""
+    """Confusion matrix, a row per true label, shaded by the share of the row, with counts where they can be read.
+
+    Rows of labels without clips are hatched: nothing was measured there.
+    """
     table = np.asarray(counts, float)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     size = float(np.clip(0.36 * len(labels) + 2.2, 4, 14))
     figure, axes = single((size + 0.6, size))
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for row in np.flatnonzero(table.sum(axis=1) == 0):
+        axes.axhspan(row - 0.5, row + 0.5, facecolor="none", edgecolor="0.6", hatch="///", linewidth=0)
     font = 9 if len(labels) <= 20 else 6
     positions = range(0, len(labels), -(-len(labels) // _READABLE))
     names = [labels[i] if len(labels[i]) <= _LONGEST else labels[i][: _LONGEST - 1] + "…" for i in positions]

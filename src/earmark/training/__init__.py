@@ -25,12 +25,13 @@ from earmark.files import saving
 from earmark.progress import quiet
 from earmark.recipe import Recipe
 from earmark.training import checkpoints
-from earmark.training.batches import Features
-from earmark.training.steps import Fitting, class_weights, crop_frames, epochs, lay_out, steps
+from earmark.training.batches import Features, batch_count
+from earmark.training.steps import Fitting, class_weights, crop_frames, epochs, lay_out, steps, why_epochs
 from earmark.training.watchers import Checkpoint, History, MovingAverage, ProgressBar
 
 __all__ = [
     "CHECKPOINT",
+    "batch_count",
     "check",
     "class_weights",
     "crop_frames",
@@ -40,6 +41,7 @@ __all__ = [
     "resolve_device",
     "seconds",
     "uses_bf16",
+    "why_epochs",
 ]
 
 CHECKPOINT = "last.ckpt"

@@ -27,6 +27,14 @@ def epochs(recipe: Recipe, clips: int, labels: int) -> int:
     return max(wanted, -(-recipe.min_steps // steps(recipe, clips)))
 
 
+def why_epochs(recipe: Recipe, clips: int, labels: int) -> str:
+    """Which setting rules the number of passes, where it is not ``epochs`` alone."""
+    wanted = recipe.epochs + round(recipe.epochs_a_label * labels)
+    if epochs(recipe, clips, labels) > wanted:
+        return f"min_steps={recipe.min_steps}"
+    return f"epochs={recipe.epochs} and epochs_a_label={recipe.epochs_a_label:g}" if wanted > recipe.epochs else ""
+
+
 def crop_frames(classifier: Classifier, recipe: Recipe, window_frames: int) -> int:
     """Frames of the stretch that training sees; of a picture always the whole window, since it is resized as a whole.
 

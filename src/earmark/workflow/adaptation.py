@@ -113,6 +113,8 @@ def adapt(
         spec = publish(fitted, stated, spec, folder)
         write_text(folder / "README.md", report.model_card(spec, notes))
         notes += spec.detector["notes"]
+        for note in spec.detector["notes"]:
+            log.info("note      %s", note)
         facts = {"model": model, "data": manifest.root, "clips": len(clips.manifest)}
         write_text(
             folder / REPORT, report.page("Earmark adaptation", {}, facts=facts, notes=notes, skipped=found.reasons)

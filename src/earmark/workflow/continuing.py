@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
-from earmark import bundle, measuring
+from earmark import bundle, measuring, similar
 from earmark.bundle import ANOMALY, WEIGHTS, Bundle, BundleSpec
 from earmark.classifier import Classifier
 from earmark.dataset import Clips
@@ -22,7 +22,7 @@ from earmark.provenance import namesakes, namesakes_note
 from earmark.recipe import Recipe
 from earmark.splits import Split
 
-_KEPT = (
+KEPT = (
     "sample_rate", "window_seconds", "stride_seconds", "short_clip", "remove_dc", "trim_db", "normalise", "shifts", "network",
     "width", "members", "fft_seconds", "long_fft_seconds", "hop_seconds", "long_hop_seconds", "features", "scale", "n_mels",
     "mel_scale", "fmin", "fmax", "floor", "n_mfcc", "lifter", "n_chroma", "contrast_bands", "deltas", "image_height", "image_width",
@@ -48,7 +48,7 @@ def opened(options: TrainOptions) -> Bundle | None:
         raise BundleError(f"{options.base}: is an anomaly detector; teach it more normal sound with earmark adapt")
     for change in options.settings:
         name = change.partition("=")[0].strip()
-        if name in _KEPT:
+        if name in KEPT:
             raise SettingsError(
                 f"--set {change}: the model to go on from has settled {name}; leave it out, or train anew"
             )
@@ -87,12 +87,12 @@ def settled(chosen: Recipe, base: BundleSpec, given: Collection[str]) -> Recipe:
     chosen = dataclasses.replace(chosen, **own)
     network = {"members": 1, **base.network}
     known = {
-        **{name: said[name] for name in _KEPT if name in said},
+        **{name: said[name] for name in KEPT if name in said},
         **base.front_end,
         "network": network.pop("name"),
         **network,
     }
-    return dataclasses.replace(chosen, **{name: known[name] for name in _KEPT if name in known})
+    return dataclasses.replace(chosen, **{name: known[name] for name in KEPT if name in known})
 
 
 def known_to(base: BundleSpec, clips: Clips, split: Split, *, chosen_by: bool = True) -> NDArray[np.bool_]:
@@ -131,10 +131,14 @@ def prepared(split: Split, base: BundleSpec, clips: Clips) -> tuple[Split, NDArr
         split = dataclasses.replace(split, notes=(*split.notes, namesakes_note(names)))
     trained = {x for value in clips.manifest.take(split.train).table["label"] for x in split_labels(value)}
     missing = [label for label in base.labels if label not in trained]
-    if not missing:
-        return split, learnt
-    note = f"labels of the model without a clip to train on here, which it may forget: {', '.join(missing)}"
-    return dataclasses.replace(split, notes=(*split.notes, note)), learnt
+    notes = [f"labels of the model without a clip to train on here, which it may forget: {', '.join(missing)}"]
+    alike = similar.matches(clips.manifest.labels, base.labels)
+    new = [
+        f"{similar.proposed(alike)}, a label of the model, but becomes a label of its own beside it: if it is meant, rename the "
+        "label in the data"
+    ]
+    found = (*split.notes, *(notes if missing else ()), *(new if alike else ()))
+    return dataclasses.replace(split, notes=found), learnt
 
 
 def _without_known(split: Split, part: str, known: NDArray[np.bool_]) -> Split:

@@ -125,7 +125,7 @@ def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]
         pooled, Manifest.of(pooled, clips.manifest.root, multilabel=spec.task == MULTILABEL), spec
     )
     mean, deviation = evaluation.over_folds(found)
-    notes = sorted({note for job in jobs for note in job.split.notes})
+    notes = sorted({note for made in specs for note in made.provenance["split"]["notes"]})
     notes += sorted({note for made in specs for note in made.detector.get("notes", ())})[
         :1
     ]  # they differ in numbers alone

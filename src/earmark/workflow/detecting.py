@@ -54,8 +54,6 @@ def publish(detector: Detector, false_alarms: str, spec: BundleSpec, folder: Pat
     """Write a detector's arrays; the description with what follows from it."""
     (folder / DETECTOR).write_bytes(save(detector.to_arrays()))
     found = anomaly.describe(detector, false_alarms, spec.machines, (spec.window_seconds, spec.stride_seconds))
-    for note in found["notes"]:
-        log.info("note      %s", note)
     return dataclasses.replace(spec, detector={**spec.detector, **found})
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from earmark import conditions, measuring, plots, provenance, report
+from earmark import conditions, measuring, plots, provenance, report, similar
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
 from earmark.dataset import Clips, ingest
 from earmark.errors import DataError, SettingsError
@@ -22,7 +22,7 @@ from earmark.model import Model, load
 from earmark.options import DataOptions
 from earmark.plots import Figure
 from earmark.workflow.detecting import why
-from earmark.workflow.preparation import ALL_NORMAL, few_to_test, unlabelled
+from earmark.workflow.preparation import ALL_NORMAL, few_to_test, reading_notes
 from earmark.workflow.training import PREDICTIONS, REPORT, write_machines
 
 _METRICS = "metrics.json"
@@ -69,7 +69,7 @@ def evaluate(
         raise DataError(f"--split is {split!r}; choose test or all")
     loaded = load(model)
     manifest = source.read(data, alone=loaded.spec.normal if loaded.spec.task == ANOMALY else None)
-    taken = unlabelled(manifest)
+    taken = reading_notes(manifest)
     known = _with_machines(loaded, manifest, per, normal)
     if manifest.task == MULTILABEL != loaded.spec.task:
         raise DataError(
@@ -79,12 +79,10 @@ def evaluate(
     clips, trained_on, notes = _unseen(loaded.spec, clips, split)
     notes += [*taken, *few_to_test(len(clips.manifest))]
     unknown = sorted(set(clips.manifest.labels) - set(loaded.labels)) if known.task != ANOMALY else []
-    if unknown:
-        what = "left aside" if loaded.spec.task == MULTILABEL else "counted as wrong"
-        notes.append(f"labels that the model does not know, {what}: {', '.join(unknown)}")
     tested = measuring.test(loaded, clips)
     pictures: list[tuple[str, Figure]] = []
     metrics = measuring.measured(tested, known, unknown)
+    notes += _unknown_labels(loaded.spec, unknown, metrics)
     if known.task == ANOMALY:
         notes += [*known.detector.get("notes", ()), *_strangers(loaded, clips.manifest)]
         if _leaves_out_labels(source) and not _whole(clips.manifest.table).all():
@@ -114,13 +112,30 @@ def evaluate(
     return metrics
 
 
+def _unknown_labels(spec: BundleSpec, unknown: Sequence[str], metrics: Mapping[str, Any]) -> list[str]:
+    """Notes on labels of the data that the model does not know, what became of their clips, and what may be meant by them."""
+    if not unknown:
+        return []
+    n, counted = metrics["n"], metrics["n_known"]
+    if metrics["undefined"]:
+        what = f"{metrics['undefined']}, so that no metric is defined; the model knows {', '.join(spec.labels)}"
+    elif spec.task == MULTILABEL:
+        what = "excluded from the metrics"
+    else:
+        what = f"their {n - counted} clips count as wrong in the accuracy, and the loss is of the other {counted} clips"
+    notes = [f"labels that the model does not know: {', '.join(unknown)}: {what}"]
+    if alike := similar.matches(unknown, spec.labels):
+        notes.append(f"{similar.proposed(alike)}, a label of the model: if it is meant, rename the label in the data")
+    return notes
+
+
 def _whole(table: pd.DataFrame) -> pd.Series:
     """Which clips are whole recordings."""
     return table["end"].isna() & (table["start"] == 0)
 
 
 def _leaves_out_labels(source: DataOptions) -> bool:
-    """Whether what stands unlabelled may be labelled in truth."""
+    """Whether what has no label may be labelled in truth."""
     chosen = source.selections
     return bool(source.include) or (chosen is not None and (chosen.min_seconds > 0 or chosen.overlaps == "drop"))
 
@@ -197,7 +212,10 @@ def _strangers(model: Model, manifest: Manifest) -> list[str]:
         ]
     unknown = sorted(set(manifest.machines(spec.per)) - set(spec.machines))
     what = "machines that the detector does not know, held to the one that they sound most like"
-    return [f"{what}: {', '.join(unknown)}"] if unknown else []
+    notes = [f"{what}: {', '.join(unknown)}"] if unknown else []
+    if alike := similar.matches(unknown, spec.machines):
+        notes.append(f"{similar.proposed(alike)}, a machine of the detector: if it is meant, rename it in the data")
+    return notes
 
 
 def _joined(rows: pd.DataFrame, normal: str, seconds: float) -> list[tuple[float, float]]:

@@ -78,6 +78,7 @@ def prepare(
     _check_network(spec, chosen, options.recipe)
     clips = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=source.strict)
     check(clips.manifest)
+    taken += recording_notes(clips)
     spec = _of_task(spec, clips.manifest, options, base)
     clips = clips.with_copies_grouped()
     parts = _parts(clips.manifest, split, options)
@@ -87,7 +88,14 @@ def prepare(
         if base is not None:
             one, known = continuing.prepared(one, base.spec, clips)
         if spec.task == MULTILABEL or (chosen.patience and spec.task != ANOMALY):
-            one = splits.with_validation(clips.manifest, one, share=chosen.validation, seed=options.seed, known=known)
+            one = splits.with_validation(
+                clips.manifest,
+                one,
+                share=chosen.validation,
+                seed=options.seed,
+                known=known,
+                needed=bool(chosen.patience),
+            )
         return one
 
     parts = [_noted(settled(one), taken) for one in parts]
@@ -139,6 +147,16 @@ def reading_notes(manifest: Manifest) -> list[str]:
     folder = manifest.root.resolve().name
     conditions.refuse_faulty_names((f"{folder}/{path}" for path in manifest.table["path"]), where=manifest.root)
     return [f"{len(manifest)} recordings without labels are taken for normal", *notes]
+
+
+def recording_notes(clips: Clips) -> list[str]:
+    """What a user must know of the recordings: oddities of those that are used, and facts of the files that predict the label."""
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for path, kind, detail in clips.remarks:
+        kinds.setdefault(kind, []).append((path, detail))
+    odd = [f"{len(found)} recordings have {FAULTS[kind]} (first: {found[0][0]}: {found[0][1]})" for kind, found in kinds.items()]
+    facts = {path: one.facts() for path, one in zip(clips.manifest.table["path"], clips.decoded, strict=True)}
+    return odd + [shortcut.sentence for shortcut in of_manifest(clips.manifest, facts)]
 
 
 def _parts(manifest: Manifest, split: Splitter, options: TrainOptions) -> list[Split]:

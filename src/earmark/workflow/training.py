@@ -34,6 +34,7 @@ from earmark.workflow import continuing
 from earmark.workflow.detecting import why, write_detector
 from earmark.workflow.preparation import held_out, prepare
 from earmark.workflow.probes import probes
+from earmark.workflow.remarks import remarked
 
 log = logging.getLogger("earmark")
 
@@ -108,7 +109,7 @@ def train(
 def train_split(job: Job, target: Path) -> Result:
     """Train on one split and publish the bundle."""
     torch.manual_seed(job.options.seed)
-    options = job.options
+    job, options = remarked(job), job.options
     with work_folder(target, provenance.identity([job]), resume=options.resume, overwrite=options.overwrite) as work:
         try:
             with saving(work):
@@ -145,8 +146,10 @@ def _classifier(job: Job, work: Path, folder: Path) -> BundleSpec:
     bundle.write_description(folder, spec)
     model = load(folder)
     if spec.task == MULTILABEL:
-        valid = job.clips.take(job.split.valid)
-        chosen = evaluation.thresholds(measuring.test(model, valid).scores, valid.manifest.several(spec.labels))
+        chosen = tuple(0.5 for _ in spec.labels)
+        if len(job.split.valid):
+            valid = job.clips.take(job.split.valid)
+            chosen = evaluation.thresholds(measuring.test(model, valid).scores, valid.manifest.several(spec.labels))
         spec = dataclasses.replace(spec, thresholds=chosen)
         export.describe(spec, folder)
         bundle.write_description(folder, spec)
@@ -172,7 +175,11 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
             front_end.set_statistics(*parts["train"][0].statistics(front_end, frames))
         count = len(job.split.train)
         seconds = training.seconds(classifier, job.recipe, clips=count, window_frames=frames, device=job.options.device)
-        for line in provenance.plan(job, classifier, training.epochs(job.recipe, count, len(labels)), seconds):
+        epochs, why = (
+            training.epochs(job.recipe, count, len(labels)),
+            training.why_epochs(job.recipe, count, len(labels)),
+        )
+        for line in provenance.plan(job, classifier, epochs, seconds, why):
             log.info("%s", line)
 
         def fit(module: Classifier, folder: Path, teacher: Classifier | None = None) -> int:

@@ -32,6 +32,7 @@ log = logging.getLogger("earmark")
 
 RECIPE, TRIALS = "tuned.toml", "trials.csv"
 _STUDY = "study.log"
+_JUDGED = 0.2  # share of the training groups that judges, unless validation is set
 _AGAIN = "Give --overwrite instead of --resume to start again"
 _PASSES = ("epochs", "epochs_a_label", "min_steps")  # each of which rules the others where it is named alone
 
@@ -233,13 +234,17 @@ def _done(study: Any) -> list[Any]:
 
 def _inner(outer: Job) -> Job:
     """The training part alone, of which some groups judge."""
-    share, seed = max(outer.recipe.validation, 0.2), outer.options.seed
+    own = recipe.given(outer.options.recipe, outer.options.settings)
+    share = outer.recipe.validation if "validation" in own else max(outer.recipe.validation, _JUDGED)
+    seed = outer.options.seed
     parts = splits.with_validation(outer.clips.manifest, outer.split, share=share, seed=seed)
     nothing = np.zeros(0, np.int64)
-    inner = Split(parts.train, nothing, parts.valid, "inner part", "clips inside the training part judge")
+    inner = Split(parts.train, nothing, parts.valid, "inner part", "clips inside the training part judge", parts.notes)
     if outer.spec.task == MULTILABEL or outer.recipe.patience:
         # Thresholds, or when to stop, are chosen on clips of their own.
-        inner = splits.with_validation(outer.clips.manifest, inner, share=share, seed=(seed + 1) % 2**32)
+        inner = splits.with_validation(
+            outer.clips.manifest, inner, share=share, seed=(seed + 1) % 2**32, needed=bool(outer.recipe.patience)
+        )
     options = dataclasses.replace(outer.options, overwrite=True, resume=False)
     return dataclasses.replace(outer, split=inner, options=options)
 
@@ -250,6 +255,8 @@ def _tell_cost(job: Job, trials: int) -> None:
     seconds = training.seconds(
         classifier, job.recipe, clips=len(job.split.train), window_frames=frames, device=job.options.device
     )
+    for note in job.split.notes:
+        log.info("note      %s", note)
     log.info(
         "search    %d trials of about %.1f minutes each, %.0f in all; %d clips train, %d judge, %d test later and take no part",
         trials, seconds / 60, trials * seconds / 60, len(job.split.train), len(job.split.test),
