@@ -40,7 +40,7 @@ class Job:
 
 
 def plan(job: Job, classifier: Classifier, epochs: int, seconds: float, ruled: str = "") -> list[str]:
-    """What is about to happen, for the user to stop if it is not what was meant; ``ruled`` says by which settings there are so many epochs."""
+    """What is about to happen, for the user to stop if it is not what was meant; ``ruled``: what sets the number of epochs."""
     manifest, split, spec = job.clips.manifest, job.split, job.spec
     parameters = sum(p.numel() for p in classifier.parameters())
     kind, why = recipe.suited(manifest.labels, manifest.layout)
