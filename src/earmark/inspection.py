@@ -44,6 +44,9 @@ FAULTS = {
 UNUSABLE = frozenset(list(FAULTS)[: list(FAULTS).index("range")])
 """Those that keep a whole recording out of training; ``range`` does so with single clips."""
 
+HARMLESS = frozenset(["header"])
+"""Those of which the sound loses nothing: said, but nothing is wrong."""
+
 SILENT = audio.SILENT
 
 _FLAT = 1e-3  # of the peak: how far the tops of two blocks may differ
@@ -164,7 +167,9 @@ class _Measure:
         if self._huge:
             faults.append(("corrupt", f"holds a sample of {self._huge:.2g}, where full scale is 1"))
         if other := format_named_otherwise(path):
-            faults.append(("extension", f"is {other}, its name ends in {path.suffix}"))
+            faults.append(
+                ("extension", f"is {other}, its name {f'ends in {path.suffix}' if path.suffix else 'has no extension'}")
+            )
         faults += facts.remarks
         return Recording(
             name,

@@ -70,6 +70,13 @@ class Files:
             skipped={reason: tuple(paths) for reason, paths in skipped.items()},
         )
 
+    @property
+    def counts(self) -> str:
+        """The three counts, as ``5: 3 used, 2 skipped (2 documents), 0 not used``."""
+        reasons = ", ".join(f"{len(paths)} {reason}" for reason, paths in self.skipped.items())
+        skipped = f"{_count(self.skipped)} skipped{f' ({reasons})' if reasons else ''}"
+        return f"{self.total}: {len(self.used)} used, {skipped}, {_count(self.unused)} not used"
+
     def to_dict(self) -> dict[str, Any]:
         """For ``--json``: the three counts add up to ``total``."""
         return {

@@ -210,6 +210,10 @@ class Manifest:
         kept = self.table["label"].map(lambda value: SEPARATOR.join(x for x in split_labels(value) if x in wanted))
         return replace(self, table=self.table.assign(label=kept)[kept != ""])
 
+    def accounted(self) -> dict[str, Any]:
+        """What became of every file, and what every column of the tables holds, for ``--json``."""
+        return {"files": None if self.files is None else self.files.to_dict(), "columns": dict(self.columns)}
+
     def noted(self, *notes: str) -> Manifest:
         """The manifest with further notes."""
         return replace(self, notes=(*self.notes, *notes))

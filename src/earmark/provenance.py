@@ -66,12 +66,11 @@ def _network(spec: BundleSpec) -> str:
 def _remarks(job: Job) -> list[str]:
     """Notes on the split, and what was left out."""
     manifest = job.clips.manifest
-    lines = [f"note      {note}" for note in job.split.notes]
+    lines = [] if manifest.files is None else [f"files     {manifest.files.counts}"]
+    lines += [f"note      {note}" for note in job.split.notes]
     if job.clips.skipped:
         lines.append(f"left out  {len(job.clips.skipped)} clips that cannot be used:")
         lines += [f"          {line}" for line in job.clips.reasons]
-    if manifest.ignored:
-        lines.append(f"ignored   {len(manifest.ignored)} recordings outside the layout, e.g. {manifest.ignored[0]}")
     return lines
 
 

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from earmark import audio, conditions, fingerprint, layouts
 from earmark.bundle import CLASSIFICATION
 from earmark.errors import AudioError
-from earmark.inspection import FAULTS, SILENT, UNUSABLE, Recording, inspect
+from earmark.inspection import FAULTS, HARMLESS, SILENT, UNUSABLE, Recording, inspect
 from earmark.inventory import Files
 from earmark.manifest import ROUNDING, Manifest, write_csv
 from earmark.options import DataOptions
 from earmark.progress import threaded
+from earmark.shortcuts import Shortcut
+from earmark.shortcuts.manifests import of_manifest
 from earmark.similar import similar_labels
 
 _OFFSET, _OFFSET_SHARE = 0.01, 0.1  # of full scale, and of the effective value
@@ -48,6 +50,8 @@ class Scan:
         What of the published or given split is on both sides, one line each.
     random_leak : float
         Share of test clips that would have a clip of their group in training if a fifth were held out at random.
+    shortcuts : tuple of Shortcut
+        Facts of the files that predict the label without the sound.
     """
 
     manifest: Manifest
@@ -58,6 +62,7 @@ class Scan:
     typos: tuple[tuple[str, str], ...]
     leaks: tuple[str, ...]
     random_leak: float
+    shortcuts: tuple[Shortcut, ...] = ()
 
     @property
     def faults(self) -> dict[str, list[tuple[str, str]]]:
@@ -85,12 +90,18 @@ class Scan:
             found.append(f"one label only, {self.manifest.labels[0]!r}: a classifier needs two")
         if files is not None and files.unused:
             found.append(str(files))
-        return tuple(found)
+        return (*found, *(shortcut.sentence for shortcut in self.shortcuts if not shortcut.own))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What need not be wrong: how the data were read, and differences that the sounds may have themselves."""
+        return (*self.manifest.notes, *(shortcut.sentence for shortcut in self.shortcuts if shortcut.own))
 
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong and nothing is unused."""
-        return not (self.faults or self.exact or self.near or self.typos or self.leaks or self.problems)
+        faults = self.faults.keys() - HARMLESS
+        return not (faults or self.exact or self.near or self.typos or self.leaks or self.problems)
 
     def table(self) -> pd.DataFrame:
         """One row a clip, for ``scan.csv``."""
@@ -145,9 +156,9 @@ class Scan:
             "similar_labels": [list(t) for t in self.typos],
             "leaks": list(self.leaks),
             "random_split_leak": round(self.random_leak, 4),
-            "files": None if self.files is None else self.files.to_dict(),
-            "columns": dict(manifest.columns),
-            "notes": list(manifest.notes),
+            **replace(manifest, files=self.files).accounted(),
+            "notes": list(self.notes),
+            "shortcuts": [vars(shortcut) | {"sentence": shortcut.sentence} for shortcut in self.shortcuts],
             "problems": list(self.problems),
             "clean": self.clean,
         }
@@ -191,7 +202,13 @@ def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None, cha
         tuple(similar_labels(manifest.counts)),
         tuple(_leaks(manifest, [*exact, *near])),
         _random_leak(manifest, [*exact, *near]),
+        tuple(of_manifest(manifest, {r.path: r.facts for r in found if r.facts and _usable(r)})),
     )
+
+
+def _usable(found: Recording) -> bool:
+    """Whether training takes it."""
+    return not any(kind in UNUSABLE for kind, _ in found.faults)
 
 
 def _with_nearest(found: Recording, manifest: Manifest) -> Recording:

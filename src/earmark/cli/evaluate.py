@@ -68,7 +68,7 @@ def evaluate(
     if metrics["trained_on"] and split == "test":
         print(f"left out  {metrics['trained_on']} clips that the model was trained on", file=sys.stderr)
     for skipped in metrics["skipped"]:
-        print(f"left out  {skipped['error']}", file=sys.stderr)
+        print(f"excluded  {skipped['error']}", file=sys.stderr)
     if json:
         o.show_json(metrics)
     else:

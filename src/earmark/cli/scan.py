@@ -146,12 +146,7 @@ def _columns(meanings: dict[str, str]) -> str:
 
 def _show_files(files: Files) -> None:
     """The three counts, which add up, and what is not used."""
-    skipped = ", ".join(f"{len(paths)} {reason}" for reason, paths in files.skipped.items())
-    unused = sum(map(len, files.unused.values()))
-    print(
-        f"files     {files.total}: {len(files.used)} used, {sum(map(len, files.skipped.values()))} skipped"
-        f"{f' ({skipped})' if skipped else ''}, {unused} not used"
-    )
+    print(f"files     {files.counts}")
     for reason, paths in files.unused.items():
         _rows("not used", reason, paths)
 

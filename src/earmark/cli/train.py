@@ -86,7 +86,8 @@ def train(
     )
     if json:
         skipped = [{"path": e.source, "error": str(e)} for e in result.skipped]
-        o.show_json({**result.metrics, "skipped": skipped, "notes": list(result.notes), "model": str(result.path)})
+        about = {"skipped": skipped, "notes": list(result.notes), **result.accounting, "model": str(result.path)}
+        o.show_json({**result.metrics, **about})
     else:
         if result.metrics:
             o.show_metrics(result.metrics)

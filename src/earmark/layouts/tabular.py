@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -143,8 +144,10 @@ def read(
         return Labelled((place,), frame, covered=named, problem=str(error))
     if found.changed:
         written, path = next(iter(found.changed.items()))
+        same = unicodedata.normalize("NFC", written) == unicodedata.normalize("NFC", path)
+        how = "with other code points" if same else f"as {path!r} on the disk"
         notes.append(
-            f"{len(found.changed)} names in {place} are written otherwise than the files' (first: {written!r} is {path!r})"
+            f"{len(found.changed)} names in {place} are written otherwise than the files' (first: {written!r}, {how})"
         )
     missing = {found.paths[name]: remedy for name, remedy in found.missing.items()}
     covered = frozenset(found.paths.values()) - set(missing)

@@ -120,7 +120,7 @@ def adapt(
             folder / REPORT, report.page("Earmark adaptation", {}, facts=facts, notes=notes, skipped=found.reasons)
         )
         bundle.write_description(folder, spec)
-    return Result(target, {}, found.skipped, tuple(notes))
+    return Result(target, {}, found.skipped, tuple(notes), found.manifest.accounted())
 
 
 def _normal(spec: BundleSpec, manifest: Manifest, given: str | None) -> str:

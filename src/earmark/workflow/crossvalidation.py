@@ -132,7 +132,7 @@ def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]
     summary = {
         **measuring.measured(tested, spec, heard=measuring.heard(pooled, spec)),
         "folds": found, "mean": mean, "std": deviation,
-        "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped], "notes": notes,
+        "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped], "notes": notes, **clips.manifest.accounted(),
     }  # fmt: skip
     protocol = f"{len(jobs)} folds, each tested by a model that did not train on it, as {jobs[0].split.protocol}"
     facts = {**provenance.facts(clips.manifest, spec, options), "protocol": protocol}

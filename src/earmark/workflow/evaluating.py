@@ -22,7 +22,7 @@ from earmark.model import Model, load
 from earmark.options import DataOptions
 from earmark.plots import Figure
 from earmark.workflow.detecting import why
-from earmark.workflow.preparation import ALL_NORMAL, few_to_test, reading_notes
+from earmark.workflow.preparation import ALL_NORMAL, few_to_test, reading_notes, recording_notes
 from earmark.workflow.training import PREDICTIONS, REPORT, write_machines
 
 _METRICS = "metrics.json"
@@ -61,7 +61,8 @@ def evaluate(
     Returns
     -------
     dict
-        Metrics, ``skipped``, ``notes``, and ``trained_on``: how many of the clips the bundle was trained on.
+        Metrics, ``skipped``, ``notes``, ``files`` and ``columns`` as in `Result.accounting`, and ``trained_on``: how many of the
+        clips the bundle was trained on.
     """
     source = source or DataOptions()
     target = None if out is None else claim_output(out, overwrite=overwrite, made=[_METRICS, PREDICTIONS, REPORT])
@@ -76,6 +77,7 @@ def evaluate(
             f"{manifest.root}: its clips have several labels or none, the model tells one each; choose other data"
         )
     clips = ingest(manifest, sr=known.sample_rate, channel=known.channel, levels=known.levels, strict=source.strict)
+    taken += recording_notes(clips)
     clips, trained_on, notes = _unseen(loaded.spec, clips, split)
     notes += [*taken, *few_to_test(len(clips.manifest))]
     unknown = sorted(set(clips.manifest.labels) - set(loaded.labels)) if known.task != ANOMALY else []
@@ -94,6 +96,7 @@ def evaluate(
             if watched:
                 metrics["watch"] = detection.watches(watched)
     metrics["skipped"] = [{"path": e.source, "error": str(e)} for e in clips.skipped]
+    metrics |= clips.manifest.accounted()
     metrics["trained_on"] = trained_on
     metrics["notes"] = notes
     if target is not None:

@@ -14,12 +14,14 @@ import numpy as np
 from earmark import anomaly, conditions, layouts, recipe, splits, training
 from earmark.bundle import ANOMALY, MULTILABEL, Bundle, BundleSpec
 from earmark.classifier import Classifier, Embedder
-from earmark.dataset import ingest, make_spec, merge_rule
+from earmark.dataset import Clips, ingest, make_spec, merge_rule
 from earmark.errors import DataError, SettingsError
+from earmark.inspection import FAULTS
 from earmark.manifest import Manifest
 from earmark.options import DataOptions, TrainOptions
 from earmark.provenance import Job
 from earmark.recipe import Recipe
+from earmark.shortcuts.manifests import of_manifest
 from earmark.similar import similar_labels
 from earmark.splits import Split
 from earmark.workflow import continuing
@@ -154,9 +156,13 @@ def recording_notes(clips: Clips) -> list[str]:
     kinds: dict[str, list[tuple[str, str]]] = {}
     for path, kind, detail in clips.remarks:
         kinds.setdefault(kind, []).append((path, detail))
-    odd = [f"{len(found)} recordings have {FAULTS[kind]} (first: {found[0][0]}: {found[0][1]})" for kind, found in kinds.items()]
-    facts = {path: one.facts() for path, one in zip(clips.manifest.table["path"], clips.decoded, strict=True)}
-    return odd + [shortcut.sentence for shortcut in of_manifest(clips.manifest, facts)]
+    odd = [
+        f"{len(found)} recordings have {FAULTS[kind]} (first: {found[0][0]}: {found[0][1]})"
+        for kind, found in kinds.items()
+    ]
+    recordings = dict(zip(clips.manifest.table["path"], clips.decoded, strict=True))
+    found = of_manifest(clips.manifest, {path: one.facts() for path, one in recordings.items()})
+    return odd + [shortcut.sentence for shortcut in found]
 
 
 def _parts(manifest: Manifest, split: Splitter, options: TrainOptions) -> list[Split]:

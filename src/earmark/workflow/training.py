@@ -56,6 +56,8 @@ class Result:
         As `earmark.evaluation.measure`; empty where nothing was tested.
     skipped : tuple of AudioError
         Why clips were left out, one each.
+    accounting : dict
+        ``files``: what became of every file of the data set; ``columns``: what every column of its tables holds.
     notes : tuple of str
         What a reader of the figures must know.
     """
@@ -64,6 +66,7 @@ class Result:
     metrics: dict[str, Any]
     skipped: tuple[AudioError, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
+    accounting: dict[str, Any] = field(default_factory=dict)
 
 
 def train(
@@ -128,7 +131,8 @@ def train_split(job: Job, target: Path) -> Result:
                 raise error.then(GO_ON if kept else "then run the same command again") from error
             raise
         shutil.rmtree(work, ignore_errors=True)  # the bundle is in place, whatever is left of this
-        return Result(target, metrics, job.clips.skipped, (*job.split.notes, *spec.detector.get("notes", ())))
+        notes = (*job.split.notes, *spec.detector.get("notes", ()))
+        return Result(target, metrics, job.clips.skipped, notes, job.clips.manifest.accounted())
 
 
 def _classifier(job: Job, work: Path, folder: Path) -> BundleSpec:
