@@ -260,11 +260,11 @@ def mono(samples: NDArray[np.float32], channel: int | None, name: str) -> NDArra
     count = samples.shape[1]
     if channel is None:
         if count >= 8:
-            return samples.mean(axis=1, dtype=np.float32)
+            return np.asarray(samples.mean(axis=1, dtype=np.float32))
         mixed = samples[:, 0]
         for i in range(1, count):  # the same as the mean, several times as fast
             mixed = mixed + samples[:, i]
-        return mixed if count == 1 else mixed / np.float32(count)
+        return mixed if count == 1 else np.asarray(mixed / np.float32(count))
     if not 0 <= channel < count:
         raise AudioError("range", name, f"has no channel {channel}", f"channels are numbered 0 to {count - 1}")
     return np.ascontiguousarray(samples[:, channel])

@@ -6,6 +6,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from earmark.audio import signatures
+
 _LONGEST_FORMAT = 4096  # bytes
 _W64_UNTOLD = 1 << 62  # or more is written by programs that stream into a pipe
 _OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the longest
@@ -120,7 +122,9 @@ def behind_chunks(file: BinaryIO, at: int, size: int, form: str) -> tuple[int, l
     sound: list[tuple[int, int]] = []
     while at < size:
         file.seek(at)
-        head = file.read(16)
+        head = file.read(25)
+        if signatures.of_head(head):
+            return at, sound
         # A chunk of odd length is padded, if its writer knew.
         if not _is_chunk(head, size - at, form) and _is_chunk(head[1:], size - at - 1, form) and not head[0]:
             at, head = at + 1, head[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -171,6 +172,7 @@ def _read(file: BinaryIO, name: str, top: int, size: int) -> tuple[list[Part], i
         part.missing = _end_of_boxes(file, top, end) - end
     if name == "Ogg":
         part.pages = extents.last_page(file, top, end)
+        end = end if part.pages.cut else part.pages.whole
     return [part], end
 
 
@@ -195,7 +197,7 @@ def _sized(file: BinaryIO, name: str, top: int, size: int) -> tuple[list[Part], 
     if name == "W64":
         end = _end_of_w64(file, extent, size)
     elif extent.end == 0:
-        end = _search_end(file, name, extent.sound, size)
+        end = _search_end(file, (name,), extent.sound, size) if name in _MARKS else size
     elif extent.end >= size:
         end = size
     elif name == "AU":
@@ -243,20 +245,28 @@ _MARKS = {
 _FIRST_PACKETS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ", b"fishead\0", b"\x80theora")
 
 
-def _search_end(file: BinaryIO, name: str, at: int, size: int) -> int:
-    """Where another recording of the same format begins, or the end of the file: of those whose header does not say."""
-    mark, offset = _MARKS.get(name, b""), 8 if name == "WAV" else 0
-    base, content = at, b""
-    while mark and base < size:
+def _search_end(file: BinaryIO, names: tuple[str, ...], at: int, size: int) -> int:
+    """Where another recording of these formats begins, or the end of the file: of those whose header does not say."""
+    base = at
+    while base < size:
         file.seek(base)
         content = file.read(_CHUNK + 256)
-        place = content.find(mark)
-        while 0 <= place < _CHUNK:
-            if (place >= offset or base > at) and _begins(file, name, base + place - offset):
-                return base + place - offset
-            place = content.find(mark, place + 1)
+        places = [_search(file, content, base, name, first=at) for name in names]
+        if (nearest := min(places)) < size:
+            return nearest
         base += _CHUNK
     return size
+
+
+def _search(file: BinaryIO, content: bytes, base: int, name: str, *, first: int) -> int:
+    """Where a recording begins in ``content``, which lies at ``base`` in the file, or a place behind every file."""
+    mark, offset = _MARKS[name], 8 if name == "WAV" else 0
+    place = content.find(mark)
+    while 0 <= place < _CHUNK:
+        if base + place - offset >= first and _begins(file, name, base + place - offset):
+            return base + place - offset
+        place = content.find(mark, place + 1)
+    return sys.maxsize
 
 
 def _begins(file: BinaryIO, name: str, at: int) -> bool:
@@ -270,7 +280,7 @@ def _begins(file: BinaryIO, name: str, at: int) -> bool:
 
 
 def _end_of_flac(file: BinaryIO, top: int, size: int) -> int:
-    return _search_end(file, "FLAC", top + 42, size)
+    return _search_end(file, ("FLAC", "WAV", "Ogg"), top + 42, size)
 
 
 def _end_of_ogg(file: BinaryIO, top: int, size: int) -> int:
@@ -280,7 +290,7 @@ def _end_of_ogg(file: BinaryIO, top: int, size: int) -> int:
     while len(head := file.read(27)) == 27 and head[:4] == b"OggS" and head[5] & 2:
         at += 27 + head[26] + sum(file.read(head[26]))
         file.seek(at)
-    return _search_end(file, "Ogg", max(at, top + 1), size)
+    return _search_end(file, ("Ogg",), max(at, top + 1), size)
 
 
 def _end_of_mp4(file: BinaryIO, top: int, size: int) -> int:
@@ -305,7 +315,7 @@ def _end_of_boxes(file: BinaryIO, top: int, size: int) -> int:
 
 
 def _end_of_matroska(file: BinaryIO, top: int, size: int) -> int:
-    return _search_end(file, "Matroska", top + 4, size)
+    return _search_end(file, ("Matroska",), top + 4, size)
 
 
 _CHAINED = {"FLAC": _end_of_flac, "Ogg": _end_of_ogg, "MP4": _end_of_mp4, "Matroska": _end_of_matroska}

@@ -60,6 +60,12 @@ _KNOWN: tuple[tuple[str, int, bytes, Callable[[bytes], bool]], ...] = (
 """Name, where the mark is, the mark, and whether what begins there is the format."""
 
 
+def of_head(content: bytes) -> str:
+    """Name of the format that libsndfile reads, other than MP3, with which ``content`` begins, else nothing."""
+    head = content[:24]
+    return next((name for name, _, _, known in _KNOWN if known(head)), "")
+
+
 def at_start(content: bytes, *, whole: bool) -> str:
     """Name of the format with which ``content`` begins, else nothing.
 
@@ -69,10 +75,8 @@ def at_start(content: bytes, *, whole: bool) -> str:
     whole : bool
         The content reaches to the end of the file.
     """
-    head = content[:24]
-    for name, _, _, known in _KNOWN:
-        if known(head):
-            return name
+    if name := of_head(content):
+        return name
     for place, mark, name in _FFMPEG:
         if content[place : place + len(mark)] == mark:
             return name
