@@ -97,8 +97,7 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
         inside = search(path).recordings
         if not inside:
             raise DataError(
-                f"{path}: holds no recordings (looked for {', '.join(sorted(EXTENSIONS)[:8])} ..., and into other files); "
-                "check the path"
+                f"{path}: holds no recordings (WAV, FLAC, Ogg, MP3 and others, known by their content); check the path"
             )
         found += [path / name for name in inside]
     return found
