@@ -26,6 +26,7 @@ _FOLDS, _FEWER, _ENOUGH = 10, 5, 200  # folds, and folds from so many groups on,
 _SHUFFLES = 199
 _MANY = 20  # groups of a label, for all facts together: among few, a tree finds by chance what separates them
 _SURE = 4.0  # standard errors; folds share their training groups, so two are not enough
+_SPREAD = 0.1  # least spread of a skill: else a fact that hardly varies outdoes the others by a skill that is nothing
 _TIE = 1e-9
 
 Column = tuple[Fact, pd.Series]
@@ -120,7 +121,7 @@ class Association:
         """How often shuffled units stand out as far as each of these skills, in any fact and label."""
         rng = np.random.default_rng(seed)
         shuffled = np.array([self.skills(rng.permutation(self._units)) for _ in range(_SHUFFLES)])
-        mean, spread = shuffled.mean(0), np.maximum(shuffled.std(0), 1e-3)
+        mean, spread = shuffled.mean(0), np.maximum(shuffled.std(0), _SPREAD)
         most = ((shuffled - mean) / spread).max(axis=(1, 2))
         reached = most[:, None, None] >= (skills - mean) / spread - _TIE
         return np.asarray((1 + reached.sum(0)) / (1 + _SHUFFLES))
