@@ -19,8 +19,8 @@ LAYERS = (
     ("containers", "audio", "synth", "windows", "levels", "bundle", "detector", "model"),
     (
         "tables", "annotations", "inventory", "manifest", "conditions", "fingerprint", "cache", "selections", "layouts",
-        "splits", "recipe", "recipes", "similar", "options", "inspection", "shortcuts", "scanner", "archives", "datasets", "filters",
-        "frontend", "augment", "networks",
+        "splits", "recipe", "recipes", "similar", "options", "inspection", "shortcuts", "scanner", "archives", "datasets",
+        "filters", "frontend", "augment", "networks",
     ),
     ("classifier", "dataset"),
     ("graph", "export", "evaluation", "measuring", "anomaly", "training", "provenance"),

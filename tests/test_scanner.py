@@ -11,7 +11,7 @@ import soundfile
 
 import broken
 import earmark
-from earmark import inspection, layouts, scanner, similar
+from earmark import inspection, layouts, similar
 from earmark.dataset import ingest
 
 

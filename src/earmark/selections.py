@@ -78,24 +78,31 @@ class Segments:
 
 
 def beside(recordings: Sequence[str], others: Sequence[str]) -> dict[str, list[str]]:
-    """Files that may hold labels beside the recordings: ``NAME.txt``, ``NAME.Table.1.selections.txt``, ``NAME.csv`` and so on."""
-    stems: dict[str, dict[str, str]] = {}
-    for name in recordings:
-        folder, _, own = name.rpartition("/")
-        stems.setdefault(folder, {})[Path(own).stem] = name
-        stems[folder].setdefault(own, name)  # site.wav.txt
+    """Files that may hold the labels of a recording by their names: ``NAME.txt``, ``NAME.Table.1.selections.txt``, ``NAME.csv``.
+
+    They lie beside it, or in another folder where no other recording has that name.
+    """
+    here: dict[tuple[str, str], str] = {}
+    anywhere: dict[str, list[str]] = {}
+    for path in recordings:
+        folder, _, name = path.rpartition("/")
+        for own in {Path(name).stem, name}:  # also site.wav.txt
+            here.setdefault((folder, own), path)
+            anywhere.setdefault(own, []).append(path)
     found: dict[str, list[str]] = {}
-    for name in sorted(others):
-        folder, _, own = name.rpartition("/")
-        names = stems.get(folder)
-        if names is None or Path(own).suffix.lower() not in LABEL_FILES:
+    for place in sorted(others):
+        folder, _, name = place.rpartition("/")
+        if Path(name).suffix.lower() not in LABEL_FILES:
             continue
         # Of site.wav and site.1.wav, the second one owns site.1.txt.
-        parts = own.split(".")
-        prefixes = (".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1))
-        stem = next((p for p in prefixes if p in names), None)
-        if stem is not None:
-            found.setdefault(names[stem], []).append(name)
+        parts = name.split(".")
+        prefixes = [".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
+        own = next((here[folder, p] for p in prefixes if (folder, p) in here), None)
+        far = next((anywhere[p] for p in prefixes if p in anywhere), [])
+        if own is None and len(far) == 1:
+            own = far[0]
+        if own is not None:
+            found.setdefault(own, []).append(place)
     return found
 
 

@@ -42,41 +42,67 @@ READ = {
         ("table", ["Cello", "Flute"]),
     ),
     "classes below one folder": (
-        [f"wavfiles/{c}/{i}.wav" for c in ("Cello", "Flute") for i in TEN], {}, ("folders", ["Cello", "Flute"]),
+        [f"wavfiles/{c}/{i}.wav" for c in ("Cello", "Flute") for i in TEN],
+        {},
+        ("folders", ["Cello", "Flute"]),
     ),
     "a table beside its recordings in a folder": (
         [f"data/d{i}.wav" for i in TEN],
-        {"data__motors_dot_csv": rows("Filename,ClassId,Classname", lambda i: f"d{i}.wav,{i % 2},{('1', '4*')[i % 2]}")},
+        {
+            "data__motors_dot_csv": rows(
+                "Filename,ClassId,Classname", lambda i: f"d{i}.wav,{i % 2},{('1', '4*')[i % 2]}"
+            )
+        },
         ("table", ["1", "4*"]),
     ),
     "labels at the front of the names": (
-        [f"{n} {i}.wav" for n in ("Alto Sax", "Bass Drum") for i in TEN], {}, ("names", ["Alto Sax", "Bass Drum"]),
+        [f"{n} {i}.wav" for n in ("Alto Sax", "Bass Drum") for i in TEN],
+        {},
+        ("names", ["Alto Sax", "Bass Drum"]),
     ),
     "labels at the end of the names": (
-        [f"f{i:03d}_0_{w}.wav" for i in TEN for w in ("cough", "sigh")], {}, ("names", ["cough", "sigh"]),
+        [f"f{i:03d}_0_{w}.wav" for i in TEN for w in ("cough", "sigh")],
+        {},
+        ("names", ["cough", "sigh"]),
     ),
     "speakers above labels": (
-        [f"speaker{s:02d}/{w}/{i}.wav" for s in range(4) for w in ("yes", "no") for i in TEN], {}, ("folders", ["no", "yes"]),
+        [f"speaker{s:02d}/{w}/{i}.wav" for s in range(4) for w in ("yes", "no") for i in TEN],
+        {},
+        ("folders", ["no", "yes"]),
     ),
     "machines above conditions": (
-        [f"{m}/{c}/{i}.wav" for m in ("press", "fan") for c in ("normal", "fault") for i in TEN], {}, ("folders", ["fault", "normal"]),
+        [f"{m}/{c}/{i}.wav" for m in ("press", "fan") for c in ("normal", "fault") for i in TEN],
+        {},
+        ("folders", ["fault", "normal"]),
     ),
     "sessions below labels": (
-        [f"{c}/session{s}/{i}.wav" for c in ("dog", "cat") for s in (1, 2) for i in TEN], {}, ("class-folders", ["cat", "dog"]),
+        [f"{c}/session{s}/{i}.wav" for c in ("dog", "cat") for s in (1, 2) for i in TEN],
+        {},
+        ("class-folders", ["cat", "dog"]),
     ),
     "split folders below others": (
-        [f"a/b/{s}/{c}/{i}.wav" for s in ("train", "test") for c in ("dog", "cat") for i in TEN], {}, ("folders", ["cat", "dog"]),
+        [f"a/b/{s}/{c}/{i}.wav" for s in ("train", "test") for c in ("dog", "cat") for i in TEN],
+        {},
+        ("folders", ["cat", "dog"]),
     ),
     "a table for each part, names without extensions": (
         [f"dev/{i}.wav" for i in TEN] + [f"eval/{i + 10}.wav" for i in TEN],
-        {"meta__dev_dot_csv": rows("fname,labels,split", lambda i: f"{i},{'ab'[i % 2]},{'train' if i < 8 else 'val'}"),
-         "meta__eval_dot_csv": rows("fname,labels", lambda i: f"{i + 10},{'ab'[i % 2]}")},
+        {
+            "meta__dev_dot_csv": rows(
+                "fname,labels,split", lambda i: f"{i},{'ab'[i % 2]},{'train' if i < 8 else 'val'}"
+            ),
+            "meta__eval_dot_csv": rows("fname,labels", lambda i: f"{i + 10},{'ab'[i % 2]}"),
+        },
         ("table", ["a", "b"]),
     ),
     "tables without a header in several folders": (
         [f"training-{c}/{c}{i}.wav" for c in "ab" for i in TEN],
-        {f"training-{c}__REFERENCE_dot_csv": rows(f"{c}0,1", lambda i, c=c: f"{c}{i},{i % 2 * 2 - 1}").replace(f"{c}0,1\n", "", 1)
-         for c in "ab"},
+        {
+            f"training-{c}__REFERENCE_dot_csv": rows(f"{c}0,1", lambda i, c=c: f"{c}{i},{i % 2 * 2 - 1}").replace(
+                f"{c}0,1\n", "", 1
+            )
+            for c in "ab"
+        },
         ("table", ["-1", "1"]),
     ),
     "a text table without a header": (
@@ -85,19 +111,27 @@ READ = {
         ("table", ["beach", "bus"]),
     ),
     "a column for each label": (
-        [f"c/{i}.wav" for i in TEN], {"labels_dot_csv": rows("filename,dog,rain", lambda i: f"{i}.wav,{i % 2},1")}, ("table", ["dog", "rain"]),
+        [f"c/{i}.wav" for i in TEN],
+        {"labels_dot_csv": rows("filename,dog,rain", lambda i: f"{i}.wav,{i % 2},1")},
+        ("table", ["dog", "rain"]),
     ),
     "a species table with lists": (
         [f"train_audio/{s}/XC{i}{s}.ogg" for s in ("owl", "wren") for i in TEN],
-        {"train_metadata_dot_csv": rows(
-            "primary_label,secondary_labels,filename,time",
-            lambda i: f"owl,\"['wren']\",owl/XC{i}owl.ogg,06:30\nwren,[],wren/XC{i}wren.ogg,06:30",
-        )},
+        {
+            "train_metadata_dot_csv": rows(
+                "primary_label,secondary_labels,filename,time",
+                lambda i: f"owl,\"['wren']\",owl/XC{i}owl.ogg,06:30\nwren,[],wren/XC{i}wren.ogg,06:30",
+            )
+        },
         ("table", ["owl", "wren"]),
     ),
-    "one stray file": ([f"{c}/{i}.wav" for c in ("dog", "cat") for i in range(4)] + ["test.wav"], {}, ("class-folders", ["cat", "dog"])),
+    "one stray file": (
+        [f"{c}/{i}.wav" for c in ("dog", "cat") for i in range(4)] + ["test.wav"],
+        {},
+        ("class-folders", ["cat", "dog"]),
+    ),
     "digits": ([f"{d}/{i}.wav" for d in TEN for i in range(3)], {}, ("class-folders", [str(d) for d in TEN])),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", list(READ))
@@ -113,19 +147,27 @@ def test_the_clearest_reading_is_taken(tmp_path: Path, name: str, alone: str | N
 
 ASKED = {
     "two data sets in one folder": (
-        [f"setA/{c}/{i}.wav" for c in ("dog", "cat") for i in TEN] + [f"setB/recordings/{d}_theo_{i}.wav" for d in (1, 2) for i in TEN],
+        [f"setA/{c}/{i}.wav" for c in ("dog", "cat") for i in TEN]
+        + [f"setB/recordings/{d}_theo_{i}.wav" for d in (1, 2) for i in TEN],
         {},
         ["--layout class-folders   # labels setA, setB", "/setA", "/setB"],
     ),
     "data sets with tables": (
         [f"{s}/{i}.wav" for s in ("alpha", "beta") for i in TEN],
-        {f"{s}__t_dot_csv": rows(f"file,{c}", lambda i: f"{i}.wav,{i % 2}") for s, c in (("alpha", "class"), ("beta", "word"))},
+        {
+            f"{s}__t_dot_csv": rows(f"file,{c}", lambda i: f"{i}.wav,{i % 2}")
+            for s, c in (("alpha", "class"), ("beta", "word"))
+        },
         ["/alpha/t.csv   # 2 labels", "/beta/t.csv   # 2 labels"],
     ),
     "two levels of words": (
-        [f"birds/{b}/{i}.wav" for b in ("wren", "owl") for i in TEN] + [f"frogs/{b}/{i}.wav" for b in ("toad", "tree frog") for i in TEN],
+        [f"birds/{b}/{i}.wav" for b in ("wren", "owl") for i in TEN]
+        + [f"frogs/{b}/{i}.wav" for b in ("toad", "tree frog") for i in TEN],
         {},
-        ["--layout class-folders   # labels birds, frogs", "--pattern '[^/]+/(?P<label>[^/]+)/.*'   # labels owl, toad, tree frog, wren"],
+        [
+            "--layout class-folders   # labels birds, frogs",
+            "--pattern '[^/]+/(?P<label>[^/]+)/.*'   # labels owl, toad, tree frog, wren",
+        ],
     ),
     "speakers by name above labels": (
         [f"{s}/{w}/{i}.wav" for s in ("ann", "bob") for w in ("yes", "no") for i in TEN],
@@ -133,15 +175,19 @@ ASKED = {
         ["--layout class-folders", "--pattern '(?P<group>[^/]+)/(?P<label>[^/]+)/.*'"],
     ),
     "two words in each name": (
-        [f"{1000 + i}_{s}_{e}_XX.wav" for i in TEN for s in ("DFA", "IEO") for e in ("ANG", "SAD")], {}, ["# labels DFA, IEO", "# labels ANG, SAD"],
+        [f"{1000 + i}_{s}_{e}_XX.wav" for i in TEN for s in ("DFA", "IEO") for e in ("ANG", "SAD")],
+        {},
+        ["# labels DFA, IEO", "# labels ANG, SAD"],
     ),
     "tables that contradict each other": (
         [f"wav/{i}.wav" for i in TEN],
-        {"emotion_dot_csv": rows("file,emotion", lambda i: f"{i}.wav,{('sad', 'glad')[i % 2]}"),
-         "gender_dot_csv": rows("file,label", lambda i: f"{i}.wav,{('m', 'f')[i // 5]}")},
+        {
+            "emotion_dot_csv": rows("file,emotion", lambda i: f"{i}.wav,{('sad', 'glad')[i % 2]}"),
+            "gender_dot_csv": rows("file,label", lambda i: f"{i}.wav,{('m', 'f')[i // 5]}"),
+        },
         ["/emotion.csv   # 2 labels", "/gender.csv   # 2 labels"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", list(ASKED))
@@ -160,10 +206,22 @@ def test_what_is_not_clear_is_asked_with_ready_commands(tmp_path: Path, name: st
 
 
 REFUSED = {
-    "times that are not understood": ("file,Syllable Onset,label", lambda i: f"{i}.wav,0.5,{'ab'[i % 2]}", "column 'Syllable Onset' looks like"),
-    "no labels": ("file,site,who", lambda i: f"{i}.wav,s{i},{'ab'[i % 2]}", r"has no column that holds the labels .*--label-column \(who\)"),
-    "no split": ("file,label,Split", lambda i: f"{i}.wav,{'ab'[i % 2]},TR", "split is 'tr'; use one of train, valid, test"),
-}  # fmt: skip
+    "times that are not understood": (
+        "file,Syllable Onset,label",
+        lambda i: f"{i}.wav,0.5,{'ab'[i % 2]}",
+        "column 'Syllable Onset' looks like",
+    ),
+    "no labels": (
+        "file,site,who",
+        lambda i: f"{i}.wav,s{i},{'ab'[i % 2]}",
+        r"has no column that holds the labels .*--label-column \(who\)",
+    ),
+    "no split": (
+        "file,label,Split",
+        lambda i: f"{i}.wav,{'ab'[i % 2]},TR",
+        "split is 'tr'; use one of train, valid, test",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", list(REFUSED))
@@ -190,10 +248,22 @@ EVENTS = [(2.0, 3.0, "owl"), (6.0, 7.0, "wren"), (11.0, 12.5, "owl"), (15.0, 16.
 TABLES = {
     "DCASE": ("strong.tsv", "filename\tonset\toffset\tevent_label", lambda k, a, b, x: f"site{k}.wav\t{a}\t{b}\t{x}"),
     "capitals": ("events.csv", "Filename,Start,End,Label", lambda k, a, b, x: f"SITE{k}.WAV,{a},{b},{x}"),
-    "durations": ("kaleidoscope.csv", "IN FILE,OFFSET,DURATION,MANUAL ID", lambda k, a, b, x: f"site{k}.wav,{a},{b - a},{x}"),
-    "semicolons": ("de.csv", "Datei;Beginn;Ende;Art", lambda k, a, b, x: f"site{k}.wav;{a};{b};{x}".replace(".0", ",0").replace(".5", ",5")),
+    "durations": (
+        "kaleidoscope.csv",
+        "IN FILE,OFFSET,DURATION,MANUAL ID",
+        lambda k, a, b, x: f"site{k}.wav,{a},{b - a},{x}",
+    ),
+    "semicolons": (
+        "de.csv",
+        "Datei;Beginn;Ende;Art",
+        lambda k, a, b, x: f"site{k}.wav;{a};{b};{x}".replace(".0", ",0").replace(".5", ",5"),
+    ),
     "milliseconds": ("ms.csv", "file,start_ms,end_ms,species", lambda k, a, b, x: f"site{k},{a * 1000},{b * 1000},{x}"),
-    "clock times": ("clock.csv", "file,start,stop,class", lambda k, a, b, x: f"site{k}.wav,0:{a:04.1f},00:00:{b:04.1f},{x}"),
+    "clock times": (
+        "clock.csv",
+        "file,start,stop,class",
+        lambda k, a, b, x: f"site{k}.wav,0:{a:04.1f},00:00:{b:04.1f},{x}",
+    ),
     "no header": ("meta.txt", "", lambda k, a, b, x: f"site{k}.wav\t{a}\t{b}\t{x}"),
     "Raven": (
         "all.Table.1.selections.txt",
@@ -205,7 +275,7 @@ TABLES = {
         "Begin Path\tBegin Time (s)\tEnd Time (s)\tFile Offset (s)\tAnnotation",
         lambda k, a, b, x: f"C:\\field\\site{k}.wav\t{20 * k + a}\t{20 * k + b}\t{a}\t{x}",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", list(TABLES))
@@ -309,8 +379,10 @@ def test_a_recording_is_no_data_set(tmp_path: Path) -> None:
         layouts.find(tmp_path / "one.wav")
 
 
-NAMES = ["dog/a.wav", "dog/b.flac", "cat/c", "cat/d.3gp", "dog/a.txt", "notes.txt", "README.md", "x/y.png", ".hidden", "t.csv", "cat/e.bin",
-         "z.zip", "cat/f.wav", "sub/deep/g.mp3", "Thumbs.db", "labels.json", "cat/c.csv", "metadata.csv"]  # fmt: skip
+NAMES = [
+    "dog/a.wav", "dog/b.flac", "cat/c", "cat/d.3gp", "dog/a.txt", "notes.txt", "README.md", "x/y.png", ".hidden", "t.csv",
+    "cat/e.bin", "z.zip", "cat/f.wav", "sub/deep/g.mp3", "Thumbs.db", "labels.json", "cat/c.csv", "metadata.csv",
+]  # fmt: skip
 
 
 @given(
@@ -362,3 +434,27 @@ def test_every_file_is_used_skipped_or_reported(names: list[str], text: str) -> 
 def test_one_label(tmp_path: Path, files: list[str], alone: str | None, layout: str, labels: list[str]) -> None:
     manifest = layouts.find(make(tmp_path, *files), alone=alone)
     assert (manifest.layout, manifest.labels) == (layout, labels)
+
+
+def test_labels_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    for k in range(3):
+        write_site(tmp_path, f"audio/site{k}.wav")
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "labels" / f"site{k}.txt").write_text("1\t2\towl\n5\t6\twren\n")
+    manifest = layouts.find(tmp_path)
+    assert (manifest.layout, len(manifest)) == ("selections", 6)
+    assert manifest.files is not None and len(manifest.files.used) == 6
+    write_site(tmp_path, "other/site0.wav")  # now two recordings have the name
+    manifest = layouts.find(tmp_path)
+    assert sorted(set(manifest.table["path"])) == ["audio/site1.wav", "audio/site2.wav"]
+    assert manifest.files is not None
+    assert manifest.files.unused == {
+        "recordings without labels": ("audio/site0.wav", "other/site0.wav"),
+        "label files of unknown format": ("labels/site0.txt",),
+    }
+
+
+def test_an_option_that_nothing_uses_is_refused(tmp_path: Path) -> None:
+    make(tmp_path, *(f"{c}/{i}.wav" for c in ("dog", "cat") for i in TEN))
+    with pytest.raises(DataError, match="--label-column is 'x', but no table was read; remove it"):
+        layouts.find(tmp_path, selections=SelectionOptions(label_column="x"))

@@ -79,10 +79,16 @@ def find(
     if options.for_segments and (pattern is not None or layout not in (None, SELECTIONS, TABLE)):
         raise DataError(f"{root}: {FOR_SEGMENTS}, not for a layout or a pattern; remove them")
     folder = Contents(root, options, alone)
+    found = _of_folder(folder, layout, pattern)
+    if options.label_column is not None and not found.columns:
+        raise DataError(f"{root}: --label-column is {options.label_column!r}, but no table was read; remove it")
+    return found
+
+
+def _of_folder(folder: Contents, layout: str | None, pattern: str | None) -> Manifest:
     if pattern is not None:
-        return folder.done(
-            by_pattern(Layout("pattern", "given by the user", pattern=pattern), root, folder.recordings, alone)
-        )
+        given = Layout("pattern", "given by the user", pattern=pattern)
+        return folder.done(by_pattern(given, folder.root, folder.recordings, folder.alone))
     if layout is not None:
         return _named(layout, folder)
     return _best(folder)
