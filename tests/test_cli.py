@@ -305,8 +305,8 @@ def test_folds_that_cannot_tell_a_figure_are_shown(capsys: pytest.CaptureFixture
     crossval._show_leak({**summary, "random": summary}, 0)
     shown = capsys.readouterr().out
     assert "one            AUC 0.800  f1 0.500  (9 clips)\ntwo            accuracy 90.0 %  f1 -  (8 clips)\n" in shown
-    assert "AUC 0.800 ± 0.000 (of the 1 that can tell it)" in shown
-    assert "grouped   80.0 % ± 0.0  (80.0 / -)" in shown
+    assert "mean of folds  AUC 0.800 (of the 1 folds where it is defined)" in shown
+    assert "grouped   80.0 %  (80.0 / -)" in shown  # one value has no deviation
     never = {"folds": folds[1:], "mean": {"accuracy": 0.9}, "std": {"accuracy": 0.0}}
     crossval._show_leak({**summary, "random": never}, 0)
     assert "random    90.0 % ± 0.0  (90.0)" in capsys.readouterr().out

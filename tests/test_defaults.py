@@ -187,3 +187,16 @@ def test_low_rates_train_by_default(tmp_path: Path, run: Callable[..., Run], sr:
     words = [word for change in QUICK if not change.startswith("n_mels") for word in ("--set", change)]
     found = run("train", data, "--out", tmp_path / "m", *words)
     assert found.code == 0, found.err
+
+
+def test_a_detector_says_what_was_held_out_where_it_learns_from_too_few(
+    tmp_path: Path, run: Callable[..., Run]
+) -> None:
+    data = write(tmp_path / "data", {"normal": 5, "fault": 2}, 1.0)
+    found = run("train", data, "--out", tmp_path / "m", "--task", "anomaly")
+    assert found.code == 2
+    assert (
+        "(1 more are held out to test: earmark train --test-fold none learns from them too)"
+        in found.err.splitlines()[-1]
+    )
+    assert run("train", data, "--out", tmp_path / "m", "--task", "anomaly", "--test-fold", "none").code == 0

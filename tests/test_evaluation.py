@@ -36,7 +36,7 @@ def test_labels_that_the_model_does_not_know_are_wrong() -> None:
     found = evaluation.measure(probabilities.astype(np.float32), np.array([0, 1, 2]), ["a", "b", "unknown"])
     assert found["accuracy"] == pytest.approx(2 / 3)
     note = "not a label of the model"
-    assert found["per_class"]["unknown"] == {"precision": None, "recall": None, "f1": None, "n": 1, "note": note}
+    assert found["per_class"]["unknown"] == {"precision": None, "recall": 0.0, "f1": 0.0, "n": 1, "note": note}
     assert (found["n"], found["n_known"]) == (3, 2)
     assert found["loss"] == pytest.approx(-np.log([0.9, 0.8]).mean())
     assert found["confusion"] == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]

@@ -198,11 +198,12 @@ def test_the_loss_is_of_the_clips_whose_label_is_known(
     alone = earmark.evaluate(trained.path, sounds(tmp_path / "alone", {"low": 3}))
     found = earmark.evaluate(trained.path, data)
     assert found["loss"] == pytest.approx(alone["loss"]) and (found["n"], found["n_known"]) == (5, 3)
-    assert found["per_class"]["whistle"]["recall"] is None
+    assert (found["per_class"]["whistle"]["precision"], found["per_class"]["whistle"]["recall"]) == (None, 0.0)
+    assert found["recall"] == pytest.approx(found["per_class"]["low"]["recall"] / 2)  # counted as wrong
     said = run("evaluate", trained.path, data)
     assert "(of the 3 clips whose label the model knows)" in said.out
     assert row(said.out, "whistle").endswith("not a label of the model")
-    assert "their 2 clips count as wrong in the accuracy, and the loss is of the other 3 clips" in said.err
+    assert "labels that the model does not know, counted as wrong: whistle" in said.err
     assert "looks like" not in said.err
 
 

@@ -103,7 +103,8 @@ def _show_folds(summary: dict[str, Any]) -> None:
     mean, deviation = summary["mean"], summary["std"]
     auc = "auc" in mean
     for fold in summary["folds"]:
-        first = f"AUC {_three(fold.get('auc'))}" if auc else f"accuracy {_percent(fold['accuracy'])}"
+        defined = fold.get("auc") is not None
+        first = f"AUC {_three(fold['auc'])}" if defined else f"accuracy {_percent(fold['accuracy'])}"
         print(f"{fold['name']:14s} {first}  f1 {_three(fold['f1'])}  ({fold['n']} clips)")
     figure, shown = ("auc", _three) if auc else ("accuracy", _percent)
     defined = sum(fold.get(figure) is not None for fold in summary["folds"])

@@ -33,19 +33,18 @@ def measure(probabilities: NDArray[np.float32], targets: NDArray[np.int64], labe
         ``accuracy_interval``; macro ``precision``, ``recall``, ``f1``, each over the labels where it is defined; ``loss`` (mean
         negative log likelihood, natural logarithm) over the clips whose label the model knows; ``undefined``, why the accuracy is
         None, or ""; ``per_class``, with a ``note`` where a figure of a label is None; ``labels`` and ``confusion``, a row per true
-        label. Precision is undefined for a label that is never predicted, recall and F1 for one without clips, and all of them for
-        one without clips or that the model does not know.
+        label. Precision is undefined for a label that is never predicted, and all three for one without clips.
     """
     n, known = probabilities.shape
     predicted = probabilities.argmax(axis=1)
     numbers = np.arange(len(labels))
     confusion = metrics.confusion_matrix(targets, predicted, labels=numbers) if n else np.zeros((len(labels),) * 2, int)
-    per_class = {
-        label: _of_label(confusion[i, i], confusion[:, i].sum(), confusion[i].sum(), known=i < known)
-        for i, label in enumerate(labels)
-    }
     learnt = targets < known
     counted = bool(learnt.any())
+    per_class = {
+        label: _of_label(confusion[i, i], confusion[:, i].sum(), confusion[i].sum(), known=i < known, counted=counted)
+        for i, label in enumerate(labels)
+    }
     right = int((predicted == targets).sum())
     likelihood = probabilities[learnt, targets[learnt]]
     return {
@@ -121,11 +120,11 @@ def measure_several(
     }
 
 
-def _of_label(both: int, predicted: int, count: int, *, known: bool = True) -> dict[str, Any]:
+def _of_label(both: int, predicted: int, count: int, *, known: bool = True, counted: bool = True) -> dict[str, Any]:
     """Metrics of one label, from how many clips have it and were predicted to, were predicted to, and have it."""
     found: dict[str, Any] = {"precision": None, "recall": None, "f1": None, "n": int(count)}
-    if not known:
-        return {**found, "note": "not a label of the model"}
+    if not known and count:  # always wrong, where anything is counted
+        return {**found, **({"recall": 0.0, "f1": 0.0} if counted else {}), "note": "not a label of the model"}
     if not count:
         times = f", predicted {int(predicted)} times" if predicted else ""
         return {**found, "note": f"no test clips{times}"}

@@ -43,11 +43,24 @@ def write_detector(job: Job, folder: Path) -> BundleSpec:
     normal = gather(_torch(embedder), clips, job.spec, clips.manifest.machines(job.spec.per))
     found = {"frequencies": embedder.front_end.frequencies().tolist()}
     spec = dataclasses.replace(job.spec, detector=found, provenance=provenance.record(job, 0))
-    spec = publish(anomaly.fit(normal, where=clips.manifest.root), job.recipe.false_alarms, spec, folder)
+    spec = publish(_fitted(normal, job), job.recipe.false_alarms, spec, folder)
     log.info("exporting to ONNX and comparing with torch")
     export.write_embedder(embedder, spec, folder)
     bundle.write_description(folder, spec)
     return provenance.compared(spec, export.verify_embeddings(embedder, load(folder), probes(job)))
+
+
+def _fitted(normal: Normal, job: Job) -> Detector:
+    """The detector; where too few clips are left for one, also how many were held out."""
+    manifest = job.clips.manifest
+    try:
+        return anomaly.fit(normal, where=manifest.root)
+    except DataError as error:
+        held_out = int((manifest.column("label")[job.split.test] == job.spec.normal).sum())
+        if not held_out:
+            raise
+        more = f"{held_out} more are held out to test: earmark train --test-fold none learns from them too"
+        raise DataError(f"{error} ({more})") from error
 
 
 def publish(detector: Detector, false_alarms: str, spec: BundleSpec, folder: Path) -> BundleSpec:

@@ -119,14 +119,13 @@ def _unknown_labels(spec: BundleSpec, unknown: Sequence[str], metrics: Mapping[s
     """Notes on labels of the data that the model does not know, what became of their clips, and what may be meant by them."""
     if not unknown:
         return []
-    n, counted = metrics["n"], metrics["n_known"]
+    names = ", ".join(unknown)
     if metrics["undefined"]:
-        what = f"{metrics['undefined']}, so that no metric is defined; the model knows {', '.join(spec.labels)}"
-    elif spec.task == MULTILABEL:
-        what = "excluded from the metrics"
+        why = f"{metrics['undefined']}, so that no metric is defined; the model knows {', '.join(spec.labels)}"
+        notes = [f"labels that the model does not know: {names}: {why}"]
     else:
-        what = f"their {n - counted} clips count as wrong in the accuracy, and the loss is of the other {counted} clips"
-    notes = [f"labels that the model does not know: {', '.join(unknown)}: {what}"]
+        what = "excluded" if spec.task == MULTILABEL else "counted as wrong"
+        notes = [f"labels that the model does not know, {what}: {names}"]
     if alike := similar.matches(unknown, spec.labels):
         notes.append(f"{similar.proposed(alike)}, a label of the model: if it is meant, rename the label in the data")
     return notes
