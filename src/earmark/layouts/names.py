@@ -15,6 +15,8 @@ from urllib.parse import unquote
 from earmark.audio.finding import EXTENSIONS, search
 
 _NEAR = 0.6  # difflib's ratio from which a name is proposed
+_CHECK = "check the path, or remove the row"
+_COMPARED = 100  # names that no file fits for which the nearest is looked up
 _LOOKED_AT = 5000  # names that are compared for a proposal
 
 
@@ -68,7 +70,8 @@ class Names:
             path, several = self.find(name, folders)
             found.paths[name] = name if path is None else path
             if path is None and name.strip():
-                found.missing[name] = self._remedy(name, several)
+                compared = several or len(found.missing) < _COMPARED
+                found.missing[name] = self._remedy(name, several) if compared else _CHECK
             elif path is not None and not _same(name, path, folders):
                 found.changed[name] = path
         return found
@@ -79,8 +82,10 @@ class Names:
             plain = os.path.normpath(os.path.join(folder, name)).replace(os.sep, "/")  # noqa: PTH118 - also what is no path
             if plain in self._exact:
                 return plain, ()
-            if name and "\0" not in name and _is_file(self.root / folder / name):
-                return _relative(self.root, self.root / folder / name), ()
+            if name and "\0" not in name and _is_file(place := os.path.join(self.root, plain)):  # noqa: PTH118
+                return _relative(self.root, place), ()
+        if not self._recordings:
+            return None, ()
         cleaned = _cleaned(name)
         for folder in folders:
             fitting = self._whole.get(_key(f"{folder}/{cleaned}"), [])
@@ -121,7 +126,7 @@ class Names:
         own = _key(_cleaned(name)).rpartition("/")[2]
         near = difflib.get_close_matches(own, list(self._names)[:_LOOKED_AT], n=1, cutoff=_NEAR)
         if not near:
-            return "check the path, or remove the row"
+            return _CHECK
         return f"the nearest name is {self._names[near[0]][0]}: correct the row, or remove it"
 
 
@@ -182,16 +187,15 @@ def _same(name: str, path: str, folders: Sequence[str]) -> bool:
     ) or (Path(name).is_absolute() and path.endswith(Path(name).name))
 
 
-def _is_file(path: Path) -> bool:
+def _is_file(place: str) -> bool:
     try:
-        return path.is_file()
+        return os.path.isfile(place)  # noqa: PTH113 - as text, of which there may be a million
     except (OSError, ValueError):  # too long, or a zero byte
         return False
 
 
-def _relative(root: Path, path: Path) -> str:
+def _relative(root: Path, place: str) -> str:
     """From the folder where it lies below it, else as it is."""
-    own = os.path.normpath(path)
-    start = os.path.normpath(root)
+    own, start = os.path.normpath(place), os.path.normpath(root)
     shown = os.path.relpath(own, start) if own.startswith(start + os.sep) else own
     return shown.replace(os.sep, "/")
