@@ -38,13 +38,13 @@ class Clips:
     Attributes
     ----------
     manifest : Manifest
-        Without the clips that were left out.
+        Without the clips that were excluded.
     decoded : tuple of Decoded
         The recording of each clip.
     sr : int
         Rate in Hz.
     skipped : tuple of AudioError
-        Why clips were left out, one each.
+        Why clips were excluded, one each.
     levels : Levels
         What is done to each clip.
     remarks : tuple of (str, str, str)
@@ -70,7 +70,7 @@ class Clips:
 
     @property
     def reasons(self) -> list[str]:
-        """One line for each clip that was left out."""
+        """One line for each clip that was excluded."""
         return [str(e) for e in self.skipped]
 
     def waveform(self, row: int) -> NDArray[np.float32]:
