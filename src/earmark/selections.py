@@ -97,12 +97,12 @@ def beside(recordings: Sequence[str], others: Sequence[str]) -> dict[str, list[s
         # Of site.wav and site.1.wav, the second one owns site.1.txt.
         parts = name.split(".")
         prefixes = [".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
-        own = next((here[folder, p] for p in prefixes if (folder, p) in here), None)
+        owner = next((here[folder, p] for p in prefixes if (folder, p) in here), None)
         far = next((anywhere[p] for p in prefixes if p in anywhere), [])
-        if own is None and len(far) == 1:
-            own = far[0]
-        if own is not None:
-            found.setdefault(own, []).append(place)
+        if owner is None and len(far) == 1:
+            owner = far[0]
+        if owner is not None:
+            found.setdefault(owner, []).append(place)
     return found
 
 

@@ -107,8 +107,8 @@ def _show_folds(summary: dict[str, Any]) -> None:
         first = f"AUC {_three(fold['auc'])}" if defined else f"accuracy {_percent(fold['accuracy'])}"
         print(f"{fold['name']:14s} {first}  f1 {_three(fold['f1'])}  ({fold['n']} clips)")
     figure, shown = ("auc", _three) if auc else ("accuracy", _percent)
-    defined = sum(fold.get(figure) is not None for fold in summary["folds"])
-    where = "" if defined == len(summary["folds"]) else f" (of the {defined} folds where it is defined)"
+    count = sum(fold.get(figure) is not None for fold in summary["folds"])
+    where = "" if count == len(summary["folds"]) else f" (of the {count} folds where it is defined)"
     spread = "" if deviation.get(figure) is None else f" ± {shown(deviation[figure]).removesuffix(' %')}"
     print(f"mean of folds  {'AUC' if auc else figure} {shown(mean.get(figure))}{spread}{where}")
 
