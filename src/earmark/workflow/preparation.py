@@ -79,7 +79,7 @@ def prepare(
     training.resolve_device(options.device)
     _check_network(spec, chosen, options.recipe)
     clips = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=source.strict)
-    check(clips.manifest)
+    _check_left(clips, check)
     taken += recording_notes(clips)
     spec = _of_task(spec, clips.manifest, options, base)
     clips = clips.with_copies_grouped()
@@ -149,6 +149,16 @@ def reading_notes(manifest: Manifest) -> list[str]:
     folder = manifest.root.resolve().name
     conditions.refuse_faulty_names((f"{folder}/{path}" for path in manifest.table["path"]), where=manifest.root)
     return [f"{len(manifest)} recordings without labels are taken for normal", *notes]
+
+
+def _check_left(clips: Clips, check: Callable[[Manifest], None]) -> None:
+    """Check what is left when clips that cannot be used are excluded."""
+    try:
+        check(clips.manifest)
+    except DataError as error:
+        if not clips.skipped:
+            raise
+        raise DataError(f"{error}; {len(clips.skipped)} clips cannot be used, e.g. {clips.skipped[0]}") from error
 
 
 def recording_notes(clips: Clips) -> list[str]:
