@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earmark.errors import DataError
-from earmark.manifest import COLUMNS, Manifest, joined_labels, named_counts, write_csv
+from earmark.manifest import COLUMNS, Manifest, named_counts, write_csv
 
 ROWS = pd.DataFrame(
     {
@@ -203,26 +203,6 @@ def test_a_recording_is_one_however_its_path_is_written() -> None:
 def test_the_commonest_labels_are_named() -> None:
     assert named_counts({"b": 2, "a": 2, "c": 9}) == "c (9), a (2), b (2)"
     assert named_counts({f"{i:02d}": 1 for i in range(12)}).endswith("08 (1), 09 (1) and 2 more")
-
-
-@pytest.mark.parametrize(
-    ("labels", "mark"),
-    [
-        (["Guitar,Music", "Guitar", "Music"], ","),
-        (["dog|rain", "rain|wind", "dog|wind", "cat"], "|"),
-        (["dog + cat", "dog", "cat"], "+"),
-        (["a/b", "a", "b"], "/"),
-        (["dog and cat", "dog", "cat"], " and "),
-        (["speech & music", "speech", "music"], "&"),
-        (["dog", "cat"], ""),
-        (["New York, NY", "Paris, France", "Rome"], ""),
-        (["red/blue finch", "owl"], ""),
-        (["no cough", "cough"], ""),
-    ],
-)
-def test_labels_that_look_like_several_name_the_separator(labels: list[str], mark: str) -> None:
-    note = joined_labels(labels)
-    assert f"--label-separator {mark!r}" in note if mark else not note
 
 
 def test_labels_are_cut_at_the_separator() -> None:

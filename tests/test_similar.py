@@ -63,3 +63,23 @@ def test_labels_of_one_data_set_are_told_by_how_rare_they_are() -> None:
         Counter({"dog": 10, "Dog": 9, "cat": 10, "cats": 1, "1": 5, "01": 4, "10": 5, "owls": 9, "owl": 9})
     )
     assert found == [("Dog", "dog"), ("01", "1"), ("cats", "cat")]
+
+
+@pytest.mark.parametrize(
+    ("labels", "mark"),
+    [
+        (["Guitar,Music", "Guitar", "Music"], ","),
+        (["dog|rain", "rain|wind", "dog|wind", "cat"], "|"),
+        (["dog + cat", "dog", "cat"], "+"),
+        (["a/b", "a", "b"], "/"),
+        (["dog and cat", "dog", "cat"], " and "),
+        (["speech & music", "speech", "music"], "&"),
+        (["dog", "cat"], ""),
+        (["New York, NY", "Paris, France", "Rome"], ""),
+        (["red/blue finch", "owl"], ""),
+        (["no cough", "cough"], ""),
+    ],
+)
+def test_labels_that_look_like_several_name_the_separator(labels: list[str], mark: str) -> None:
+    note = joined_labels(labels)
+    assert f"--label-separator {mark!r}" in note if mark else not note

@@ -292,28 +292,6 @@ def split_labels(value: str) -> list[str]:
     return value.split(SEPARATOR) if value else []
 
 
-def joined_labels(labels: Iterable[str]) -> str:
-    """A note where labels look like several in one, with the separator to set; else nothing.
-
-    They do where most of what stands between the separators is a label by itself, or part of another one.
-    """
-    every = set(labels)
-    for mark in (",", "|", "/", "+", "&", ":", " and ", "_", " "):
-        cut = {label: [part.strip() for part in label.split(mark)] for label in every if mark in label.strip()}
-        cut = {label: parts for label, parts in cut.items() if all(parts)}
-        uses = Counter(part for parts in cut.values() for part in set(parts))
-        alone = every - set(cut)
-        known = [all(part in alone for part in parts) for parts in cut.values()]
-        listed = mark in (",", "|") and uses and sum(n > 1 or part in alone for part, n in uses.items()) > len(uses) / 2
-        if cut and (sum(known) > len(known) / 2 or listed):
-            example = next(label for label in sorted(cut))
-            return (
-                f"labels such as {example!r} hold several of the others; if a clip may have several labels, say "
-                f"--label-separator {mark!r}"
-            )
-    return ""
-
-
 def named_counts(counts: Mapping[str, int]) -> str:
     """The commonest labels with their clips, so that it is seen what was taken for labels."""
     common = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))

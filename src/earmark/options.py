@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from earmark import layouts, recipe
 from earmark.errors import SettingsError
-from earmark.manifest import Manifest, joined_labels
+from earmark.manifest import Manifest
 from earmark.selections import SelectionOptions
+from earmark.similar import joined_labels
 
 
 @dataclass(frozen=True)
