@@ -22,7 +22,7 @@ from earmark.provenance import namesakes, namesakes_note
 from earmark.recipe import Recipe
 from earmark.splits import Split
 
-KEPT = (
+_KEPT = (
     "sample_rate", "window_seconds", "stride_seconds", "short_clip", "remove_dc", "trim_db", "normalise", "shifts", "network",
     "width", "members", "fft_seconds", "long_fft_seconds", "hop_seconds", "long_hop_seconds", "features", "scale", "n_mels",
     "mel_scale", "fmin", "fmax", "floor", "n_mfcc", "lifter", "n_chroma", "contrast_bands", "deltas", "image_height", "image_width",
@@ -48,7 +48,7 @@ def opened(options: TrainOptions) -> Bundle | None:
         raise BundleError(f"{options.base}: is an anomaly detector; teach it more normal sound with earmark adapt")
     for change in options.settings:
         name = change.partition("=")[0].strip()
-        if name in KEPT:
+        if name in _KEPT:
             raise SettingsError(
                 f"--set {change}: the model to go on from has settled {name}; leave it out, or train anew"
             )
@@ -87,12 +87,12 @@ def settled(chosen: Recipe, base: BundleSpec, given: Collection[str]) -> Recipe:
     chosen = dataclasses.replace(chosen, **own)
     network = {"members": 1, **base.network}
     known = {
-        **{name: said[name] for name in KEPT if name in said},
+        **{name: said[name] for name in _KEPT if name in said},
         **base.front_end,
         "network": network.pop("name"),
         **network,
     }
-    return dataclasses.replace(chosen, **{name: known[name] for name in KEPT if name in known})
+    return dataclasses.replace(chosen, **{name: known[name] for name in _KEPT if name in known})
 
 
 def known_to(base: BundleSpec, clips: Clips, split: Split, *, chosen_by: bool = True) -> NDArray[np.bool_]:
@@ -179,6 +179,11 @@ def take_weights(classifier: Classifier, source: Bundle) -> None:
             f"{source.path}: {WEIGHTS} does not fit its network; was it made by another version? Train anew"
         )
     classifier.load_state_dict({**own, **state})
+
+
+def settles(names: Collection[str]) -> list[str]:
+    """Those of these settings that the model to go on from has settled."""
+    return sorted(set(names) & set(_KEPT))
 
 
 def joined(spec: BundleSpec, base: BundleSpec) -> BundleSpec:

@@ -12,7 +12,7 @@ from earmark.bundle import ANOMALY, MULTILABEL
 from earmark.cache import Index, default_folder
 from earmark.errors import AudioError
 from earmark.provenance import Job
-from earmark.workflow.continuing import KEPT
+from earmark.workflow.continuing import settles
 
 _OF_DETECTORS = {
     "sample_rate", "window_seconds", "stride_seconds", "short_clip", "shifts", "remove_dc", "trim_db", "normalise", "fft_seconds",
@@ -114,7 +114,7 @@ def _other_than_set(job: Job, user: set[str]) -> Iterator[str]:
     if job.options.base is None:
         yield from _rounded(job, user)
     else:
-        taken = sorted(user & set(KEPT))
+        taken = settles(user)
         if taken:
             yield f"the model to go on from has settled {', '.join(taken)}: the recipe's values are not used"
     if "sample_rate" in user and chosen.sample_rate and (rate := _highest_rate(job)) and chosen.sample_rate > rate:
