@@ -294,6 +294,66 @@ def test_one_table_of_events_over_all_recordings(tmp_path: Path, name: str) -> N
     assert len(named) == 12 and named.table["end"].max() == 16.0
 
 
+@pytest.mark.parametrize(
+    ("header", "line", "said"),
+    [
+        (
+            "file,first_second,last_second,label",
+            "site{k}.wav,{a},{b},{x}",
+            "columns 'first_second' and 'last_second' may be start and end",
+        ),
+        ("file,t_lo,t_hi,label", "site{k}.wav,{a},{b},{x}", "columns 't_lo' and 't_hi' may be start and end"),
+        ("file,A,B,label", "site{k}.wav,{a},{b},{x}", "columns 'A' and 'B' may be start and end"),
+        (
+            "file,start,alku,label",
+            "site{k}.wav,{a},{b},{x}",
+            "column 'start' is taken for times, and 'alku' may be one too",
+        ),
+        ("file,start,len_of_call,label", "site{k}.wav,{a},{c},{x}", "'len_of_call' may be one too"),
+        ("file,t1,t2,label", "site{k}.wav,{a},{b},{x}", "column 't1' is taken for times, and 't2' may be one too"),
+        ("file,segment,label", "site{k}.wav,{a}-{b},{x}", "column 'segment' looks like spans of time"),
+        ("file,window,label", 'site{k}.wav,"[{a}, {b}]",{x}', "column 'window' looks like spans of time"),
+        ("file,center,width,label", "site{k}.wav,{a},1,{x}", "column 'center' looks like times"),
+        ("file,second,label", "site{k}.wav,{a},{x}", "labels without a length .--label-seconds"),
+        ("file,pos (s),label", "site{k}.wav,{a},{x}", "labels without a length .--label-seconds"),
+    ],
+)
+@pytest.mark.parametrize("each", [1, 4])
+def test_times_by_other_names_are_not_passed_over(tmp_path: Path, header: str, line: str, said: str, each: int) -> None:
+    for k in range(4):
+        write_site(tmp_path, f"site{k}.wav")
+    lines = [
+        line.format(k=k, a=a, b=b, c=b - a, x=x) for k in range(4) for a, b, x in (EVENTS if each == 4 else [EVENTS[k]])
+    ]
+    (tmp_path / "t.csv").write_text("\n".join([header, *lines]) + "\n")
+    for data in (tmp_path, tmp_path / "t.csv"):
+        with pytest.raises(DataError, match=said):
+            layouts.find(data)
+
+
+def test_figures_that_rise_are_no_times(tmp_path: Path) -> None:
+    for k in range(4):
+        write_site(tmp_path, f"site{k}.wav")
+    for header, values in (
+        ("low_freq_khz,high_freq_khz", "1.5,4"),
+        ("score_a,score_b", "0.2,0.8"),
+        ("a,b,c,d", "1,2,3,4"),
+    ):
+        rows = [
+            f"site{k}.wav,{'ab'[k % 2]},{','.join(str(float(v) + k / 10) for v in values.split(','))}" for k in range(4)
+        ]
+        (tmp_path / "t.csv").write_text("\n".join([f"file,label,{header}", *rows]) + "\n")
+        assert layouts.find(tmp_path).table["end"].isna().all()
+
+
+def test_time_and_duration_are_a_start_and_a_length(tmp_path: Path) -> None:
+    for k in range(4):
+        write_site(tmp_path, f"site{k}.wav")
+    rows = [f"site{k}.wav,{a},{b - a},{x}" for k in range(4) for a, b, x in EVENTS]
+    (tmp_path / "layer.csv").write_text("\n".join(["FILE,TIME,DURATION,LABEL", *rows]) + "\n")
+    assert layouts.find(tmp_path).table[["start", "end"]].to_numpy().tolist() == [[a, b] for a, b, _ in EVENTS] * 4
+
+
 def test_selections_over_several_recordings_without_offsets_are_refused_where_they_may_run_on(tmp_path: Path) -> None:
     for k in range(3):
         write_site(tmp_path, f"site{k}.wav")

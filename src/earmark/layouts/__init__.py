@@ -132,11 +132,9 @@ def _best(folder: Contents) -> Manifest:
     tables = [t for t in folder.tables if not t.problem and len(t.covered) >= LABELLED * len(files)]
     segments = [t for t in folder.tables if not t.problem and t.has_times]
     if folder.labelled and (options.for_segments or len(folder.labelled) >= LABELLED * len(files)):
-        return (
-            by_label_files(folder)
-            if not segments
-            else ask(folder, [f"--layout {name}" for name in (SELECTIONS, TABLE)])
-        )
+        if segments:
+            ask(folder, [f"--layout {name}" for name in (SELECTIONS, TABLE)])
+        return by_label_files(folder)
     if options.for_segments:
         if not segments:
             raise DataError(f"{root}: {FOR_SEGMENTS}, and there are none; remove them")
@@ -190,13 +188,10 @@ def _by_places(folder: Contents) -> Manifest:
 
 def _chosen(choice: folders.Choice, folder: Contents) -> Manifest:
     """Labels by the pattern of a choice; class folders at the top are the layout of that name."""
-    top = next(layout for layout in LAYOUTS if layout.name == CLASS_FOLDERS)
     if choice.at_top:
-        return _by_paths(top, folder)
-    layout = Layout(
-        "folders" if "/.*" in choice.option else "names", "labels in folders or names", pattern=choice.pattern
-    )
-    found = _by_paths(layout, folder)
+        return _named(CLASS_FOLDERS, folder)
+    name = "folders" if "/.*" in choice.option else "names"
+    found = _by_paths(Layout(name, "labels in folders or names", pattern=choice.pattern), folder)
     return replace(found, notes=(*found.notes, f"read as with {choice.option}"))
 
 

@@ -10,26 +10,23 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from earmark.errors import DataError
 from earmark.layouts.known import SPLIT_WORDS
 from earmark.layouts.names import Names
+from earmark.layouts.recorded_times import check_durations, check_unread_times, with_points
 from earmark.manifest import SEPARATOR
-from earmark.selections import lengths_of
 from earmark.tables import Table, may_be_table, read_table
-from earmark.tables.clips import clips, points
-from earmark.tables.columns import Columns, resolve, role_of
-from earmark.tables.times import column, look_like_times, seconds
+from earmark.tables.clips import clips
+from earmark.tables.columns import Columns, resolve
+from earmark.tables.times import look_like_times, seconds
 
 _NAMED = 10  # values in a note
 _MOST_TABLES = 500
 _MOST_BYTES = 1 << 28
 _SAMPLE = 200  # values that are looked up to tell whether a column names recordings
 _FOUND = 0.5  # share of them that must
-_CHECKED = 50  # recordings whose lengths are compared with a column of durations
 _YES, _NO = frozenset(["1", "1.0", "true", "yes"]), frozenset(["0", "0.0", "false", "no", ""])
-_SHORTER = 0.95  # share of the recording's length
 
 
 @dataclass(frozen=True)
@@ -134,8 +131,9 @@ def read(
         rows["path"] = rows["path"].map(lambda p: "" if p is None or p != p else str(p))
         found = names.resolve(rows["path"], folders)
         rows["path"] = rows["path"].map(found.paths)
-        rows = _with_points(root, rows, frame, columns)
-        _check_durations(root, root / place, rows)
+        rows = with_points(root, rows, frame, columns)
+        check_durations(root, root / place, rows)
+        check_unread_times(root, root / place, rows, columns)
     except DataError as error:
         if given:
             raise
@@ -253,44 +251,6 @@ def _headless(frame: pd.DataFrame, exists: Callable[[str], bool]) -> pd.DataFram
 def _share(values: pd.Series, exists: Callable[[str], bool]) -> float:
     sample = values.iloc[:: max(1, len(values) // _SAMPLE)].map(str)
     return float(sample.map(lambda v: bool(v.strip()) and exists(v)).mean()) if len(sample) else 0.0
-
-
-def _with_points(root: Path, rows: pd.DataFrame, frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """Points where a column of times lies inside the recordings; else it tells the time of day, and stays a further column."""
-    name = columns.roles.get("time")
-    if name is None:
-        return rows
-    found = points(frame, columns, name)
-    pairs = _with_lengths(root, rows, found)
-    if any(time <= length for time, length in pairs):
-        return rows.assign(start=found, end=found)
-    return rows.assign(**{name: list(frame[name])})
-
-
-def _check_durations(root: Path, place: Path, rows: pd.DataFrame) -> None:
-    """Refuse durations without a start that are shorter than the recordings: which part of them is meant is not known.
-
-    Raises
-    ------
-    DataError
-        Naming the column.
-    """
-    for name in [] if "start" in rows.columns else [n for n in rows.columns if role_of(n)[0] == "duration"]:
-        found, wrong = column(list(rows[name]))
-        pairs = [] if wrong is not None else _with_lengths(root, rows, found * (role_of(name)[2] or 1.0))
-        if pairs and np.mean([time < _SHORTER * length for time, length in pairs]) > _FOUND:
-            raise DataError(
-                f"{place}: column {name!r} gives lengths shorter than the recordings', but no column says where the clips start; "
-                "add start, or rename that column"
-            )
-
-
-def _with_lengths(root: Path, rows: pd.DataFrame, values: NDArray[np.float64]) -> list[tuple[float, float]]:
-    """Some of the values, each with the seconds of its recording."""
-    step = max(1, len(rows) // _CHECKED)
-    lengths = lengths_of(root, list(rows["path"].iloc[::step].unique()))
-    pairs = zip(values[::step], rows["path"].iloc[::step], strict=True)
-    return [(float(v), n) for v, path in pairs if (n := lengths[path]) and np.isfinite(v)]
 
 
 def merged(found: Sequence[Labelled]) -> list[Labelled]:

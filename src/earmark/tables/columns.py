@@ -19,19 +19,20 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
         "wav", "wav_file", "wav_path", "wav_file_name", "sound_file", "sound_file_name", "sound_path", "recording",
         "recording_file", "recording_path", "recording_file_name", "recording_name", "slice_file_name", "clip_file", "clip_path",
         "clip_name", "clip_file_name", "in_file", "begin_file", "begin_path", "media_file", "media_path", "mp3", "flac",
-        "file_names", "files", "uri", "datei", "dateiname", "fichier", "archivo",
+        "file_names", "files", "uri", "datei", "dateiname", "fichier", "archivo", "bestand",
     ),
     "start": (
         "start", "start_time", "begin", "begin_time", "beginning", "onset", "onset_time", "from", "time_start", "time_begin",
         "t_start", "t_begin", "tmin", "t_min", "xmin", "t0", "start_offset", "start_at", "clip_start", "clip_start_time",
         "segment_start", "segment_start_time", "event_start", "event_start_time", "event_onset", "call_start", "label_start",
-        "region_start", "window_start", "anfang", "beginn", "debut", "inicio", "inizio", "von",
+        "region_start", "window_start", "starts", "begins", "beginning_time",
+        "anfang", "startzeit", "begintijd", "beginn", "debut", "inicio", "inizio", "von",
     ),
     "end": (
         "end", "end_time", "stop", "stop_time", "offset_time", "to", "until", "finish", "time_end", "time_stop", "t_end", "t_stop",
         "tmax", "t_max", "xmax", "t1", "end_offset", "end_at", "clip_end", "clip_end_time", "segment_end",
         "segment_end_time", "event_end", "event_end_time", "event_offset", "call_end", "label_end", "region_end", "window_end",
-        "ende", "fin", "fine", "fim", "bis",
+        "ends", "ending", "ending_time", "ende", "endzeit", "eindtijd", "fin", "fine", "final", "fim", "bis",
     ),
     "offset": ("offset",),
     "duration": (
@@ -39,7 +40,9 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
         "segment_length", "event_length", "call_duration", "call_length", "dauer", "duree", "duracion", "durata",
     ),
     "file offset": ("file_offset",),
-    "time": ("time", "timestamp", "time_stamp", "t", "time_point", "position", "peak_time", "center_time", "centre_time"),
+    "time": (
+        "time", "timestamp", "time_stamp", "t", "ts", "time_point", "position", "pos", "second", "seconds", "sec", "peak_time",
+    ),
     "label": (
         "label", "labels", "label_name", "label_names", "class", "class_name", "class_names", "classes", "class_label",
         "class_labels", "category", "category_name", "categories", "target", "target_name", "tag", "tags", "event_label",
@@ -47,7 +50,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
         "annotation_label", "common_name", "scientific_name", "species_code", "primary_label", "ebird_code", "manual_id",
         "sound_class", "sound_type", "call_type", "type", "ground_truth", "truth", "scene", "scene_label", "instrument", "genre",
         "emotion", "word", "command", "keyword", "digit", "diagnosis", "condition", "fault", "klasse", "art", "etiqueta",
-        "classe", "espece", "especie",
+        "classe", "espece", "especie", "specie", "soort",
     ),
     "label number": (
         "label_id", "class_id", "class_index", "class_number", "label_index", "target_id", "category_id", "label_number",
@@ -67,24 +70,29 @@ _WEAK_PATHS = frozenset(
     ["id", "fileid", "name", "clip", "clipid", "recordingid", "sound", "soundid", "sample", "sampleid", "track", "trackid", "media",
      "source", "basename", "key", "uuid", "item", "itemid", "utterance", "utteranceid", "uttid", "xcid", "url", "image"]
 )  # fmt: skip
-_WEAK_TIMES = frozenset(["from", "to", "t", "position", "length", "fin", "fine", "art", "von", "bis"])
-"""Words that mean other things as well: these columns count only where their values are times."""
-_TIME_WORDS = frozenset(
+_WEAK_TIMES = frozenset(
     [
-        "start",
-        "begin",
-        "beginning",
-        "onset",
-        "onsets",
-        "offset",
-        "offsets",
-        "end",
-        "stop",
+        "from",
+        "to",
+        "t",
+        "position",
+        "length",
+        "fin",
+        "fine",
+        "von",
+        "bis",
+        "final",
+        "ending",
         "finish",
-        "starttime",
-        "endtime",
+        "until",
+        "beginning",
     ]
 )
+"""Words that mean other things as well: these columns count only where their values are times."""
+_TIME_WORDS = frozenset(
+    ["start", "begin", "beginning", "onset", "onsets", "offset", "offsets", "end", "stop", "finish", "starttime", "endtime",
+     "startpos", "endpos", "center", "centre", "midpoint", "timecode"]
+)  # fmt: skip
 _COUNTED = ("sample", "samples", "frame", "frames", "idx", "index")
 TIMES = ("start", "end", "offset", "duration", "file offset", "time")
 _ROUNDED = 0.0101  # seconds by which two columns may differ
@@ -192,6 +200,11 @@ def resolve(
     if exists is not None:
         _find_path(frame, roles, exists)
     _place_offset(roles, units, where)
+    begins = "time" in roles and key(roles["time"]) != "peaktime"
+    if begins and "duration" in roles and "start" not in roles:  # Sonic Visualiser
+        roles["start"] = roles.pop("time")
+        if "time" in units:
+            units["start"] = units.pop("time")
     _refuse_unread_times(frame, roles, where)
     for role in (
         ("duration",) if "start" not in roles else ("time",)
