@@ -18,8 +18,13 @@ from earmark.tables.columns import Columns, resolve
 from earmark.tables.text import encoding_of, read_text
 from earmark.tables.times import seconds
 
-LABEL_FILES = frozenset([*EXTENSIONS, ".textgrid", ".lab", ".ann", ".labels", ".aud"])
-"""Extensions of files that may hold the labels of a recording beside them."""
+LABEL_FILES = frozenset(
+    [
+        *EXTENSIONS, ".textgrid", ".lab", ".ann", ".labels", ".aud", ".eaf", ".svl", ".jams", ".xml", ".srt", ".vtt", ".sbv",
+        ".rttm", ".ctm", ".stm", ".cha", ".data", ".seg", ".mlf",
+    ]
+)  # fmt: skip
+"""Extensions of files that may hold the labels of a recording; not all of their formats are read."""
 _PRAAT = re.compile(r'"(?:[^"]|"")*"|\[\d*\]|<\w+>|-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?')
 _STARTS = (
     "start",
@@ -114,6 +119,8 @@ def read_labels(path: Path, *, label_column: str | None = None, exists: Callable
     DataError
         Naming the file, the line and the value.
     """
+    if not is_written(path):
+        return Labels(pd.DataFrame({"start": [], "end": [], "label": []}, dtype=object), "audacity")
     kind = format_of(path)
     if kind == "praat":
         return Labels(_praat(path), kind)
@@ -143,6 +150,15 @@ def read_labels(path: Path, *, label_column: str | None = None, exists: Callable
     return Labels(_labelled(rows), kind, columns, table.notes)
 
 
+def is_written(path: Path) -> bool:
+    """Whether a file holds anything but blanks."""
+    try:
+        with path.open("rb") as file:
+            return bool(file.read(1 << 14).strip(b" \t\r\n\0\xef\xbb\xbf\xff\xfe"))
+    except OSError:
+        return True
+
+
 def _resolved(table: Table, label_column: str | None, exists: Callable[[str], bool] | None) -> Columns:
     if not table.headed:
         return Columns({})
@@ -168,12 +184,17 @@ def _plain_rows(text: str) -> Iterator[tuple[float, float, str]]:
     Nothing at the first line that is none of these: a table with more columns has meanings that are not known.
     """
     for line in text.lstrip("\ufeff").splitlines():
-        if not line.strip() or line.startswith("\\"):  # a backslash begins the line with the label's frequencies
+        if _says_nothing(line):
             continue
         found = _plain_row(line)
         if found is None:
             return
         yield found
+
+
+def _says_nothing(line: str) -> bool:
+    """Whether a line is blank, a comment, or holds the frequencies of the label before it, which a backslash begins."""
+    return not line.strip() or line.startswith(("\\", "#"))
 
 
 def _plain_row(line: str) -> tuple[float, float, str] | None:
@@ -184,11 +205,13 @@ def _plain_row(line: str) -> tuple[float, float, str] | None:
         if len(parts) < 2 or seconds(parts[0]) is None or seconds(parts[1]) is None:
             separator = ";" if ";" in line else ","
             parts = [part.strip() for part in line.split(separator, 2)]
-        if len(parts) < 3:
+        elif len(parts) < 3:
             return None
     if not 2 <= len(parts) <= 3:
         return None
     start, end = seconds(parts[0]), seconds(parts[1])
+    if len(parts) == 2 and start is not None and end is None:  # a point and its label
+        return start, start, parts[1]
     if start is None or end is None or end < start:
         return None
     return start, end, parts[2] if len(parts) > 2 else ""
@@ -197,7 +220,7 @@ def _plain_row(line: str) -> tuple[float, float, str] | None:
 def _plain_table(path: Path, text: str) -> pd.DataFrame:
     found = []
     for line, row in enumerate(text.lstrip("\ufeff").splitlines(), start=1):
-        if not row.strip() or row.startswith("\\"):
+        if _says_nothing(row):
             continue
         one = _plain_row(row)
         if one is None:

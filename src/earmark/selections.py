@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from earmark.annotations import LABEL_FILES, are_points, format_of
+from earmark.annotations import LABEL_FILES, are_points, format_of, is_written
 from earmark.cache import Index, default_folder
 from earmark.errors import AudioError, DataError
 
 _ROUNDING = 0.05  # seconds by which a label may end behind its recording
 _PIECE = (0.5, 10.0)  # shortest and longest clip of background, in seconds
+_WORDS = re.compile(
+    r"(?i)[\s_.\-]+(?:labels?|annotations?|annotated|annot|events?|segments?|selections?|markers?|tags?|gt|raven|audacity)$"
+    r"|^(?:labels?|annotations?|annot|events?|segments?|selections?|markers?|tags?|gt)[\s_.\-]+"
+)
+"""What label files are called besides their recording's name."""
 NONE = "none"
 """Name of the background that gets no label."""
 
@@ -78,7 +84,7 @@ class Segments:
 
 
 def beside(recordings: Sequence[str], others: Sequence[str]) -> dict[str, list[str]]:
-    """Files that may hold the labels of a recording by their names: ``NAME.txt``, ``NAME.Table.1.selections.txt``, ``NAME.csv``.
+    """Files that may hold the labels of a recording by their names: ``NAME.txt``, ``NAME.Table.1.selections.txt`` and the like.
 
     They lie beside it, or in another folder where no other recording has that name.
     """
@@ -97,6 +103,7 @@ def beside(recordings: Sequence[str], others: Sequence[str]) -> dict[str, list[s
         # Of site.wav and site.1.wav, the second one owns site.1.txt.
         parts = name.split(".")
         prefixes = [".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
+        prefixes += [bare for p in prefixes if (bare := _WORDS.sub("", p)) != p]
         owner = next((here[folder, p] for p in prefixes if (folder, p) in here), None)
         far = next((anywhere[p] for p in prefixes if p in anywhere), [])
         if owner is None and len(far) == 1:
@@ -107,8 +114,11 @@ def beside(recordings: Sequence[str], others: Sequence[str]) -> dict[str, list[s
 
 
 def known(root: Path, found: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The label files of `beside` whose format is known."""
-    readable = {name: [place for place in places if format_of(root / place)] for name, places in found.items()}
+    """The label files of `beside` whose format is known; beside those, empty ones say that there is nothing to label."""
+    kinds = {place: format_of(root / place) for places in found.values() for place in places}
+    if not any(kinds.values()):
+        return {}
+    readable = {name: [p for p in places if kinds[p] or not is_written(root / p)] for name, places in found.items()}
     return {name: places for name, places in readable.items() if places}
 
 

@@ -427,10 +427,53 @@ def test_a_detector_never_takes_labelled_calls_for_normal(tmp_path: Path) -> Non
         write_site(tmp_path, f"site{k}.wav", 4.0)
     (tmp_path / "site1.txt").write_text("call from 1 to 2 s\n")
     with pytest.raises(
-        DataError, match=r"1 files may be labels of unknown format \(first: site1.txt\).*--layout recordings"
+        DataError,
+        match=r"1 file is not used: 1 label files of unknown format \(first: site1.txt\); .*--layout recordings",
     ):
         layouts.find(tmp_path, alone="normal")
     assert layouts.find(tmp_path, alone="normal", layout="recordings").labels == ["normal"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("site1.eaf", "<x/>"),
+        ("site1.srt", "1\n00:00:01,0 --> 00:00:02,0\ncall\n"),
+        ("site1.wav.data", "[]"),
+        ("notes.txt", "x"),
+        ("m.xyz", "x"),
+    ],
+)
+def test_what_may_be_labels_is_asked_about_before_all_is_normal(tmp_path: Path, name: str, text: str) -> None:
+    for k in range(3):
+        write_site(tmp_path, f"site{k}.wav", 4.0)
+    (tmp_path / "README.md").write_text("x")
+    assert layouts.find(tmp_path, alone="normal").labels == ["normal"]
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=f"first: {name}.; if these are no labels, pass --layout recordings"):
+        layouts.find(tmp_path, alone="normal")
+
+
+@pytest.mark.parametrize(
+    "name", ["site{k}_labels.txt", "site{k}-annotations.txt", "labels_site{k}.txt", "ann/site{k}.wav.txt"]
+)
+def test_label_files_by_other_names(tmp_path: Path, name: str) -> None:
+    for k in range(3):
+        write_site(tmp_path, f"site{k}.wav")
+        place = tmp_path / name.format(k=k)
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("# made by hand\n1\t2\towl\n3\t4\towl\n5\t6\twren\n" if k else "")
+    manifest = layouts.find(tmp_path, selections=SelectionOptions(background="none"))
+    assert manifest.labels == ["owl", "wren"]
+    assert manifest.files is not None and not manifest.files.unused
+    assert (manifest.table["path"] == "site0.wav").any()  # nothing was labelled there, so that it is background
+
+
+def test_points_with_a_label(tmp_path: Path) -> None:
+    write_site(tmp_path, "site.wav")
+    (tmp_path / "site.txt").write_text("2.5\tclick\n8\tsnap\n")
+    found = layouts.find(tmp_path, selections=SelectionOptions(label_seconds=1)).table
+    assert found[["start", "end", "label"]].to_numpy().tolist() == [[2, 3, "click"], [7.5, 8.5, "snap"]]
 
 
 def test_a_recording_is_no_data_set(tmp_path: Path) -> None:

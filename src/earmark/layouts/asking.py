@@ -6,9 +6,12 @@ import shlex
 from collections.abc import Sequence
 from typing import NoReturn
 
+import pandas as pd
+
 from earmark.errors import DataError
 from earmark.layouts.contents import Contents
 from earmark.layouts.known import ALONE, CLASS_FOLDERS, SELECTIONS
+from earmark.manifest import Manifest
 
 _SETS = 5  # folders that are named
 LABELLED = 0.5
@@ -39,8 +42,12 @@ def ask_about_label_files(folder: Contents, otherwise: str) -> None:
             f"{root}: {len(folder.labelled)} of its {count} recordings have label files beside them; pass --layout {SELECTIONS} to "
             f"take those, or --layout {otherwise} to ignore them"
         )
-    if folder.alone is not None and otherwise == ALONE and (said := unread(folder)):
-        raise DataError(f"{root}: is read as recordings without labels{said}; or pass --layout {ALONE} to ignore them")
+    if folder.alone is not None and otherwise == ALONE:
+        unused = folder.done(Manifest.of(pd.DataFrame({"path": folder.recordings, "label": folder.alone}), root)).files
+        if unused is not None and unused.unused:
+            raise DataError(
+                f"{root}: is read as recordings without labels, but {unused}; if these are no labels, pass --layout {ALONE}"
+            )
 
 
 def unread(folder: Contents) -> str:
