@@ -77,7 +77,8 @@ def test_evaluate_takes_the_unseen_clips(trained: earmark.Result, tones: Path) -
 def test_evaluate_says_when_groups_were_trained_on(trained: earmark.Result, tones: Path) -> None:
     mixed = earmark.evaluate(trained.path, tones, source=earmark.DataOptions(group_pattern=r"^[^/]+"))
     assert "3 groups have clips that were trained on and clips tested here" in mixed["notes"][0]
-    (note,) = earmark.evaluate(trained.path, tones, source=GROUPS)["notes"]
+    level, note = earmark.evaluate(trained.path, tones, source=GROUPS)["notes"]
+    assert level.startswith("level alone tells noise from the other labels")
     assert note == "only 6 clips test: figures of so few prove nothing, see their intervals"
 
 

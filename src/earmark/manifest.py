@@ -378,7 +378,11 @@ def _validated(table: pd.DataFrame) -> pd.DataFrame:
         ("start", ~(np.isfinite(table["start"]) & (table["start"] >= 0)), "give seconds from 0"),
         ("end", table["end"].notna() & ~(table["end"] > table["start"]), "give seconds behind start"),
         ("split", ~table["split"].isin(["", *SPLITS]), f"use one of {', '.join(SPLITS)}"),
-        ("path", twice & ~again, "the same clip stands there twice and is told otherwise: keep one row"),
+        (
+            "path",
+            twice & ~again,
+            "the same clip stands there twice and is told otherwise: keep one row",
+        ),
     ]
     for name, wrong, remedy in bad:
         if wrong.any():

@@ -106,6 +106,8 @@ def beside(recordings: Sequence[str], others: Sequence[str]) -> dict[str, list[s
         prefixes += [bare for p in prefixes if (bare := _WORDS.sub("", p)) != p]
         owner = next((here[folder, p] for p in prefixes if (folder, p) in here), None)
         far = next((anywhere[p] for p in prefixes if p in anywhere), [])
+        if len(far) > 1:  # audio/A/0.wav and labels/A/0.txt
+            far = [path for path in far if path.split("/")[-2:-1] == folder.split("/")[-1:]]
         if owner is None and len(far) == 1:
             owner = far[0]
         if owner is not None:
@@ -146,6 +148,9 @@ def chosen(
         Where no segment is left.
     """
     rows, notes = found.rows, []
+    if len(wrong := rows[rows["end"] < rows["start"]]):
+        path, start, end = wrong[["path", "start", "end"]].iloc[0]
+        raise DataError(f"{where}: {path}: a label from {start:g} s ends before it starts, at {end:g} s; correct it")
     point = are_points(rows)
     if options.label_seconds:
         rows = _around(rows, point, options.label_seconds, lengths)

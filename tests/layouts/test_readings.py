@@ -476,6 +476,60 @@ def test_points_with_a_label(tmp_path: Path) -> None:
     assert found[["start", "end", "label"]].to_numpy().tolist() == [[2, 3, "click"], [7.5, 8.5, "snap"]]
 
 
+def test_what_a_tester_found(tmp_path: Path) -> None:
+    """Inputs that were misread in silence: each is read as a person would, or refused."""
+    for k in range(4):
+        write_site(tmp_path, f"{k}.wav")
+    place = tmp_path / "t.csv"
+
+    def clips(text: str) -> list[list[object]]:
+        place.write_text(text)
+        return layouts.find(place).table[["path", "start", "end", "label"]].to_numpy().tolist()
+
+    raven = "Begin File,File Offset (s),Delta Time (s),Species\n" + "".join(
+        f"{k}.wav,{k},1,{'ab'[k % 2]}\n" for k in range(4)
+    )
+    assert clips(raven)[2] == ["2.wav", 2.0, 3.0, "a"]
+    named = "id,sample,label\n" + "".join(f"{3 - k},{k}.wav,{'ab'[k % 2]}\n" for k in range(4))
+    assert [row[0] for row in clips(named)] == [
+        f"{k}.wav" for k in range(4)
+    ]  # not by the number that is a file's stem too
+    assert clips("file,start_ms,end_ms,label\n0.wav,00:01.5,2.5 s,a\n1.wav,1500,2500,b\n")[0][1:3] == [1.5, 2.5]
+    assert clips("file,label\n0.wav,\"['a' 'b']\"\n1.wav,['a']\n")[0][3] == "a;b"
+    for text, said in (
+        ("file,onset,offset,duration,label\n0.wav,2,3,5,a\n", "contradict each other"),
+        ("file,start,label\n0.wav,2,a\n0.wav,5,b\n", "has starts, but no column for the ends"),
+        (
+            "file,start,end,label\n0.wav,2000,3000,a\n1.wav,1,2,b\n",
+            "1 of its 2 clips lie past the end .* 0.wav from 2000 s",
+        ),
+        ('file,label\n0.wav,"[{""start"": 1}]"\n', "is a list of annotations"),
+        ("file,dog,cat,owl\n0.wav,1,0,0.5\n1.wav,0,1,1\n", "'owl' is not; correct it"),
+    ):
+        with pytest.raises(DataError, match=said):
+            clips(text)
+
+
+def test_parts_of_a_split_are_in_the_names_of_tables_or_their_folders(tmp_path: Path) -> None:
+    make(tmp_path, *(f"data/{part}/{i}.wav" for part in ("train", "test") for i in TEN))
+    for part in ("train", "test"):
+        (tmp_path / "data" / part / "labels.csv").write_text(rows("file,label", lambda i: f"{i}.wav,{'ab'[i % 2]}"))
+    (tmp_path / "sample_submission.csv").write_text(rows("file,label", lambda i: f"data/test/{i}.wav,x"))
+    manifest = layouts.find(tmp_path)
+    assert manifest.labels == ["a", "b"]
+    assert manifest.table["split"].value_counts().to_dict() == {"test": 10, "train": 10}
+
+
+def test_a_table_whose_names_fit_several_files_is_not_passed_over(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        *(f"{day}/{i}.wav" for day in ("monday", "friday") for i in TEN),
+        t_dot_csv=rows("file,label", lambda i: f"{i}.wav,x"),
+    )
+    with pytest.raises(DataError, match=r"10 of its 10 names lead to no recording, e.g. 0.wav: 2 files fit"):
+        layouts.find(tmp_path)
+
+
 def test_a_recording_is_no_data_set(tmp_path: Path) -> None:
     write_site(tmp_path, "one.wav", 1.0)
     with pytest.raises(DataError, match=r"is a recording, not a data set; give its folder, or .*earmark predict MODEL"):

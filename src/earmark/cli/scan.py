@@ -132,6 +132,8 @@ def _verdict(found: Scan) -> str:
     if found.clean:
         return "clean     nothing is wrong"
     excluded = sum(any(kind in UNUSABLE for kind, _ in r.faults) for r in found.recordings)
+    if not excluded and "range" in found.faults:
+        return "wrong     see above; training excludes the clips that lie past the end of their recordings"
     if not excluded:
         return "wrong     see above; training uses all of it all the same"
     return f"wrong     see above; training excludes the {excluded} recordings that it cannot use, and keeps the others"

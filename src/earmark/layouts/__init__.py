@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from earmark import conditions
 from earmark.audio.finding import is_recording
 from earmark.conditions import NORMAL
 from earmark.errors import DataError
@@ -161,8 +160,9 @@ def _by_places(folder: Contents) -> Manifest:
         sets = folders.several_sets(files, lambda top, paths: _is_data_set(folder, top, paths))
         if sets and by_folders[0].at_top:
             ask(folder, list(map(str, by_folders)), sets)
-        if len(by_folders) > 1:
-            ask(folder, list(map(str, by_folders)))
+        named = folders.by_names(files) if folders.only_numbered(files) else []  # speaker_01/angry_1.wav
+        if len(by_folders) > 1 or named:
+            ask(folder, list(map(str, [*by_folders, *named])))
         ask_about_label_files(folder, by_folders[0].option.removeprefix("--layout "))
         return _chosen(by_folders[0], folder)
     if fewer := [t for t in folder.tables if not t.problem]:
@@ -177,7 +177,7 @@ def _by_places(folder: Contents) -> Manifest:
         more = f"; if all of them are one kind of sound: --layout {ALONE}" if folder.alone else ""
         return replace(found, notes=(*found.notes, said + more))
     only = folders.only_name(files)
-    if only is not None and (folder.alone is None or conditions.are_conditions([only])):
+    if only is not None and (folder.alone is None or folders.may_be_label(only)):
         ask_about_label_files(folder, CLASS_FOLDERS)
         return _named(CLASS_FOLDERS, folder)  # one label, which training and scan say
     if folder.alone is not None and (only is not None or folders.only_counted(files)):
@@ -216,7 +216,14 @@ def _given_table(place: Path, layout: str | None, pattern: str | None, options: 
         )
     if pattern is not None or layout not in (None, TABLE):
         raise DataError(f"{place}: is a table, which names its clips; remove --layout and --pattern")
+    table = read_table(place)
     root = place.parent
-    one = tabular.read(root, place.name, read_table(place), Names(root), options.label_column, given=True)
+    one = tabular.read(root, place.name, table, Names(root), options.label_column, given=True)
     assert one is not None
+    if not one.covered and place.parent.name not in ("", ".."):  # meta/labels.csv beside audio/
+        above = place.parent.parent
+        other = tabular.read(
+            above, f"{place.parent.name}/{place.name}", table, Names(above), options.label_column, given=True
+        )
+        root, one = (above, other) if other is not None and other.covered else (root, one)
     return of_table(one, Layout(TABLE, "a table that names recordings and labels"), root, options, None)

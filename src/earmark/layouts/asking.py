@@ -63,8 +63,10 @@ def unread(folder: Contents) -> str:
 
 def refuse_misread_tables(folder: Contents) -> None:
     """A table that names most recordings and contradicts itself, or has times that are not understood, is no table to pass over."""
-    for table in folder.tables:
-        if table.problem and len(table.covered) >= LABELLED * len(folder.recordings):
+    misread = [table for table in folder.tables if table.problem]
+    covered = frozenset[str]().union(*(table.covered for table in misread))
+    for table in misread:
+        if len(covered) >= LABELLED * len(folder.recordings):
             raise DataError(f"{table.problem}; or ignore the table with --layout {CLASS_FOLDERS}")
 
 

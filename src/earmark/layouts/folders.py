@@ -16,6 +16,10 @@ _DEEPEST = 4
 _LEAST = 2  # clips of a label
 _SHOWN = 4  # labels in a message
 _MOST = 0.5  # labels, of the recordings
+_CONTAINERS = frozenset(
+    ["data", "dataset", "audio", "audios", "wav", "wavs", "wavfiles", "flac", "mp", "recordings", "recording", "sounds", "sound",
+     "clips", "files", "raw", "samples", "all"]
+)  # fmt: skip
 _INDEXED = re.compile(
     r"(?:speaker|spk|actor|subject|subj|participant|patient|person|user|rec|recording|recorder|session|sess|site|station|location|loc|"
     r"day|night|week|month|year|take|set|batch|part|run|trial|id|unit|machine|device|mic|channel|ch|fold|group|folder|dir|sample|s|p|m|"
@@ -90,7 +94,18 @@ def choices(recordings: Sequence[str]) -> list[Choice]:
 
 def _may_be_labels(names: Counter[str], count: int) -> bool:
     """Whether these folders hold nearly all recordings, and are no dates."""
-    return len(names) > 1 and sum(names.values()) >= COVERED * count and not all(map(_DATE.fullmatch, names))
+    told = not all(map(_DATE.fullmatch, names)) and not all(map(names_a_part, names))
+    return (
+        len(names) > 1
+        and sum(names.values()) >= COVERED * count
+        and (told or all(n.casefold() in SPLIT_WORDS for n in names))
+    )
+
+
+def names_a_part(name: str) -> bool:
+    """Whether a name speaks of a part of a split: IRMAS-TrainingData."""
+    plain = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return any(word in SPLIT_WORDS for word in re.split(r"[^a-z]+", plain.lower()))
 
 
 def tells(names: Counter[str]) -> bool:
@@ -104,6 +119,17 @@ def only_name(recordings: Sequence[str]) -> str | None:
     """Name of the one folder at the top that holds nearly all recordings, if there is one."""
     top = next(iter(levels(recordings)), Counter[str]())
     return next(iter(top)) if len(top) == 1 and top.total() >= COVERED * len(recordings) else None
+
+
+def may_be_label(name: str) -> bool:
+    """Whether the name of the only folder may say what its recordings are, and not just that they are some."""
+    return not _counts(name) and not set(re.split(r"[^a-z]+", name.lower())) & _CONTAINERS
+
+
+def only_numbered(recordings: Sequence[str]) -> bool:
+    """Whether the folders at the top are speakers, sites and the like with their numbers."""
+    top = next(iter(levels(recordings)), Counter[str]())
+    return bool(top) and all(_counts(name) and re.search(r"[A-Za-z]{3}", name) for name in top)
 
 
 def only_counted(recordings: Sequence[str]) -> bool:
@@ -190,4 +216,5 @@ def _distinct(labels: Counter[str], count: int) -> bool:
         and len(enough) >= COVERED * len(labels)
         and sum(labels.values()) >= COVERED * count
         and len(words) == len(labels)
+        and not all(map(names_a_part, labels))
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 SPLIT_WORDS = {
     "train": "train", "training": "train",
-    "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid",
+    "valid": "valid", "validation": "valid", "val": "valid", "validate": "valid", "dev": "valid",
     "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
 }  # fmt: skip
 ALONE, SELECTIONS, TABLE, CLASS_FOLDERS = "recordings", "selections", "table", "class-folders"

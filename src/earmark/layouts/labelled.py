@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,8 @@ FOR_SEGMENTS = (
     "(Raven, Audacity, tables with start)"
 )
 
+_LATE = 0.05  # seconds that a clip may end behind its recording
+_MANY_LATE = 0.3  # share of the clips
 _FEW = 0.2  # share of the recordings that another table must name to be asked about
 
 
@@ -126,11 +129,19 @@ def of_table(one: Labelled, layout: Layout, root: Path, options: SelectionOption
     rows = one.rows
     if options.for_segments and not one.has_times:
         raise DataError(f"{root / one.places[0]}: {FOR_SEGMENTS}, and it has none; remove them")
+    if "start" in rows and "end" not in rows and (options.label_seconds or rows["path"].duplicated().any()):
+        if not options.label_seconds:
+            raise DataError(
+                f"{root / one.places[0]}: has starts, but no column for the ends of its clips; add end or duration, or pass "
+                "--label-seconds where each is a point in time"
+            )
+        rows = rows.assign(end=rows["start"])
     if one.has_times and {"start", "end"} <= set(rows.columns):
         rows = rows.assign(label=rows["label"].map(tabular.as_text), start=rows["start"].fillna(0.0))
         lengths = lengths_of(root, list(rows["path"].unique()))
         if one.times_run_on:
             check_sequence(rows, lengths, root / one.places[0])
+        _check_inside(rows, lengths, root / one.places[0])
         if options.for_segments or are_points(rows).any():
             ends = rows["path"].map(lengths).astype(float)  # an empty end is the recording's own
             rows = rows.assign(end=rows["end"].fillna(ends.where(ends > rows["start"])))
@@ -140,6 +151,24 @@ def of_table(one: Labelled, layout: Layout, root: Path, options: SelectionOption
         if "group" not in rows:
             about["grouped_by"] = "recording"
     return finished(layout, root, rows, **about)
+
+
+def _check_inside(rows: pd.DataFrame, lengths: Mapping[str, float | None], place: Path) -> None:
+    """Refuse times that belong to other recordings, or are in another unit; a few past the end are named one by one.
+
+    Raises
+    ------
+    DataError
+        With an example.
+    """
+    ends = rows["path"].map(lengths).astype(float)
+    late = (rows["start"] >= ends) | (rows["end"] > ends + _LATE)
+    if late.sum() > _MANY_LATE * ends.notna().sum():
+        path, start = rows[late][["path", "start"]].iloc[0]
+        raise DataError(
+            f"{place}: {late.sum()} of its {len(rows)} clips lie past the end of their recordings, e.g. {path} from {start:g} s "
+            f"({ends[late].iloc[0]:.3g} s long); give seconds from the start of each file, or rename columns of other recordings"
+        )
 
 
 def by_label_files(folder: Contents) -> Manifest:
@@ -153,7 +182,7 @@ def by_label_files(folder: Contents) -> Manifest:
     columns: dict[str, str] = {}
     for name, places in folder.labelled.items():
         for place in places:
-            one = read_labels(root / place, label_column=options.label_column, exists=folder.names.exists)
+            one = read_labels(root / place, label_column=options.label_column, exists=folder.names.fits)
             own = one.rows if one.names_recordings else one.rows.assign(path=name)
             if one.names_recordings:
                 paths = {p: folder.names.find(str(p), ["", str(Path(place).parent)])[0] for p in own["path"].unique()}

@@ -59,9 +59,10 @@ class Names:
     def _recordings(self) -> Sequence[str]:
         return search(self.root).recordings if self._given is None else self._given
 
-    def exists(self, name: str, folders: Sequence[str] = ("",)) -> bool:
-        """Whether exactly one recording fits."""
-        return self.find(name, folders)[0] is not None
+    def fits(self, name: str, folders: Sequence[str] = ("",)) -> bool:
+        """Whether a recording fits, or several do."""
+        path, several = self.find(name, folders)
+        return path is not None or bool(several)
 
     def resolve(self, names: Iterable[str], folders: Sequence[str] = ("",)) -> Resolved:
         """Find each name's recording; paths start from one of ``folders``, the first that has it."""

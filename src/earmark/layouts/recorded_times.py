@@ -84,8 +84,8 @@ def check_durations(root: Path, place: Path, rows: pd.DataFrame) -> None:
         Naming the column.
     """
     for name in [] if "start" in rows.columns else [n for n in rows.columns if role_of(n)[0] == "duration"]:
-        found, wrong = column(list(rows[name]))
-        pairs = [] if wrong is not None else _with_lengths(root, rows, found * (role_of(name)[2] or 1.0))
+        found, wrong = column(list(rows[name]), unit=role_of(name)[2] or 1.0)
+        pairs = [] if wrong is not None else _with_lengths(root, rows, found)
         if pairs and np.mean([time < _SHORTER * length for time, length in pairs]) > _MOST:
             raise DataError(
                 f"{place}: column {name!r} gives lengths shorter than the recordings', but no column says where the clips start; "
@@ -107,6 +107,11 @@ def check_unread_times(root: Path, place: Path, rows: pd.DataFrame, columns: Col
     known = [name for name in ("start", "end") if name in rows.columns]
     if len(known) == 2 or rows.empty:
         return
+    nested = [n for n in rows.columns if n not in COLUMNS and rows[n].map(_is_nested).any()]
+    if nested and not known:
+        raise DataError(
+            f"{place}: column {nested[0]!r} holds lists of values; give each clip a row with start and end of its own"
+        )
     further = [n for n in rows.columns if n not in COLUMNS and not _NO_TIMES.intersection(words(n))]
     times = {
         n: column(list(rows[n]))[0] for n in further if look_like_times(rows[n]) and rows[n].map(str).nunique() > 1
@@ -127,6 +132,13 @@ def check_unread_times(root: Path, place: Path, rows: pd.DataFrame, columns: Col
         for first, second in pairwise(inside):
             if np.all(times[first] < times[second]):
                 raise DataError(f"{place}: columns {first!r} and {second!r} may be start and end of clips; {remedy}")
+
+
+def _is_nested(value: object) -> bool:
+    """Whether a cell of JSON holds annotations instead of a value."""
+    return isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(x, dict | list | float) for x in value)
+    )
 
 
 def _inside(root: Path, rows: pd.DataFrame, values: NDArray[np.float64]) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
@@ -68,6 +69,8 @@ class Labelled:
         """Whether other rows part the recordings that both name in the same way, under whatever labels."""
         if self.problem:
             return False
+        if self.has_times or not rows["end"].isna().all() if "end" in rows else self.has_times:
+            return _clips_of(self.rows) == _clips_of(rows)
         mine, theirs = _label_of(self.rows), _label_of(rows)
         pairs = {(label, theirs[path]) for path, label in mine.items() if path in theirs}
         return 0 < len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
@@ -82,7 +85,7 @@ def search(root: Path, others: Sequence[str], names: Names, label_column: str | 
     """All tables below a folder that name some of its recordings."""
     found = []
     for place in [p for p in others if may_be_table(root / p)][:_MOST_TABLES]:
-        if (root / place).stat().st_size > _MOST_BYTES:
+        if (root / place).stat().st_size > _MOST_BYTES or "submission" in PurePosixPath(place).stem.lower():
             continue
         try:
             table = read_table(root / place)
@@ -120,7 +123,7 @@ def read(
     """
     own = PurePosixPath(place).parent.as_posix()
     folders = list(dict.fromkeys(["" if f == "." else f for f in (folder or own, own, ".")]))
-    exists: Callable[[str], bool] = lambda value: names.exists(value, folders)  # noqa: E731
+    exists: Callable[[str], bool] = lambda value: names.fits(value, folders)  # noqa: E731
     frame = table.frame
     if not table.headed and (told := _headless(frame, exists)) is not None:
         frame = told
@@ -147,6 +150,13 @@ def read(
         notes.append(
             f"{len(found.changed)} names in {place} are written otherwise than the files' (first: {written!r}, {how})"
         )
+    if not given and 2 * len(found.missing) > len(found.paths):
+        name, remedy = next(iter(found.missing.items()))
+        several = frozenset(path for missed in found.missing for path in names.find(missed, folders)[1])
+        count = f"{len(found.missing)} of its {len(found.paths)}"
+        problem = f"{root / place}: {count} names lead to no recording, e.g. {name}: {remedy}"
+        covered = frozenset(found.paths.values()) - set(found.missing) | several
+        return Labelled((place,), rows, covered=covered, problem=problem)
     missing = {found.paths[name]: remedy for name, remedy in found.missing.items()}
     covered = frozenset(found.paths.values()) - set(missing)
     runs_on = (
@@ -166,6 +176,10 @@ def _rows(
     """Clips of a table, its columns, and notes."""
     columns, notes = resolve(frame, place, label=label_column, exists=exists), []
     if "label" not in columns.roles and len(ones := _one_column_a_label(frame, columns)) > 1:
+        if doubtful := [n for n in columns.further if n not in ones and _is_degree(frame[n])]:
+            raise DataError(
+                f"{place}: columns {', '.join(ones[:_NAMED])} are zeros and ones, but {doubtful[0]!r} is not; correct it"
+            )
         notes.append(f"the columns {', '.join(ones[:_NAMED])} are taken as one label each: 1 where a clip has it")
         labels = [[n for n in ones if str(row[n]).strip().lower() in _YES] for _, row in frame[ones].iterrows()]
         frame = frame.drop(columns=ones).assign(label=pd.Series(labels, index=frame.index, dtype=object))
@@ -190,6 +204,12 @@ def _one_column_a_label(frame: pd.DataFrame, columns: Columns) -> list[str]:
     """Columns of zeros and ones, of which each says whether a clip has the label that it is named after."""
     values = {name: {str(v).strip().lower() for v in frame[name]} for name in columns.further}
     return [name for name, found in values.items() if found <= _YES | _NO and found & _YES]
+
+
+def _is_degree(values: pd.Series) -> bool:
+    """Whether values are numbers from -1 to 1, as uncertain labels are."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    return bool(numbers.notna().all() and numbers.between(-1, 1).all())
 
 
 def _candidates(frame: pd.DataFrame, role: str) -> str:
@@ -255,28 +275,41 @@ def _share(values: pd.Series, exists: Callable[[str], bool]) -> float:
 
 def merged(found: Sequence[Labelled]) -> list[Labelled]:
     """Tables of one kind over different recordings as one; of tables that say the same, the first."""
-    kept: list[Labelled] = []
+    sets: list[list[Labelled]] = []
     for one in found:
-        for i, other in enumerate(kept):
-            if one.problem or other.problem:
+        for known in sets:
+            first = known[0]
+            if one.problem or first.problem:
                 continue
-            if one.covered == other.covered and _clips_of(one) == _clips_of(other):
-                kept[i] = _with(other, one, other.rows)
+            if one.covered == first.covered and _clips_of(one.rows) == _clips_of(first.rows):
+                known[0] = _with(first, one, first.rows)
                 break
-            if not one.covered & other.covered and one.has_times == other.has_times and _named(one) == _named(other):
-                kept[i] = joined([other, one])
+            apart = not any(one.covered & other.covered for other in known)
+            if apart and one.has_times == first.has_times and _named(one) == _named(first):
+                known.append(one)
                 break
         else:
-            kept.append(one)
-    return kept
+            sets.append([one])
+    return [joined(known) if len(known) > 1 else known[0] for known in sets]
 
 
 def joined(found: Sequence[Labelled]) -> Labelled:
-    """Several tables as one, each with the part of a split that it is named after."""
+    """Several tables as one, each with the part of a split that it, or its folder, is named after."""
+    words = [
+        [w for w in re.split(r"[^a-z]+", place.lower()) if w in SPLIT_WORDS]
+        for one in found
+        for place in one.places[:1]
+    ]
+    parts = [SPLIT_WORDS[named[-1]] if named else "" for named in words]
+    told = all(parts) and len(set(parts)) > 1
+    rows = [
+        one.rows.assign(split=part) if told and "split" not in one.rows else one.rows
+        for one, part in zip(found, parts, strict=True)
+    ]
     one = found[0]
     for other in found[1:]:
-        one = _with(one, other, pd.concat([_of_part(one), _of_part(other)], ignore_index=True))
-    return one
+        one = _with(one, other, one.rows)
+    return replace(one, rows=pd.concat(rows, ignore_index=True))
 
 
 def _named(found: Labelled) -> set[str]:
@@ -292,20 +325,10 @@ def _with(one: Labelled, other: Labelled, rows: pd.DataFrame) -> Labelled:
     )  # fmt: skip
 
 
-def _of_part(found: Labelled) -> pd.DataFrame:
-    """Rows with the part of a split that the table is named after."""
-    if "split" in found.rows or len(found.places) > 1:
-        return found.rows
-    word = next(
-        (w for w in PurePosixPath(found.places[0]).stem.lower().replace("-", "_").split("_") if w in SPLIT_WORDS), None
-    )
-    return found.rows if word is None else found.rows.assign(split=SPLIT_WORDS[word])
-
-
-def _clips_of(found: Labelled) -> set[tuple[str, ...]]:
-    rows = found.rows
-    columns = [c for c in ("path", "start", "end", "label") if c in rows.columns]
-    return set(zip(*(rows[c].map(as_text) for c in columns), strict=True))
+def _clips_of(rows: pd.DataFrame) -> set[tuple[object, ...]]:
+    """The clips of a table, with times to the millisecond."""
+    times = [rows[c].fillna(0.0).round(3) if c in rows.columns else [0.0] * len(rows) for c in ("start", "end")]
+    return set(zip(rows["path"], *times, rows["label"].map(as_text), strict=True))
 
 
 def _label_of(rows: pd.DataFrame) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -102,25 +103,36 @@ def _seconds(frame: pd.DataFrame, columns: Columns, role: str, where: object) ->
     unit = columns.units.get(role, 1.0)
     sides = [frame[columns.roles[r]] for r in ("start", "end") if r in columns.roles]
     written = [v for side in sides for v in side if isinstance(v, str)] if role in ("start", "end") else values
-    found, wrong = times.column(values)
+    found, wrong = times.column(values, unit=unit)
     if wrong is None and times.ambiguous(written):
         wrong = next(row for row, v in enumerate(values) if isinstance(v, str) and "," in v)
     if wrong is not None:
         path = f" ({frame[columns.roles['path']].iloc[wrong]})" if "path" in columns.roles else ""
         raise DataError(f"{where}: row {wrong + 1}{path}: {name} is {values[wrong]!r}; give seconds, with a point")
-    return found * unit
+    return found
 
 
 def _listed(value: Any) -> Any:
-    """A list of labels that was written as text, as pandas and JSON do."""
+    """A list of labels that was written as text, as pandas, NumPy and JSON do.
+
+    Raises
+    ------
+    DataError
+        For a list of annotations.
+    """
     text = value.strip() if isinstance(value, str) else ""
     if not (text.startswith(("[", "{", "(")) and text.endswith(("]", "}", ")"))):
         return value
+    commas = re.sub(r"""(?<=['"])\s+(?=['"])""", ", ", text)  # NumPy writes none
     for read in (json.loads, ast.literal_eval):
         try:
-            found = read(text)
+            found = read(commas)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
+        if isinstance(found, list | tuple) and any(isinstance(x, dict | list) for x in found):
+            raise DataError(
+                f"the label {text[:60]!r} is a list of annotations; give each a row with start and end of its own"
+            )
         if isinstance(found, list | tuple | set) and all(isinstance(x, str | int) for x in found):
             return sorted(map(str, found))
     return value

@@ -37,7 +37,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "offset": ("offset",),
     "duration": (
         "duration", "dur", "length", "duration_time", "clip_duration", "segment_duration", "event_duration", "clip_length",
-        "segment_length", "event_length", "call_duration", "call_length", "dauer", "duree", "duracion", "durata",
+        "segment_length", "event_length", "call_duration", "call_length", "delta_time", "dauer", "duree", "duracion", "durata",
     ),
     "file offset": ("file_offset",),
     "time": (
@@ -199,6 +199,9 @@ def resolve(
     roles.pop("label number", None)
     if exists is not None:
         _find_path(frame, roles, exists)
+    if "start" not in roles and "file offset" in roles:
+        roles["start"] = roles.pop("file offset")
+        units["start"] = units.pop("file offset", 1.0)
     _place_offset(roles, units, where)
     begins = "time" in roles and key(roles["time"]) != "peaktime"
     if begins and "duration" in roles and "start" not in roles:  # Sonic Visualiser
@@ -217,7 +220,9 @@ def resolve(
 def _refuse_contradiction(frame: pd.DataFrame, where: object, found: Sequence[tuple[int, str, float | None]]) -> None:
     """Refuse two columns of one meaning whose times differ."""
     times = [
-        (name, column(list(frame[name]))[0] * (unit or 1.0)) for _, name, unit in found if look_like_times(frame[name])
+        (name, column(list(frame[name]), unit=unit or 1.0)[0])
+        for _, name, unit in found
+        if look_like_times(frame[name])
     ]
     for name, other in times[1:]:
         first, mine = times[0]
@@ -252,11 +257,15 @@ def _find_path(frame: pd.DataFrame, roles: dict[str, str], exists: Callable[[str
     taken = {column for role, column in roles.items() if role not in ("path", "group")}
     usual = [n for n in frame.columns if role_of(n)[0] == "path" or key(n) in _WEAK_PATHS]
     others = [n for n in frame.columns if n not in usual and n not in taken]
-    for names in (usual, others):
-        found = [n for n in names if share(n) >= _FOUND]
-        if found:
-            roles["path"] = max(found, key=share)
-            return
+    # Whole names of files come before numbers that the files happen to have too.
+    found = [n for n in [*usual, *others] if share(n) >= _FOUND]
+    if found:
+        roles["path"] = max(found, key=lambda n: (_whole(frame[n]), n in usual, share(n)))
+
+
+def _whole(values: pd.Series) -> bool:
+    """Whether values are names with an extension."""
+    return bool(values.map(str).str.contains(r"\.\w{2,5}$").mean() >= _FOUND)
 
 
 def _place_offset(roles: dict[str, str], units: dict[str, float], where: object) -> None:
@@ -266,7 +275,7 @@ def _place_offset(roles: dict[str, str], units: dict[str, float], where: object)
     if "start" in roles and "end" in roles:
         role = ""
     elif "start" in roles:
-        role = "" if "duration" in roles else "end"
+        role = "end"  # a duration beside both must agree
     elif "end" in roles or "duration" in roles:
         role = "start"
     else:

@@ -23,8 +23,8 @@ UNITS = {
 """Seconds of a unit."""
 
 
-def seconds(text: str) -> float | None:
-    """Seconds of ``12.5``, ``1:02.5``, ``00:01:02.500``, ``90 s`` or ``1500ms``; None for anything else.
+def seconds(text: str, unit: float = 1.0) -> float | None:
+    """Seconds of ``12.5`` (times ``unit``), ``1:02.5``, ``00:01:02.500``, ``90 s`` or ``1500ms``; None for anything else.
 
     A comma is a decimal comma. Minutes and seconds of clock times are below 60.
     """
@@ -33,7 +33,7 @@ def seconds(text: str) -> float | None:
         hours, minutes, rest = int(found[1] or 0), int(found[2]), float(found[3])
         return None if rest >= 60 or (found[1] and minutes >= 60) else 3600.0 * hours + 60 * minutes + rest
     found = _NUMBER.fullmatch(text)
-    factor = UNITS.get(found[2].lower()) if found and found[2] else 1.0
+    factor = UNITS.get(found[2].lower()) if found and found[2] else unit
     return None if found is None or factor is None else float(found[1]) * factor
 
 
@@ -43,14 +43,20 @@ def ambiguous(values: Iterable[Any]) -> bool:
     return bool(commas) and all(map(_THOUSANDS.fullmatch, commas))
 
 
-def column(values: Sequence[Any], *, default: float = np.nan) -> tuple[NDArray[np.float64], int | None]:
-    """Seconds of each value, ``default`` for empty ones; and the first position that holds no time, if any."""
+def column(
+    values: Sequence[Any], *, default: float = np.nan, unit: float = 1.0
+) -> tuple[NDArray[np.float64], int | None]:
+    """Seconds of each value, ``default`` for empty ones; and the first position that holds no time, if any.
+
+    Numbers count in ``unit`` seconds, unless they have a unit of their own.
+    """
     found = np.full(len(values), default)
     for row, value in enumerate(values):
         if isinstance(value, str):
-            number = seconds(value) if value.strip() else default
+            number = seconds(value, unit) if value.strip() else default
         else:
             number = default if value is None or value != value else _number(value)
+            number = number if number is None or number is default else number * unit
         if number is None:
             return found, row
         found[row] = number

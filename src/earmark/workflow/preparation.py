@@ -17,10 +17,12 @@ from earmark.classifier import Classifier, Embedder
 from earmark.dataset import Clips, ingest, make_spec, merge_rule
 from earmark.errors import DataError, SettingsError
 from earmark.inspection import FAULTS
+from earmark.inventory import UNREAD_LABELS
 from earmark.manifest import Manifest
 from earmark.options import DataOptions, TrainOptions
 from earmark.provenance import Job
 from earmark.recipe import Recipe
+from earmark.selections import beside
 from earmark.shortcuts.manifests import of_manifest
 from earmark.similar import similar_labels
 from earmark.splits import Split
@@ -180,6 +182,7 @@ def _parts(manifest: Manifest, split: Splitter, options: TrainOptions) -> list[S
     normal = ""
     if options.task == ANOMALY:
         normal = conditions.chosen_normal(manifest.labels, options.normal, where=manifest.root, hint=ALL_NORMAL)
+        _refuse_unread_labels(manifest, normal)
     parts = split(manifest, _strata(manifest, options))
     if options.task == ANOMALY:
         # With one part to test, all that is not normal can be tested; over folds each clip has its turn.
@@ -281,6 +284,24 @@ def _check_labels(manifest: Manifest, *, goes_on: bool) -> None:
             else "a classifier needs two: add clips of something else, or make a detector with earmark train --task anomaly"
         )
         raise DataError(f"{manifest.root}: has one label only, {manifest.labels[0]!r}; {remedy}")
+
+
+def _refuse_unread_labels(manifest: Manifest, normal: str) -> None:
+    """A detector must not learn what label files mark that cannot be read.
+
+    Raises
+    ------
+    DataError
+        Naming the first of them.
+    """
+    unread = [] if manifest.files is None else manifest.files.unused.get(UNREAD_LABELS, ())
+    rows = manifest.table
+    learnt = [path for path, label in zip(rows["path"], rows["label"], strict=True) if label == normal]
+    if found := [place for places in beside(learnt, unread).values() for place in places]:
+        raise DataError(
+            f"{manifest.root}: {len(found)} files beside its {normal} recordings may be labels of unknown format "
+            f"(first: {found[0]}); correct them, or move them away if they are none"
+        )
 
 
 def _check_single(manifest: Manifest) -> None:
