@@ -29,6 +29,8 @@ bench: .venv/installed  ## the figures of benchmarks/RESULTS.md; needs the recor
 	$(BIN)/python benchmarks/scan.py
 	$(BIN)/python benchmarks/million.py
 	$(BIN)/python benchmarks/fuzz.py
+	$(BIN)/python benchmarks/fuzz_labels.py
+	$(BIN)/python benchmarks/shortcuts.py
 	$(BIN)/python benchmarks/frontends.py
 	$(BIN)/python benchmarks/images.py
 	$(BIN)/python benchmarks/machines.py

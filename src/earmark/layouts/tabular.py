@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
@@ -123,7 +124,7 @@ def read(
     """
     own = PurePosixPath(place).parent.as_posix()
     folders = list(dict.fromkeys(["" if f == "." else f for f in (folder or own, own, ".")]))
-    exists: Callable[[str], bool] = lambda value: names.fits(value, folders)  # noqa: E731
+    exists = partial(names.fits, folders=folders)
     frame = table.frame
     if not table.headed and (told := _headless(frame, exists)) is not None:
         frame = told

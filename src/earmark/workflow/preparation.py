@@ -70,13 +70,7 @@ def prepare(
             f"setting teachers is {chosen.teachers}; with --from there is a model to learn from: leave it out"
         )
     _parts(manifest, split, options)  # what is wrong with it is better said before everything is decoded
-    if base is None:
-        spec = make_spec(manifest, chosen, channel=options.channel)
-    else:
-        given = {change.partition("=")[0].strip() for change in options.settings}
-        if picked not in (recipe.AUTO, recipe.FINETUNE, *recipe.TIERS):
-            given |= recipe.named(picked)
-        spec, chosen = base.spec, continuing.settled(chosen, base.spec, given)
+    spec, chosen = _described(manifest, options, picked, chosen, base)
     spec = _of_task(spec, manifest, options, base)
     training.resolve_device(options.device)
     _check_network(spec, chosen, options.recipe)
@@ -110,6 +104,18 @@ def prepare(
     for one in parts:
         splits.check_labels(clips.manifest, one)
     return [Job(clips, one, chosen, spec, options) for one in parts]
+
+
+def _described(
+    manifest: Manifest, options: TrainOptions, picked: str, chosen: Recipe, base: Bundle | None
+) -> tuple[BundleSpec, Recipe]:
+    """What the data ask for; or the model to continue from, and the recipe with what that model fixes."""
+    if base is None:
+        return make_spec(manifest, chosen, channel=options.channel), chosen
+    given = {change.partition("=")[0].strip() for change in options.settings}
+    if picked not in (recipe.AUTO, recipe.FINETUNE, *recipe.TIERS):
+        given |= recipe.named(picked)
+    return base.spec, continuing.settled(chosen, base.spec, given)
 
 
 def _check_options(options: TrainOptions) -> None:
