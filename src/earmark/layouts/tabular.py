@@ -328,7 +328,10 @@ def _with(one: Labelled, other: Labelled, rows: pd.DataFrame) -> Labelled:
 
 def _clips_of(rows: pd.DataFrame) -> set[tuple[object, ...]]:
     """The clips of a table, with times to the millisecond."""
-    times = [rows[c].fillna(0.0).round(3) if c in rows.columns else [0.0] * len(rows) for c in ("start", "end")]
+    times = [
+        rows[c].fillna(0.0).clip(upper=1e9).round(3) if c in rows.columns else [0.0] * len(rows)
+        for c in ("start", "end")
+    ]
     return set(zip(rows["path"], *times, rows["label"].map(as_text), strict=True))
 
 
