@@ -194,7 +194,7 @@ def _plain_rows(text: str) -> Iterator[tuple[float, float, str]]:
 
 def _says_nothing(line: str) -> bool:
     """Whether a line is blank, a comment, or holds the frequencies of the label before it, which a backslash begins."""
-    return not line.strip() or line.startswith(("\\", "#"))
+    return not line.strip() or line.startswith(("\\\t", "\\ ", "#"))
 
 
 def _plain_row(line: str) -> tuple[float, float, str] | None:

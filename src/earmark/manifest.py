@@ -36,6 +36,7 @@ ROUNDING = 1e-3
 log = logging.getLogger("earmark")
 
 _NAMED = 10  # labels
+_ODD = re.compile(r"//|(?:^|/)\.(?:/|$)|./$|\\")  # what pathlib would write otherwise
 _TEXT = ("path", "label", "group", "fold", "split")
 
 
@@ -361,7 +362,7 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plain(path: str) -> str:
-    return PurePath(path).as_posix() if path else path
+    return PurePath(path).as_posix() if _ODD.search(path) else path
 
 
 def _is_list(value: object) -> bool:

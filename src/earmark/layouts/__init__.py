@@ -32,6 +32,9 @@ from earmark.tables import read_table
 
 __all__ = ["ALONE", "CLASS_FOLDERS", "LAYOUTS", "SELECTIONS", "find", "recordings"]
 
+_OF_TABLES = ("meta", "metadata", "labels", "annotations", "tables", "csv", "evaluation_setup")
+"""Folders that hold tables of the recordings beside them."""
+
 
 def find(
     data: str | os.PathLike[str],
@@ -220,7 +223,7 @@ def _given_table(place: Path, layout: str | None, pattern: str | None, options: 
     root = place.parent
     one = tabular.read(root, place.name, table, Names(root), options.label_column, given=True)
     assert one is not None
-    if not one.covered and place.parent.name not in ("", ".."):  # meta/labels.csv beside audio/
+    if not one.covered and place.parent.name.lower() in _OF_TABLES:  # meta/labels.csv beside audio/
         above = place.parent.parent
         other = tabular.read(
             above, f"{place.parent.name}/{place.name}", table, Names(above), options.label_column, given=True
