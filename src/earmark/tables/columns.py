@@ -183,7 +183,7 @@ def resolve(
         if (
             role in TIMES
             and (key(name) in _WEAK_TIMES or role in ("time", "duration"))
-            and not look_like_times(frame[name])
+            and not (look_like_times(frame[name]) or (role == "duration" and any(map(_is_time, frame[name]))))
         ):
             continue
         if role:
@@ -233,6 +233,10 @@ def _refuse_contradiction(frame: pd.DataFrame, where: object, found: Sequence[tu
                 f"{where}: row {row + 1}: columns {first!r} and {name!r} mean the same and differ ({mine[row]:g} and "
                 f"{other[row]:g} s); remove or rename one"
             )
+
+
+def _is_time(value: object) -> bool:
+    return look_like_times([value])
 
 
 def _given_label(frame: pd.DataFrame, where: object, label: str) -> str:
