@@ -190,8 +190,10 @@ def resolve(
             named.setdefault(role, []).append((place, name, unit))
     for role in ("start", "end"):
         _refuse_contradiction(frame, where, sorted(named.get(role, ())))
-    roles = {role: min(found)[1] for role, found in named.items()}
-    units = {role: unit for role, found in named.items() if (unit := min(found)[2]) is not None}
+    # Of two that are written almost alike, the one that is filled in.
+    best = {role: min(found, key=lambda one: (one[0], _empty(frame[one[1]]), one[1])) for role, found in named.items()}
+    roles = {role: name for role, (_, name, _) in best.items()}
+    units = {role: unit for role, (_, _, unit) in best.items() if unit is not None}
     if label is not None:
         roles["label"] = _given_label(frame, where, label)
     elif "label" not in roles and "label number" in roles:
@@ -233,6 +235,11 @@ def _refuse_contradiction(frame: pd.DataFrame, where: object, found: Sequence[tu
                 f"{where}: row {row + 1}: columns {first!r} and {name!r} mean the same and differ ({mine[row]:g} and "
                 f"{other[row]:g} s); remove or rename one"
             )
+
+
+def _empty(values: pd.Series) -> int:
+    """How many values there are not."""
+    return int(values.map(lambda v: v is None or v != v or v == "" if not isinstance(v, list) else False).sum())
 
 
 def _is_time(value: object) -> bool:
