@@ -72,7 +72,9 @@ def cells(text: str, separator: str) -> list[tuple[int, list[str]]]:
     """The rows that are not blank, with the number of their line; the blanks around a cell are taken off."""
     csv.field_size_limit(_MOST_CELL)
     file = io.StringIO(text, newline="")
-    if text.count('"') % 2:  # a stray quote would swallow lines
+    # A stray quote, or two of them, would swallow the lines behind.
+    swallows = separator == "\t" and any("\t" in quoted and "\n" in quoted for quoted in text.split('"')[1::2])
+    if text.count('"') % 2 or swallows:
         rows = csv.reader(file, delimiter=separator, quoting=csv.QUOTE_NONE, skipinitialspace=True)
     else:
         rows = csv.reader(file, delimiter=separator, skipinitialspace=True)
