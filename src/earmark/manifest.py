@@ -382,7 +382,7 @@ def _validated(table: pd.DataFrame) -> pd.DataFrame:
         (
             "path",
             twice & ~again,
-            "the same clip stands there twice and is told otherwise: keep one row",
+            "the same clip occurs twice with different values: keep one row",
         ),
     ]
     for name, wrong, remedy in bad:

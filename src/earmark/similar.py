@@ -108,7 +108,7 @@ def _one_apart(shorter: str, longer: str) -> bool:
 def joined_labels(labels: Iterable[str]) -> str:
     """A note where labels look like several in one, with the separator to set; else nothing.
 
-    They do where most of what stands between the separators is a label by itself, or part of another one.
+    They do where most of what stands between the separators is also a label of its own, or part of another one.
     """
     every = set(labels)
     for mark in (",", "|", "/", "+", "&", ":", " and ", "_", " "):

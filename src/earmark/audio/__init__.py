@@ -133,7 +133,7 @@ def raw_blocks(
     source, start, end
         As for `decode`.
     measure : Measure, optional
-        Is told of the file; the samples are pushed to it by the caller.
+        Learns the format of the file; the caller pushes the samples to it.
 
     Yields
     ------

@@ -30,7 +30,7 @@ from earmark.manifest import Manifest
 from earmark.selections import SelectionOptions
 from earmark.tables import read_table
 
-__all__ = ["ALONE", "CLASS_FOLDERS", "LAYOUTS", "SELECTIONS", "find", "recordings"]
+__all__ = ["ALONE", "CLASS_FOLDERS", "LAYOUTS", "SELECTIONS", "find"]
 
 _OF_TABLES = ("meta", "metadata", "labels", "annotations", "tables", "csv", "evaluation_setup")
 """Folders that hold tables of the recordings beside them."""
@@ -94,17 +94,6 @@ def _of_folder(folder: Contents, layout: str | None, pattern: str | None) -> Man
     if layout is not None:
         return _named(layout, folder)
     return _best(folder)
-
-
-def recordings(root: Path) -> list[str]:
-    """Relative paths of all recordings below a folder, with ``/``, sorted by code point.
-
-    Raises
-    ------
-    DataError
-        Where there are none, or a name is not UTF-8: tables and reports could not hold it.
-    """
-    return Contents(root, SelectionOptions(), None).recordings
 
 
 def _named(name: str, folder: Contents) -> Manifest:

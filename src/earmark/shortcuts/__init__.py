@@ -130,7 +130,7 @@ def _reported(columns: Sequence[Column], design: Design, seed: int) -> list[Shor
     passed &= tests.chances(skills, seed) <= _ALPHA
     found: dict[str, Shortcut] = {}
     for (fact, values), row, good in zip(columns, skills, passed, strict=True):
-        ones = zip(design.labels, row[every:], good[every:], strict=False)  # none where two labels are told apart
+        ones = zip(design.labels, row[every:], good[every:], strict=False)  # none for two labels
         one = sorted(((float(skill), name) for name, skill, ok in ones if ok), key=lambda pair: (-pair[0], pair[1]))
         if every and good[0] and not (one and one[0][0] > row[0] + _CLEARER):
             found[fact.name] = _shortcut(fact, values, float(row[0]), (), design)

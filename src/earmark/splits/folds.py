@@ -45,7 +45,7 @@ def grouped_folds(
     order = np.lexsort((manifest.table["start"], pd.factorize(manifest.table["path"], sort=True)[0]))
     part = np.zeros(len(manifest), np.int64)
     with warnings.catch_warnings():
-        # Labels with fewer clips than folds are told by `checked`, by name.
+        # `checked` names the labels with fewer clips than folds.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         for number, test in enumerate(_parts(groups[0][order], labels[0][order], folds, seed), start=1):
             part[order[test]] = number

@@ -40,7 +40,7 @@ class Checkpoints(CheckpointIO):
             Where the disk refuses it; what was at ``path`` is as it was.
         """
         with atomic_file(path, durable=True) as temporary:
-            content = io.BytesIO()  # to a path torch writes by itself, and reports a full disk as a RuntimeError
+            content = io.BytesIO()  # to a path torch writes on its own, and reports a full disk as a RuntimeError
             torch.save({**checkpoint, TORCH: str(torch.__version__)}, content)
             temporary.write_bytes(content.getbuffer())
 

@@ -182,7 +182,7 @@ def take_weights(classifier: Classifier, source: Bundle) -> None:
 
 
 def settles(names: Collection[str]) -> list[str]:
-    """Those of these settings that the model to go on from has settled."""
+    """Those of these settings that the model to continue from fixes."""
     return sorted(set(names) & set(_KEPT))
 
 
