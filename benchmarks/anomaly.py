@@ -34,7 +34,8 @@ from torch import nn
 from earmark import anomaly, layouts, recipe, training
 from earmark.bundle import BundleSpec
 from earmark.classifier import Classifier, Embedder
-from earmark.dataset import Clips, ingest, make_spec
+from earmark.dataset import Clips, ingest
+from earmark.describing import make_spec
 from earmark.detector import Tail
 from earmark.evaluation.detection import over_machines
 from earmark.training.batches import Features

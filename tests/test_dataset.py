@@ -11,7 +11,8 @@ import soundfile
 
 from conftest import tone, write_tones
 from earmark import layouts, recipe
-from earmark.dataset import ingest, make_spec, survey
+from earmark.dataset import ingest
+from earmark.describing import make_spec, survey
 from earmark.errors import DataError, SettingsError
 from earmark.levels import Levels
 from earmark.manifest import Manifest

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     )
     from earmark.manifest import Manifest
     from earmark.model import Model, load
-    from earmark.options import DataOptions, TrainOptions
+    from earmark.options import DataOptions
     from earmark.scanner import Scan, scan
+    from earmark.training_options import TrainOptions
     from earmark.types import Deviation, Event, Prediction, Score, Waveform, Window
     from earmark.workflow import Result, Tuned, adapt, crossval, evaluate, train, tune
 
@@ -36,7 +37,8 @@ _HOMES = {
     "earmark.manifest": ("Manifest",),
     "earmark.model": ("Model", "load"),
     "earmark.types": ("Deviation", "Event", "Prediction", "Score", "Waveform", "Window"),
-    "earmark.options": ("DataOptions", "TrainOptions"),
+    "earmark.options": ("DataOptions",),
+    "earmark.training_options": ("TrainOptions",),
     "earmark.scanner": ("Scan", "scan"),
     "earmark.workflow": ("Result", "Tuned", "adapt", "crossval", "evaluate", "train", "tune"),
 }  # fmt: skip

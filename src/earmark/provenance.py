@@ -20,9 +20,9 @@ from earmark.dataset import Clips
 from earmark.frontend import FrontEndSettings
 from earmark.manifest import COLUMNS, SEPARATOR, Manifest, named_counts
 from earmark.measuring import Tested
-from earmark.options import TrainOptions
 from earmark.recipe import Recipe
 from earmark.splits import Split
+from earmark.training_options import TrainOptions
 
 _TAIL = "tail"  # column of a detector's tail probabilities
 _PACKAGES = ("earmark", "torch", "lightning", "onnx", "onnxruntime", "soxr", "soundfile", "numpy")

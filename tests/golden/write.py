@@ -19,7 +19,16 @@ import soundfile
 import earmark
 
 SR = 4_000
-TINY = ("epochs=4", "epochs_a_label=0", "min_steps=0", "width=0.125", "members=1", "ema=0", "n_mels=8", "fft_seconds=0.016")
+TINY = (
+    "epochs=4",
+    "epochs_a_label=0",
+    "min_steps=0",
+    "width=0.125",
+    "members=1",
+    "ema=0",
+    "n_mels=8",
+    "fft_seconds=0.016",
+)
 DETECTOR = ("n_mels=8", "fft_seconds=0.032", "hop_seconds=0.016")
 
 
@@ -81,7 +90,9 @@ def main(target: Path) -> None:
                 lines.append(f"{path.name},{'normal' if i else 'faulty'},{machine}")
         (work / "machines" / "labels.csv").write_text("\n".join(lines) + "\n")
         source = earmark.DataOptions(group_pattern=r"(g\d)_")
-        earmark.train(work / "classes", work / "classification", source=source, options=earmark.TrainOptions(settings=TINY))
+        earmark.train(
+            work / "classes", work / "classification", source=source, options=earmark.TrainOptions(settings=TINY)
+        )
         earmark.train(
             work / "several" / "labels.csv", work / "multilabel", options=earmark.TrainOptions(settings=TINY, seed=1)
         )

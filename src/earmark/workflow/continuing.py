@@ -17,10 +17,10 @@ from earmark.classifier import Classifier
 from earmark.dataset import Clips
 from earmark.errors import BundleError, DataError, SettingsError
 from earmark.manifest import Manifest, split_labels
-from earmark.options import TrainOptions
 from earmark.provenance import namesakes, namesakes_note
 from earmark.recipe import Recipe
 from earmark.splits import Split
+from earmark.training_options import TrainOptions
 
 _KEPT = (
     "sample_rate", "window_seconds", "stride_seconds", "short_clip", "remove_dc", "trim_db", "normalise", "shifts", "network",

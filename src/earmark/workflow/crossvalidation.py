@@ -21,9 +21,10 @@ from earmark.bundle import ANOMALY, MULTILABEL
 from earmark.errors import DiskError, Interrupted
 from earmark.files import RUN, claim_output, make_folder, partial, publish_folder, saving, work_folder, write_text
 from earmark.manifest import Manifest, write_csv
-from earmark.options import DataOptions, TrainOptions
+from earmark.options import DataOptions
 from earmark.provenance import Job
 from earmark.splits import Split
+from earmark.training_options import TrainOptions
 from earmark.workflow.preparation import prepare
 from earmark.workflow.training import GO_ON, PREDICTIONS, REPORT, train_split, write_machines
 

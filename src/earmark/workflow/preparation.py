@@ -14,18 +14,20 @@ import numpy as np
 from earmark import anomaly, conditions, layouts, recipe, splits, training
 from earmark.bundle import ANOMALY, MULTILABEL, Bundle, BundleSpec
 from earmark.classifier import Classifier, Embedder
-from earmark.dataset import Clips, ingest, make_spec, merge_rule
+from earmark.dataset import Clips, ingest
+from earmark.describing import make_spec, merge_rule
 from earmark.errors import DataError, SettingsError
 from earmark.inspection import FAULTS
 from earmark.inventory import UNREAD_LABELS
 from earmark.manifest import Manifest
-from earmark.options import DataOptions, TrainOptions
+from earmark.options import DataOptions
 from earmark.provenance import Job
 from earmark.recipe import Recipe
 from earmark.selections import beside
 from earmark.shortcuts.manifests import of_manifest
 from earmark.similar import similar_labels
 from earmark.splits import Split
+from earmark.training_options import TrainOptions
 from earmark.workflow import continuing
 
 log = logging.getLogger("earmark")

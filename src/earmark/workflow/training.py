@@ -26,10 +26,11 @@ from earmark.evaluation import detection
 from earmark.files import atomic_file, claim_output, make_folder, publish_folder, saving, work_folder, write_text
 from earmark.manifest import write_csv
 from earmark.model import load
-from earmark.options import DataOptions, TrainOptions
+from earmark.options import DataOptions
 from earmark.plots import Figure
 from earmark.provenance import Job
 from earmark.training.batches import Features
+from earmark.training_options import TrainOptions
 from earmark.workflow import continuing
 from earmark.workflow.detecting import why, write_detector
 from earmark.workflow.preparation import held_out, prepare

@@ -18,13 +18,14 @@ import pandas as pd
 from earmark import recipe, splits, training
 from earmark.bundle import ANOMALY, MULTILABEL
 from earmark.classifier import Classifier
-from earmark.dataset import make_spec
+from earmark.describing import make_spec
 from earmark.errors import DataError, DiskError, Interrupted, OutputError, SettingsError, require
 from earmark.files import RUN, atomic_file, claim_output, publish_folder, saving, work_folder, write_text
-from earmark.options import DataOptions, TrainOptions
+from earmark.options import DataOptions
 from earmark.progress import quiet
 from earmark.provenance import Job, identity
 from earmark.splits import Split
+from earmark.training_options import TrainOptions
 from earmark.workflow.preparation import held_out, prepare
 from earmark.workflow.training import GO_ON, train_split
 

@@ -1,41 +1,26 @@
-"""The bundle: what training produces and everything else reads.
-
-A folder, or the same as one ``.zip``, with ``earmark.json`` as its table of contents. Nothing in it is a pickle, and
-reading it runs no code.
-"""
+"""What a bundle says of itself: the schema of ``earmark.json``."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import os
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from earmark.errors import BundleError, SettingsError
-from earmark.files import write_text
 from earmark.levels import Levels
 from earmark.windows import MERGE_RULES, SHORT_CLIP_RULES, MergeRule, ShortClip, WindowPlan, sigmoid, softmax
 
 SCHEMA = 1
 CLASSIFICATION, MULTILABEL, ANOMALY = "classification", "multilabel", "anomaly"
 TASKS = (CLASSIFICATION, MULTILABEL, ANOMALY)
-DESCRIPTION = "earmark.json"
-ONNX = "model.onnx"
-WEIGHTS = "model.safetensors"
-DETECTOR = "detector.safetensors"
 _LISTS = ("labels", "thresholds", "per", "machines")
 Logits = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Waveforms of windows, shape (window, time), to logits, shape (window, class)."""
-_AGAIN = "copy the bundle again or train anew"
+AGAIN = "copy the bundle again or train anew"
 
 
 @dataclass(frozen=True)
@@ -163,7 +148,7 @@ class BundleSpec:
             Naming the key, the value and the remedy.
         """
         if not isinstance(data, dict) or not isinstance(data.get("schema"), int):
-            raise BundleError(f"{source}: is not an Earmark bundle: it holds no schema number; {_AGAIN}")
+            raise BundleError(f"{source}: is not an Earmark bundle: it holds no schema number; {AGAIN}")
         if data["schema"] > SCHEMA:
             raise BundleError(
                 f"{source}: was written by a newer Earmark (schema {data['schema']}, this one reads up to {SCHEMA}); "
@@ -176,12 +161,12 @@ class BundleSpec:
             if n not in data and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         ]
         if missing:
-            raise BundleError(f"{source}: lacks {', '.join(missing)}; {_AGAIN}")
+            raise BundleError(f"{source}: lacks {', '.join(missing)}; {AGAIN}")
         try:
             levels = Levels.from_dict(data.get("levels", {}))
         except SettingsError as error:
             raise BundleError(
-                f"{source}: levels is {data['levels']!r}, which this Earmark cannot use; {_AGAIN}"
+                f"{source}: levels is {data['levels']!r}, which this Earmark cannot use; {AGAIN}"
             ) from error
         spec = cls(**{**{n: data[n] for n in fields if n in data}, "levels": levels})
         for name in _LISTS:
@@ -189,7 +174,7 @@ class BundleSpec:
             if not isinstance(value, list | tuple) or (
                 name == "thresholds" and len(value) not in (0, len(spec.labels))
             ):
-                raise BundleError(f"{source}: {name} is {value!r}, which this Earmark cannot use; {_AGAIN}")
+                raise BundleError(f"{source}: {name} is {value!r}, which this Earmark cannot use; {AGAIN}")
         lists: dict[str, Any] = {name: tuple(getattr(spec, name)) for name in _LISTS}
         spec = dataclasses.replace(spec, **lists)
         _validate(spec, source)
@@ -224,7 +209,7 @@ def _validate(spec: BundleSpec, source: str) -> None:
     ]
     for key, value, good in checks:
         if not good:
-            raise BundleError(f"{source}: {key} is {value!r}, which this Earmark cannot use; {_AGAIN}")
+            raise BundleError(f"{source}: {key} is {value!r}, which this Earmark cannot use; {AGAIN}")
 
 
 def _describes(detector: dict[str, Any]) -> bool:
@@ -234,80 +219,3 @@ def _describes(detector: dict[str, Any]) -> bool:
 
 def _positive(value: object) -> bool:
     return isinstance(value, int | float) and value > 0
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """An opened bundle: its description and its files, which were checked against their hashes when read."""
-
-    path: Path
-    spec: BundleSpec
-    hashes: dict[str, str]
-
-    def read(self, name: str) -> bytes:
-        """Content of one file of the bundle.
-
-        Raises
-        ------
-        BundleError
-            Where it is missing or was altered.
-        """
-        content = _read_member(self.path, name)
-        wanted = self.hashes.get(name)
-        if wanted is not None and hashlib.sha256(content).hexdigest() != wanted:
-            raise BundleError(f"{self.path}: {name} was altered since it was written (its SHA-256 differs); {_AGAIN}")
-        return content
-
-
-def read(path: str | os.PathLike[str]) -> Bundle:
-    """Open a bundle, a folder or a ``.zip``.
-
-    Raises
-    ------
-    BundleError
-        Where it is missing, damaged or too new.
-    """
-    place = Path(path)
-    if not place.exists():
-        raise BundleError(f"{place}: no such model; train one with: earmark train DATA --out {place}")
-    try:
-        data = json.loads(_read_member(place, DESCRIPTION))
-    except ValueError as error:
-        raise BundleError(f"{place}: {DESCRIPTION} is not valid JSON ({error}); {_AGAIN}") from error
-    spec = BundleSpec.from_dict(data, source=f"{place}: {DESCRIPTION}")
-    hashes = data.get("files")
-    if not isinstance(hashes, dict) or ONNX not in hashes:
-        raise BundleError(f"{place}: {DESCRIPTION}: files does not list {ONNX}; {_AGAIN}")
-    return Bundle(place, spec, hashes)
-
-
-def write_description(folder: Path, spec: BundleSpec) -> None:
-    """Write ``earmark.json`` with the hashes of the model files that already lie in ``folder``; the last step of a bundle."""
-    names = [name for name in (ONNX, WEIGHTS, DETECTOR) if (folder / name).exists()]
-    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
-    text = json.dumps({**spec.to_dict(), "files": hashes}, indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(folder / DESCRIPTION, text + "\n")
-
-
-def _read_member(place: Path, name: str) -> bytes:
-    missing = f"{place}: holds no {name}; it is not a whole Earmark bundle: {_AGAIN}"
-    try:
-        if place.is_dir():
-            return (place / name).read_bytes()
-        with zipfile.ZipFile(place) as archive:
-            # A bundle zipped as a folder has the names of folders in front.
-            found = [n for n in archive.namelist() if n == name or n.endswith(f"/{name}")]
-            if not found:
-                raise BundleError(missing)
-            inside, *others = sorted(found, key=lambda n: n.count("/"))
-            if others and others[0].count("/") == inside.count("/"):
-                raise BundleError(
-                    f"{place}: holds several bundles, {inside} and {others[0]}; unpack it and name one of them"
-                )
-            return archive.read(inside)
-    except FileNotFoundError as error:
-        raise BundleError(missing) from error
-    except OSError as error:
-        raise BundleError(f"{place}: {name} cannot be read: {error.strerror}; check its permissions") from error
-    except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        raise BundleError(f"{place}: is neither a bundle's folder nor its .zip ({error}); {_AGAIN}") from error
