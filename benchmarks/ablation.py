@@ -26,7 +26,7 @@ from typing import Any
 
 import pandas as pd
 
-from earmark import recipe
+from earmark.training import recipe
 from runs import measure
 
 HERE = Path(__file__).parent

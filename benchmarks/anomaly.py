@@ -31,14 +31,15 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
-from earmark import anomaly, layouts, recipe, training
 from earmark.bundle import BundleSpec
-from earmark.classifier import Classifier, Embedder
-from earmark.dataset import Clips, ingest
-from earmark.describing import make_spec
-from earmark.detector import Tail
+from earmark.data import layouts
+from earmark.data.clips import Clips, ingest
 from earmark.evaluation.detection import over_machines
+from earmark.inference.detector import Tail
+from earmark.networks.classifier import Classifier, Embedder
+from earmark.training import detectors, fitting, recipe
 from earmark.training.batches import Features
+from earmark.workflow.describing import make_spec
 
 RATE = 0.05
 Floats = NDArray[np.float64]
@@ -114,8 +115,8 @@ def earmark_bands(data: Data, known: NDArray[np.int64], judged: NDArray[np.int64
     level = np.stack([b.mean(0) for b in data.bands])
     spread = np.stack([b.std(0) for b in data.bands])
     zero = np.zeros(len(known), np.int64)
-    normal = anomaly.Normal(level[known], spread[known], data.machine[known], zero, data.group[known])
-    detector = anomaly.fit(normal)
+    normal = detectors.Normal(level[known], spread[known], data.machine[known], zero, data.group[known])
+    detector = detectors.fit(normal)
     tails = [detector.judge(level[i : i + 1], int(data.machine[i]))[0][0] for i in judged]
     return -np.log10(np.array(tails))
 
@@ -219,7 +220,7 @@ def _trained(data: Data, known: tuple[int, ...]) -> Classifier:
     with tempfile.TemporaryDirectory() as folder:
         features = Features(classifier.front_end, many, spec.plan, Path(folder))  # type: ignore[arg-type]
         classifier.front_end.set_statistics(*features.statistics(classifier.front_end, frames))
-        training.fit(classifier, (features, targets), None, settings, window_frames=frames, folder=Path(folder), seed=0)
+        fitting.fit(classifier, (features, targets), None, settings, window_frames=frames, folder=Path(folder), seed=0)
         features.close()
     return classifier.eval()
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import earmark
-from earmark import splits
+from earmark.data import splits
 from runs import measure
 
 COUNTS = (5, 10, 20, 0)

@@ -30,8 +30,8 @@ import torch
 from onnx import helper, numpy_helper
 from threadpoolctl import threadpool_limits
 
-from earmark.frontend import FrontEnd, FrontEndSettings
-from earmark.graph import to_onnx
+from earmark.export.graph import to_onnx
+from earmark.frontend.front_end import FrontEnd, FrontEndSettings
 
 SECONDS = 5
 SETTINGS = {

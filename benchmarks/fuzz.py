@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from earmark import audio, layouts
+from earmark import audio
+from earmark.data import layouts
 from earmark.errors import AudioError
 
 FORMATS = [

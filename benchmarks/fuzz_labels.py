@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from earmark import layouts
-from earmark.dataset import ingest
+from earmark.data import layouts
+from earmark.data.clips import ingest
+from earmark.data.manifest import Manifest
+from earmark.data.selections import SelectionOptions
+from earmark.data.tables import read_table
 from earmark.errors import EarmarkError
-from earmark.manifest import Manifest
-from earmark.selections import SelectionOptions
-from earmark.tables import read_table
 
 SR = 8_000
 SECONDS = 10.0

@@ -25,10 +25,12 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 import earmark
-from earmark import audio, layouts, splits, synth
-from earmark.dataset import ingest
+from earmark import audio
+from earmark.audio import synth
+from earmark.data import layouts, splits
+from earmark.data.clips import ingest
+from earmark.data.manifest import Manifest
 from earmark.evaluation import detection
-from earmark.manifest import Manifest
 
 PER = ("machine", "id")
 USED = (

@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from earmark import networks, recipe
+from earmark import networks
+from earmark.training import recipe
 
 HERE = Path(__file__).parent
 RUNS, RESULTS = HERE / "runs.jsonl", HERE / "RESULTS.md"

@@ -25,7 +25,8 @@ import soundfile
 from numpy.typing import NDArray
 
 import earmark
-from earmark import audio, layouts
+from earmark import audio
+from earmark.data import layouts
 
 Samples = NDArray[np.float32]
 

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from earmark import layouts
-from earmark.inspection import inspect
-from earmark.shortcuts import FACTS, shortcuts, table_of
-from earmark.shortcuts.association import Association, Design
+from earmark.data import layouts
+from earmark.data.inspection import inspect
+from earmark.data.shortcuts import FACTS, shortcuts, table_of
+from earmark.data.shortcuts.association import Association, Design
 
 SETS = ("esc50", "fsdd", "mini_speech_commands", "ravdess", "propeller_mimii", "mimii_sample")
 DIFFERENT: dict[str, tuple[str, Any]] = {

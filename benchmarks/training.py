@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from earmark import recipe, training
 from earmark.bundle import BundleSpec
-from earmark.classifier import Classifier
+from earmark.networks.classifier import Classifier
+from earmark.training import fitting, recipe
 
 SR, CLASSES, SHORT, LONG = 16_000, 50, 5, 45
 
@@ -47,9 +47,9 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     chosen = parser.parse_args()
     settings = recipe.load(chosen.recipe, chosen.settings)
-    bf16 = training.uses_bf16(settings, "cpu")
+    bf16 = fitting.uses_bf16(settings, "cpu")
     made = classifier(settings)
-    frames = training.crop_frames(made, settings, made.front_end.frames(5 * SR))
+    frames = fitting.crop_frames(made, settings, made.front_end.frames(5 * SR))
     x = torch.randn(settings.batch_size, 1, made.front_end.height, frames).contiguous(memory_format=torch.channels_last)
     macs = 3 * settings.batch_size * multiply_adds(made, x[:1])
 
@@ -124,7 +124,7 @@ def fit(settings: recipe.Recipe, steps: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         features: Any = Noise(made.front_end.row_count)
         frames = made.front_end.frames(5 * SR)
-        training.fit(
+        fitting.fit(
             made, (features, targets), None, once, window_frames=frames, folder=Path(folder), seed=0, device="cpu"
         )
 

@@ -13,25 +13,14 @@ import earmark
 
 SOURCE = Path(earmark.__file__).parent
 
-# A module imports only from layers above it in this table, or from modules further left in its own.
-LAYERS = (
-    ("errors", "types", "files", "progress"),
-    ("containers", "audio", "synth", "windows", "levels", "bundle", "detector", "model"),
-    (
-        "tables", "annotations", "inventory", "manifest", "conditions", "fingerprint", "cache", "selections", "layouts",
-        "splits", "recipe", "recipes", "similar", "options", "inspection", "shortcuts", "scanner", "archives", "datasets",
-        "filters", "frontend", "augment", "networks",
-    ),
-    ("classifier", "dataset"),
-    ("graph", "export", "evaluation", "measuring", "anomaly", "training", "provenance"),
-    ("plots", "images", "report", "workflow"),
-    ("cli",),
+# A package imports only from packages further up in this list.
+ROOMS = (
+    "errors", "types", "support", "audio", "bundle", "data", "evaluation", "inference", "frontend", "networks", "training",
+    "export", "figures", "workflow", "cli",
 )  # fmt: skip
-RANK = {name: (layer, place) for layer, names in enumerate(LAYERS) for place, name in enumerate(names)}
 OWNERS = {
-    "soundfile": "audio", "soxr": "audio", "av": "audio", "onnxruntime": "model", "lightning": "training", "onnx": "graph export",
-    "pooch": "datasets", "optuna": "workflow",
-    "matplotlib": "plots", "PIL": "images", "jinja2": "report", "librosa": "",
+    "soundfile": "audio", "soxr": "audio", "av": "audio", "onnxruntime": "inference", "lightning": "training", "onnx": "export",
+    "pooch": "data", "optuna": "workflow", "matplotlib": "figures", "PIL": "figures", "jinja2": "figures", "librosa": "",
 }  # fmt: skip
 HEAVY = (
     "torch",
@@ -67,17 +56,28 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def test_every_module_has_a_layer() -> None:
-    assert {room(p) for p in modules()} == set(RANK)
+def test_the_top_level() -> None:
+    assert {room(p) for p in modules()} == set(ROOMS)
+    packages = [p for p in SOURCE.iterdir() if p.is_dir() and p.name != "__pycache__"]
+    assert len(packages) <= 16 and len(list(SOURCE.glob("*.py"))) <= 4
+    for package in packages:
+        text = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+        assert [line.partition(":")[0] for line in text.splitlines()[2:5] if ":" in line][:1] == ["In"], package.name
+        assert "\nImports: " in text, package.name
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
-def test_imports_point_down(path: Path) -> None:
+def test_files_are_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 400
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_packages_import_those_above_them(path: Path) -> None:
     own = room(path)
     for name in imports(path):
         parts = name.split(".")
-        if parts[0] == "earmark" and len(parts) > 1 and parts[1] in RANK and parts[1] != own:
-            assert RANK[parts[1]] < RANK[own], f"{own} imports {parts[1]}"
+        if parts[0] == "earmark" and len(parts) > 1 and parts[1] in ROOMS and parts[1] != own:
+            assert ROOMS.index(parts[1]) < ROOMS.index(own), f"{own} imports {parts[1]}"
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))

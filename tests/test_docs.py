@@ -7,8 +7,8 @@ from pathlib import Path
 
 from earmark.audio import EXTENSIONS
 from earmark.cli import app
-from earmark.tables import EXTENSIONS as TABLES
-from earmark.tables.columns import ALIASES
+from earmark.data.tables import EXTENSIONS as TABLES
+from earmark.data.tables.columns import ALIASES
 
 DATA = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
 

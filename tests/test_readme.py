@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY, write_tones
-from earmark import recipe, synth
+from earmark.audio import synth
+from earmark.training import recipe
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,6 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from earmark.data.manifest import Manifest
+    from earmark.data.options import DataOptions
+    from earmark.data.scan import Scan, scan
     from earmark.errors import (
         AudioError,
         BundleError,
@@ -22,11 +25,8 @@ if TYPE_CHECKING:
         OutputError,
         SettingsError,
     )
-    from earmark.manifest import Manifest
-    from earmark.model import Model, load
-    from earmark.options import DataOptions
-    from earmark.scanner import Scan, scan
-    from earmark.training_options import TrainOptions
+    from earmark.inference.model import Model, load
+    from earmark.training.options import TrainOptions
     from earmark.types import Deviation, Event, Prediction, Score, Waveform, Window
     from earmark.workflow import Result, Tuned, adapt, crossval, evaluate, train, tune
 
@@ -34,12 +34,12 @@ _HOMES = {
     "earmark.errors": (
         "AudioError", "BundleError", "DataError", "EarmarkError", "Interrupted", "MissingExtra", "OutputError", "SettingsError",
     ),
-    "earmark.manifest": ("Manifest",),
-    "earmark.model": ("Model", "load"),
+    "earmark.data.manifest": ("Manifest",),
+    "earmark.inference.model": ("Model", "load"),
     "earmark.types": ("Deviation", "Event", "Prediction", "Score", "Waveform", "Window"),
-    "earmark.options": ("DataOptions",),
-    "earmark.training_options": ("TrainOptions",),
-    "earmark.scanner": ("Scan", "scan"),
+    "earmark.data.options": ("DataOptions",),
+    "earmark.training.options": ("TrainOptions",),
+    "earmark.data.scan": ("Scan", "scan"),
     "earmark.workflow": ("Result", "Tuned", "adapt", "crossval", "evaluate", "train", "tune"),
 }  # fmt: skip
 

@@ -81,7 +81,7 @@ class DiskError(OutputError, OSError):
     remedy : str
         What to do about it.
     after : str
-        What to do after that; `earmark.files.disk_error` leaves it to the command, which knows what it has kept.
+        What to do after that; `earmark.support.files.disk_error` leaves it to the command, which knows what it has kept.
     error : OSError, optional
         What the system said.
     """

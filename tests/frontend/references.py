@@ -17,7 +17,7 @@ import torch
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earmark.frontend import FrontEnd, FrontEndSettings
+from earmark.frontend.front_end import FrontEnd, FrontEndSettings
 
 Array = NDArray[np.float32]
 RATES = (8_000, 16_000, 22_050, 32_000)

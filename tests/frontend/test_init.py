@@ -9,7 +9,7 @@ import pytest
 import torch
 from references import RATES, features, front_end, noise, rows, sound
 
-from earmark.frontend import FEATURES, SCALES, FrontEnd, hop_length
+from earmark.frontend.front_end import FEATURES, SCALES, FrontEnd, hop_length
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

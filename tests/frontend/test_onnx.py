@@ -17,9 +17,9 @@ import torch
 from references import BELOW_MIXED, Array, front_end, librosa_power, noise, sound
 from torch import nn
 
-from earmark.frontend import FEATURES, SCALES, FrontEnd
+from earmark.export.graph import to_onnx
+from earmark.frontend.front_end import FEATURES, SCALES, FrontEnd
 from earmark.frontend.tonal import Contrast
-from earmark.graph import to_onnx
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

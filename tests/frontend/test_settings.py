@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from references import BASE, examples, front_end
 
 from earmark.errors import SettingsError
-from earmark.frontend import FrontEnd, FrontEndSettings
+from earmark.frontend.front_end import FrontEnd, FrontEndSettings
 from earmark.frontend.settings import RANGES
-from earmark.recipe import Recipe
+from earmark.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -1,6 +1,8 @@
-"""Bytes to waveform: decoding, channels, and the one resampler.
+"""Bytes to waveform and back: decoding, channels, resampling, levels, windows, synthetic sound.
 
-The only room that imports soundfile, soxr and av. A format is recognised by its content, never by the file's extension.
+In: paths, bytes or file objects; the format is recognised by the content, never by the extension.
+Out: waveforms, shape (time,), in blocks; `Waveform`; encoded files.
+Imports: `support`. The only room that imports soundfile, soxr and av.
 """
 
 from __future__ import annotations

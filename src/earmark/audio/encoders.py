@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from earmark.audio.decoders import reason
 from earmark.errors import AudioError
-from earmark.files import atomic_file
+from earmark.support.files import atomic_file
 
 
 def encode_blocks(

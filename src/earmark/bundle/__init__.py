@@ -1,7 +1,8 @@
 """The bundle: what training produces and everything else reads.
 
-A folder, or the same as one ``.zip``, with ``earmark.json`` as its table of contents. Nothing in it is a pickle, and
-reading it runs no code.
+In: a folder or ``.zip``, with ``earmark.json`` as its table of contents; nothing in it is a pickle, reading it runs no code.
+Out: `BundleSpec`, the description in every detail, and the content of each file, checked against its hash.
+Imports: rooms up to `audio`.
 """
 
 from earmark.bundle.contents import DESCRIPTION, DETECTOR, ONNX, WEIGHTS, Bundle, read, write_description

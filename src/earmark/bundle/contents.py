@@ -12,7 +12,7 @@ from pathlib import Path
 
 from earmark.bundle.description import AGAIN, BundleSpec
 from earmark.errors import BundleError
-from earmark.files import write_text
+from earmark.support.files import write_text
 
 DESCRIPTION = "earmark.json"
 ONNX = "model.onnx"

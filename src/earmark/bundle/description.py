@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.audio.levels import Levels
+from earmark.audio.windows import MERGE_RULES, SHORT_CLIP_RULES, MergeRule, ShortClip, WindowPlan, sigmoid, softmax
 from earmark.errors import BundleError, SettingsError
-from earmark.levels import Levels
-from earmark.windows import MERGE_RULES, SHORT_CLIP_RULES, MergeRule, ShortClip, WindowPlan, sigmoid, softmax
 
 SCHEMA = 1
 CLASSIFICATION, MULTILABEL, ANOMALY = "classification", "multilabel", "anomaly"
@@ -62,7 +62,7 @@ class BundleSpec:
     thresholds : tuple of float
         Multi-label: score from which each label counts as heard.
     detector : dict
-        Anomaly: the stated false-alarm rate and what follows from it, as `earmark.anomaly.describe` says.
+        Anomaly: the stated false-alarm rate and what follows from it, as `earmark.training.detectors.describe` says.
     silence_dbfs : float
         A recording whose peak lies below is reported as ``silence``.
     clipped_share : float

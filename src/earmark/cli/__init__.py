@@ -1,6 +1,7 @@
 """The command line: it parses, the library raises, and only the command line exits.
 
-Each verb has a file of its own, which imports what it needs inside the command, so that ``--help`` is quick.
+In: arguments. Out: text or one JSON document on standard output, progress and notes on standard error, an exit code.
+Imports: any room, inside the command, so that ``--help`` is quick; each verb has a file of its own.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def _store() -> ModuleType:
     from earmark.errors import require
 
     require("scipy", extra="train")  # the cache is training's
-    from earmark import cache as store
+    from earmark.data import cache as store
 
     return store
 

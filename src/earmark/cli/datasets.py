@@ -15,7 +15,7 @@ datasets = typer.Typer(help="Public data sets, from their official places.", no_
 @datasets.command(name="list")
 def list_(*, json: o.Json = False) -> None:
     """Show what there is: size, licence, citation."""
-    from earmark.datasets import DATASETS
+    from earmark.data.public import DATASETS
 
     if json:
         o.show_json(
@@ -48,7 +48,7 @@ def get(
     ],
 ) -> None:
     """Fetch and unpack NAME; the same command goes on after an interruption."""
-    from earmark import datasets as public
+    from earmark.data import public as public
 
     place = public.get(name, out or Path(name), parts=part)
     chosen = next(d for d in public.DATASETS if d.name == name)

@@ -22,14 +22,13 @@ def demo(
     import shlex
 
     import earmark
-    from earmark import synth
-    from earmark.audio import decode
+    from earmark.audio import decode, synth
     from earmark.errors import Interrupted, require
-    from earmark.files import claim_output, make_folder, write_text
+    from earmark.support.files import claim_output, make_folder, write_text
 
     for package in ("torch", "lightning", "matplotlib"):
         require(package, extra="train")
-    from earmark import plots
+    from earmark.figures import plots
 
     o.talk()
     options = earmark.TrainOptions(recipe="fast", settings=[_STEPS], seed=seed, overwrite=overwrite)

@@ -115,9 +115,9 @@ def _check_torchvision() -> int:
 
 def _check_cache() -> int:
     """Write to the cache as training does, and look at its size."""
-    from earmark.cache import Index, default_folder, largest_size, usage
+    from earmark.data.cache import Index, default_folder, largest_size, usage
     from earmark.errors import EarmarkError
-    from earmark.files import atomic_file, make_folder
+    from earmark.support.files import atomic_file, make_folder
 
     folder = default_folder()
     elsewhere = "set EARMARK_CACHE to another folder"
@@ -150,8 +150,8 @@ def _check_cache() -> int:
 
 def _check_compute() -> None:
     """What training would run on."""
-    from earmark import recipe, training
+    from earmark.training import fitting, recipe
 
-    device = training.resolve_device("auto")
-    precision = "bfloat16" if training.uses_bf16(recipe.load(), device) else "float32"
+    device = fitting.resolve_device("auto")
+    precision = "bfloat16" if fitting.uses_bf16(recipe.load(), device) else "float32"
     print(f"\ntraining: on {device}, in {precision}")

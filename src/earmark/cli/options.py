@@ -149,7 +149,7 @@ def selections(
     label_seconds: float = 0.0,
 ) -> Any:
     """What the options on labels of segments say."""
-    from earmark.selections import SelectionOptions
+    from earmark.data.selections import SelectionOptions
 
     return SelectionOptions(
         label_column=label_column,

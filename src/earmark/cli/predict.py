@@ -34,7 +34,7 @@ def predict(
 
     import earmark
     from earmark.audio import find_recordings
-    from earmark.detector import rarity
+    from earmark.inference.detector import rarity
 
     files = find_recordings(paths)
     loaded = earmark.load(model)
@@ -67,7 +67,7 @@ def predict(
 
 def _said(prediction: Prediction) -> str:
     """The best label and the runner-up, or every label that reaches its threshold, or how unusual it is."""
-    from earmark.detector import rarity
+    from earmark.inference.detector import rarity
 
     if prediction.tail is not None:
         machine = f"  as {prediction.machine}" if prediction.machine else ""

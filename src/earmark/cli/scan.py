@@ -10,8 +10,8 @@ import typer
 from earmark.cli import options as o
 
 if TYPE_CHECKING:
-    from earmark.inventory import Files
-    from earmark.scanner import Scan
+    from earmark.data.inventory import Files
+    from earmark.data.scan import Scan
 
 _SHOWN = 10  # of each kind; --json has all
 
@@ -67,7 +67,7 @@ def scan(
 def _place(out: Path, *, overwrite: bool) -> Path:
     """The file to write."""
     from earmark.errors import OutputError
-    from earmark.files import make_folder
+    from earmark.support.files import make_folder
 
     place = out if out.suffix == ".csv" else out / "scan.csv"
     make_folder(place.parent)
@@ -83,8 +83,8 @@ def _place(out: Path, *, overwrite: bool) -> Path:
 
 
 def _show(found: Scan) -> None:
-    from earmark.inspection import FAULTS
-    from earmark.manifest import named_counts
+    from earmark.data.inspection import FAULTS
+    from earmark.data.manifest import named_counts
 
     about = found.to_dict()
     print(
@@ -127,7 +127,7 @@ def _show(found: Scan) -> None:
 
 def _verdict(found: Scan) -> str:
     """The last line: what training will do about it."""
-    from earmark.inspection import UNUSABLE
+    from earmark.data.inspection import UNUSABLE
 
     if found.clean:
         return "clean     nothing is wrong"

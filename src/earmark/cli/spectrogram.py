@@ -37,7 +37,7 @@ def spectrogram(
         str,
         typer.Option(
             help="magma, viridis, cividis or another colour map of matplotlib; gray: 8 bits of grey; gray16: 16 bits, from which "
-            "earmark.images.read gives the values back."
+            "earmark.figures.images.read gives the values back."
         ),
     ] = "magma",
     range_db: Annotated[
@@ -63,7 +63,7 @@ def spectrogram(
     from earmark.errors import require
 
     require("PIL", extra="train")
-    from earmark.images import ImageOptions, write
+    from earmark.figures.images import ImageOptions, write
 
     done = write(
         paths,

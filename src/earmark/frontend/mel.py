@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from earmark.audio.filters import DECIBELS, mel
 from earmark.errors import SettingsError
-from earmark.filters import DECIBELS, mel
 from earmark.frontend.pcen import Pcen
 from earmark.frontend.settings import FrontEndSettings
 

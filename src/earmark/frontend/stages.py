@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from earmark.filters import DECIBELS
+from earmark.audio.filters import DECIBELS
 from earmark.frontend.settings import DELTA_WIDTH
 
 

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from earmark.audio.filters import DECIBELS, chroma
 from earmark.errors import SettingsError
-from earmark.filters import DECIBELS, chroma
 from earmark.frontend.mel import Banded
 from earmark.frontend.settings import FrontEndSettings
 

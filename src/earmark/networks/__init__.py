@@ -1,4 +1,8 @@
-"""The backbones. Each maps features, (batch, channels, rows, frame), to embeddings, (batch, ``size``)."""
+"""The backbones and the classifier, and the table of backbones by name.
+
+In: features, shape (batch, channel, bin, frame). Out: embeddings, shape (batch, size); of a `Classifier` logits too.
+Imports: rooms up to `frontend`.
+"""
 
 from __future__ import annotations
 

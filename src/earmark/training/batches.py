@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earmark.dataset import Clips
-from earmark.files import saving
-from earmark.frontend import FrontEnd
-from earmark.progress import track
-from earmark.windows import WindowPlan
+from earmark.audio.windows import WindowPlan
+from earmark.data.clips import Clips
+from earmark.frontend.front_end import FrontEnd
+from earmark.support.files import saving
+from earmark.support.progress import track
 
 
 class Features:

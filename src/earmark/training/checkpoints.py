@@ -15,7 +15,7 @@ from lightning.pytorch import callbacks
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from earmark.errors import EarmarkError, OutputError
-from earmark.files import atomic_file
+from earmark.support.files import atomic_file
 
 log = logging.getLogger("earmark")
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from earmark import augment
-from earmark.classifier import Classifier
 from earmark.errors import SettingsError
+from earmark.networks.classifier import Classifier
 from earmark.networks.plain import Plain
-from earmark.recipe import Recipe
+from earmark.training import augment
 from earmark.training.batches import Batches, Features, WholeClips, batch_count
+from earmark.training.recipe import Recipe
 
 _STYLES = 0.4  # alpha of the Beta distribution of mixstyle's shares
 

@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import callbacks
 from torch import Tensor, nn
 
-from earmark.files import atomic_file, make_folder
+from earmark.support.files import atomic_file, make_folder
 
 SAVE_SECONDS = 10.0
 """What an interruption may lose, at most, beside the epoch it falls into."""

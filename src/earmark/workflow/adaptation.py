@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from earmark import anomaly, bundle, conditions, provenance, report
-from earmark.anomaly import Normal
+from earmark import bundle
 from earmark.bundle import BundleSpec
-from earmark.dataset import Clips, ingest
+from earmark.data import conditions
+from earmark.data.clips import Clips, ingest
+from earmark.data.manifest import Manifest
+from earmark.data.options import DataOptions
 from earmark.errors import BundleError, DataError
-from earmark.files import atomic_folder, claim_output, write_text
-from earmark.manifest import Manifest
-from earmark.model import load
-from earmark.options import DataOptions
+from earmark.figures import report
+from earmark.inference.model import load
+from earmark.support.files import atomic_folder, claim_output, write_text
+from earmark.training import detectors
+from earmark.training.detectors import Normal
+from earmark.workflow import provenance
 from earmark.workflow.detecting import gather, normal_clips, publish
 from earmark.workflow.preparation import ALL_NORMAL, reading_notes
 from earmark.workflow.training import REPORT, Result
@@ -77,7 +81,9 @@ def adapt(
     if detector is None:
         raise BundleError(f"{model}: is no anomaly detector, which alone can be adapted; train one with --task anomaly")
     stated = false_alarms or spec.detector["false_alarms"]
-    anomaly.false_alarm_rate(stated, spec.stride_seconds, len(detector.excess))  # a fault in it is told before the work
+    detectors.false_alarm_rate(
+        stated, spec.stride_seconds, len(detector.excess)
+    )  # a fault in it is told before the work
     manifest = source.read(data, alone=spec.normal)
     taken = reading_notes(manifest)
     for note in taken:
@@ -103,7 +109,7 @@ def adapt(
                 f"{manifest.root}: holds one group of normal clips{which}, copies not counted; give {_LEAST} at least (a clip is a "
                 "group unless the data tell others), so that one can be left out to set the threshold with; five or more are better"
             )
-    fitted = anomaly.fit(Normal.known_to(detector) + added, where=manifest.root)
+    fitted = detectors.fit(Normal.known_to(detector) + added, where=manifest.root)
     log.info("added     %d normal clips to %d windows known before", len(clips.manifest), len(detector.embeddings))
     leaks = [note for note in spec.provenance.get("split", {}).get("notes", ()) if note.startswith("LEAK")]
     notes = [*leaks, *taken, "adapted to new conditions after training; nothing was tested since"]

@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
-from earmark import bundle, measuring, similar
+from earmark import bundle
 from earmark.bundle import ANOMALY, WEIGHTS, Bundle, BundleSpec
-from earmark.classifier import Classifier
-from earmark.dataset import Clips
+from earmark.data import similar
+from earmark.data.clips import Clips
+from earmark.data.manifest import Manifest, split_labels
+from earmark.data.splits import Split
 from earmark.errors import BundleError, DataError, SettingsError
-from earmark.manifest import Manifest, split_labels
-from earmark.provenance import namesakes, namesakes_note
-from earmark.recipe import Recipe
-from earmark.splits import Split
-from earmark.training_options import TrainOptions
+from earmark.networks.classifier import Classifier
+from earmark.training.options import TrainOptions
+from earmark.training.recipe import Recipe
+from earmark.workflow import measuring
+from earmark.workflow.provenance import namesakes, namesakes_note
 
 _KEPT = (
     "sample_rate", "window_seconds", "stride_seconds", "short_clip", "remove_dc", "trim_db", "normalise", "shifts", "network",

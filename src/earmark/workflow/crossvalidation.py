@@ -16,16 +16,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from earmark import bundle, evaluation, measuring, provenance, report, splits
+from earmark import bundle
 from earmark.bundle import ANOMALY, MULTILABEL
+from earmark.data import splits
+from earmark.data.manifest import Manifest, write_csv
+from earmark.data.options import DataOptions
+from earmark.data.splits import Split
 from earmark.errors import DiskError, Interrupted
-from earmark.files import RUN, claim_output, make_folder, partial, publish_folder, saving, work_folder, write_text
-from earmark.manifest import Manifest, write_csv
-from earmark.options import DataOptions
-from earmark.provenance import Job
-from earmark.splits import Split
-from earmark.training_options import TrainOptions
+from earmark.evaluation import classification
+from earmark.figures import report
+from earmark.support.files import (
+    RUN,
+    claim_output,
+    make_folder,
+    partial,
+    publish_folder,
+    saving,
+    work_folder,
+    write_text,
+)
+from earmark.training.options import TrainOptions
+from earmark.workflow import measuring, provenance
 from earmark.workflow.preparation import prepare
+from earmark.workflow.provenance import Job
 from earmark.workflow.training import GO_ON, PREDICTIONS, REPORT, train_split, write_machines
 
 log = logging.getLogger("earmark")
@@ -125,7 +138,7 @@ def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]
     tested = provenance.tested(
         pooled, Manifest.of(pooled, clips.manifest.root, multilabel=spec.task == MULTILABEL), spec
     )
-    mean, deviation = evaluation.over_folds(found)
+    mean, deviation = classification.over_folds(found)
     notes = sorted({note for made in specs for note in made.provenance["split"]["notes"]})
     notes += sorted({note for made in specs for note in made.detector.get("notes", ())})[
         :1

@@ -12,19 +12,22 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from earmark import anomaly, bundle, export, measuring, plots, provenance
-from earmark.anomaly import Normal
+from earmark import bundle, export
 from earmark.bundle import ANOMALY, DETECTOR, BundleSpec
-from earmark.classifier import Embedder
-from earmark.dataset import Clips
-from earmark.detector import Detector, rarity
+from earmark.data.clips import Clips
 from earmark.errors import DataError
-from earmark.measuring import Tested
-from earmark.model import Model, load
-from earmark.plots import Figure
-from earmark.progress import track
-from earmark.provenance import Job
+from earmark.figures import plots
+from earmark.figures.plots import Figure
+from earmark.inference.detector import Detector, rarity
+from earmark.inference.model import Model, load
+from earmark.networks.classifier import Embedder
+from earmark.support.progress import track
+from earmark.training import detectors
+from earmark.training.detectors import Normal
+from earmark.workflow import measuring, provenance
+from earmark.workflow.measuring import Tested
 from earmark.workflow.probes import probes
+from earmark.workflow.provenance import Job
 
 log = logging.getLogger("earmark")
 
@@ -54,7 +57,7 @@ def _fitted(normal: Normal, job: Job) -> Detector:
     """The detector; where too few clips are left for one, also how many were held out."""
     manifest = job.clips.manifest
     try:
-        return anomaly.fit(normal, where=manifest.root)
+        return detectors.fit(normal, where=manifest.root)
     except DataError as error:
         held_out = int((manifest.column("label")[job.split.test] == job.spec.normal).sum())
         if not held_out:
@@ -66,7 +69,7 @@ def _fitted(normal: Normal, job: Job) -> Detector:
 def publish(detector: Detector, false_alarms: str, spec: BundleSpec, folder: Path) -> BundleSpec:
     """Write a detector's arrays; the description with what follows from it."""
     (folder / DETECTOR).write_bytes(save(detector.to_arrays()))
-    found = anomaly.describe(detector, false_alarms, spec.machines, (spec.window_seconds, spec.stride_seconds))
+    found = detectors.describe(detector, false_alarms, spec.machines, (spec.window_seconds, spec.stride_seconds))
     return dataclasses.replace(spec, detector={**spec.detector, **found})
 
 

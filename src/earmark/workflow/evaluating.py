@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from earmark import conditions, measuring, plots, provenance, report, similar
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
-from earmark.dataset import Clips, ingest
+from earmark.data import conditions, similar
+from earmark.data.clips import Clips, ingest
+from earmark.data.manifest import ROUNDING, Manifest, write_csv
+from earmark.data.options import DataOptions
 from earmark.errors import DataError, SettingsError
 from earmark.evaluation import detection
-from earmark.files import atomic_folder, claim_output, write_text
-from earmark.manifest import ROUNDING, Manifest, write_csv
-from earmark.model import Model, load
-from earmark.options import DataOptions
-from earmark.plots import Figure
+from earmark.figures import plots, report
+from earmark.figures.plots import Figure
+from earmark.inference.model import Model, load
+from earmark.support.files import atomic_folder, claim_output, write_text
+from earmark.workflow import measuring, provenance
 from earmark.workflow.detecting import why
 from earmark.workflow.preparation import ALL_NORMAL, few_to_test, reading_notes, recording_notes
 from earmark.workflow.training import PREDICTIONS, REPORT, write_machines

@@ -11,24 +11,25 @@ from functools import partial
 
 import numpy as np
 
-from earmark import anomaly, conditions, layouts, recipe, splits, training
 from earmark.bundle import ANOMALY, MULTILABEL, Bundle, BundleSpec
-from earmark.classifier import Classifier, Embedder
-from earmark.dataset import Clips, ingest
-from earmark.describing import make_spec, merge_rule
+from earmark.data import conditions, layouts, splits
+from earmark.data.clips import Clips, ingest
+from earmark.data.inspection import FAULTS
+from earmark.data.inventory import UNREAD_LABELS
+from earmark.data.manifest import Manifest
+from earmark.data.options import DataOptions
+from earmark.data.selections import beside
+from earmark.data.shortcuts.manifests import of_manifest
+from earmark.data.similar import similar_labels
+from earmark.data.splits import Split
 from earmark.errors import DataError, SettingsError
-from earmark.inspection import FAULTS
-from earmark.inventory import UNREAD_LABELS
-from earmark.manifest import Manifest
-from earmark.options import DataOptions
-from earmark.provenance import Job
-from earmark.recipe import Recipe
-from earmark.selections import beside
-from earmark.shortcuts.manifests import of_manifest
-from earmark.similar import similar_labels
-from earmark.splits import Split
-from earmark.training_options import TrainOptions
+from earmark.networks.classifier import Classifier, Embedder
+from earmark.training import detectors, fitting, recipe
+from earmark.training.options import TrainOptions
+from earmark.training.recipe import Recipe
 from earmark.workflow import continuing
+from earmark.workflow.describing import make_spec, merge_rule
+from earmark.workflow.provenance import Job
 
 log = logging.getLogger("earmark")
 
@@ -41,7 +42,7 @@ _FEWEST = 5  # clips of a label of a machine, to spread them over the parts of a
 
 
 def held_out(options: TrainOptions, test_fold: str | None, folds: int | None) -> Splitter:
-    """One split, as `earmark.splits.holdout` makes it."""
+    """One split, as `earmark.data.splits.holdout` makes it."""
 
     def split(manifest: Manifest, strata: Sequence[str]) -> list[Split]:
         seed, leak = options.seed, options.allow_leak
@@ -74,7 +75,7 @@ def prepare(
     _parts(manifest, split, options)  # what is wrong with it is better said before everything is decoded
     spec, chosen = _described(manifest, options, picked, chosen, base)
     spec = _of_task(spec, manifest, options, base)
-    training.resolve_device(options.device)
+    fitting.resolve_device(options.device)
     _check_network(spec, chosen, options.recipe)
     clips = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=source.strict)
     _check_left(clips, check)
@@ -272,7 +273,7 @@ def _check_network(spec: BundleSpec, chosen: Recipe, name: str) -> None:
             raise SettingsError(
                 f"setting shifts is {chosen.shifts}; an anomaly detector hears each window once: leave it out"
             )
-        anomaly.false_alarm_rate(chosen.false_alarms, spec.stride_seconds, 1)
+        detectors.false_alarm_rate(chosen.false_alarms, spec.stride_seconds, 1)
         embedder = Embedder(spec)
         embedder.front_end.frames(spec.plan.window)
         return
@@ -281,7 +282,7 @@ def _check_network(spec: BundleSpec, chosen: Recipe, name: str) -> None:
             f"recipe {recipe.DETECTOR} makes anomaly detectors (earmark train --task anomaly); choose another recipe"
         )
     fresh = Classifier(spec)
-    training.crop_frames(fresh, chosen, fresh.front_end.frames(spec.plan.window))
+    fitting.crop_frames(fresh, chosen, fresh.front_end.frames(spec.plan.window))
 
 
 def _check_labels(manifest: Manifest, *, goes_on: bool) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import audio
-from earmark.provenance import Job
+from earmark.workflow.provenance import Job
 
 _WINDOWS = 10
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from earmark import evaluation, recipe, training
 from earmark.bundle import ANOMALY, MULTILABEL
-from earmark.cache import Index, default_folder
+from earmark.data.cache import Index, default_folder
 from earmark.errors import AudioError
-from earmark.provenance import Job
+from earmark.evaluation import classification
+from earmark.training import fitting, recipe
 from earmark.workflow.continuing import settles
+from earmark.workflow.provenance import Job
 
 _OF_DETECTORS = {
     "sample_rate", "window_seconds", "stride_seconds", "short_clip", "shifts", "remove_dc", "trim_db", "normalise", "fft_seconds",
@@ -124,7 +125,7 @@ def _other_than_set(job: Job, user: set[str]) -> Iterator[str]:
     count, wanted = len(job.split.train), chosen.epochs + round(chosen.epochs_a_label * len(spec.labels))
     if user & {"epochs", "epochs_a_label"} and _epochs(job) > wanted:
         yield f"{_epochs(job)} epochs instead of {wanted}: min_steps={chosen.min_steps} takes so many with {count} clips"
-    batches = training.batch_count(count, chosen.batch_size)
+    batches = fitting.batch_count(count, chosen.batch_size)
     sizes = sorted({count // batches, -(-count // batches)})
     if "batch_size" in user and chosen.batch_size not in sizes:
         yield (
@@ -163,16 +164,17 @@ def _thresholds(job: Job) -> list[str]:
     if not len(job.split.valid):
         return ["no clips could be held out to choose thresholds on: each label counts from a score of 0.5"]
     counts = job.clips.manifest.take(job.split.valid).several(job.spec.labels).sum(axis=0)
-    few = [label for label, count in zip(job.spec.labels, counts, strict=True) if count < evaluation.FEWEST]
+    few = [label for label, count in zip(job.spec.labels, counts, strict=True) if count < classification.FEWEST]
     if not few:
         return []
     return [
-        f"labels with fewer than {evaluation.FEWEST} clips in the validation set, which count from a score of 0.5: {', '.join(few)}"
+        f"labels with fewer than {classification.FEWEST} clips in the validation set, which count from a score of 0.5: "
+        f"{', '.join(few)}"
     ]
 
 
 def _epochs(job: Job) -> int:
-    return training.epochs(job.recipe, len(job.split.train), len(job.spec.labels))
+    return fitting.epochs(job.recipe, len(job.split.train), len(job.spec.labels))
 
 
 def _highest_rate(job: Job) -> int:

@@ -18,23 +18,33 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
-from earmark import bundle, evaluation, export, measuring, provenance, report, training
+from earmark import bundle, export
 from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
-from earmark.classifier import Classifier
+from earmark.data.manifest import write_csv
+from earmark.data.options import DataOptions
 from earmark.errors import AudioError, DiskError, Interrupted, OutputError
-from earmark.evaluation import detection
-from earmark.files import atomic_file, claim_output, make_folder, publish_folder, saving, work_folder, write_text
-from earmark.manifest import write_csv
-from earmark.model import load
-from earmark.options import DataOptions
-from earmark.plots import Figure
-from earmark.provenance import Job
+from earmark.evaluation import classification, detection
+from earmark.figures import report
+from earmark.figures.plots import Figure
+from earmark.inference.model import load
+from earmark.networks.classifier import Classifier
+from earmark.support.files import (
+    atomic_file,
+    claim_output,
+    make_folder,
+    publish_folder,
+    saving,
+    work_folder,
+    write_text,
+)
+from earmark.training import fitting
 from earmark.training.batches import Features
-from earmark.training_options import TrainOptions
-from earmark.workflow import continuing
+from earmark.training.options import TrainOptions
+from earmark.workflow import continuing, measuring, provenance
 from earmark.workflow.detecting import why, write_detector
 from earmark.workflow.preparation import held_out, prepare
 from earmark.workflow.probes import probes
+from earmark.workflow.provenance import Job
 from earmark.workflow.remarks import remarked
 
 log = logging.getLogger("earmark")
@@ -54,7 +64,7 @@ class Result:
     path : Path
         The bundle.
     metrics : dict
-        As `earmark.evaluation.measure`; empty where nothing was tested.
+        As `earmark.evaluation.classification.measure`; empty where nothing was tested.
     skipped : tuple of AudioError
         Why clips were left out, one each.
     accounting : dict
@@ -118,10 +128,10 @@ def train_split(job: Job, target: Path) -> Result:
         try:
             with saving(work):
                 for folder in (work, work / _TEACHER) if options.resume else ():
-                    training.check(folder)  # before hours of work
+                    fitting.check(folder)  # before hours of work
                 finished = make_folder(work / "bundle")
                 spec = write_detector(job, finished) if job.spec.task == ANOMALY else _classifier(job, work, finished)
-                history = [] if job.spec.task == ANOMALY else training.history(work)
+                history = [] if job.spec.task == ANOMALY else fitting.history(work)
                 metrics = _measure(job, spec, finished, history)
                 publish_folder(finished, target)
         except BaseException as error:
@@ -154,7 +164,7 @@ def _classifier(job: Job, work: Path, folder: Path) -> BundleSpec:
         chosen = tuple(0.5 for _ in spec.labels)
         if len(job.split.valid):
             valid = job.clips.take(job.split.valid)
-            chosen = evaluation.thresholds(measuring.test(model, valid).scores, valid.manifest.several(spec.labels))
+            chosen = classification.thresholds(measuring.test(model, valid).scores, valid.manifest.several(spec.labels))
         spec = dataclasses.replace(spec, thresholds=chosen)
         export.describe(spec, folder)
         bundle.write_description(folder, spec)
@@ -179,18 +189,18 @@ def _fit(job: Job, classifier: Classifier, work: Path) -> int:
         if job.options.base is None:
             front_end.set_statistics(*parts["train"][0].statistics(front_end, frames))
         count = len(job.split.train)
-        seconds = training.seconds(classifier, job.recipe, clips=count, window_frames=frames, device=job.options.device)
+        seconds = fitting.seconds(classifier, job.recipe, clips=count, window_frames=frames, device=job.options.device)
         epochs, why = (
-            training.epochs(job.recipe, count, len(labels)),
-            training.why_epochs(job.recipe, count, len(labels)),
+            fitting.epochs(job.recipe, count, len(labels)),
+            fitting.why_epochs(job.recipe, count, len(labels)),
         )
         for line in provenance.plan(job, classifier, epochs, seconds, why):
             log.info("%s", line)
 
         def fit(module: Classifier, folder: Path, teacher: Classifier | None = None) -> int:
-            return training.fit(
+            return fitting.fit(
                 module, parts["train"], parts.get("valid"), job.recipe, window_frames=frames, folder=folder, seed=job.options.seed,
-                device=job.options.device, resume=job.options.resume and (folder / training.CHECKPOINT).exists(), teacher=teacher,
+                device=job.options.device, resume=job.options.resume and (folder / fitting.CHECKPOINT).exists(), teacher=teacher,
             )  # fmt: skip
 
         return fit(classifier, work, _teacher(job, classifier, work, fit) if job.recipe.teachers else None)
@@ -233,7 +243,7 @@ def _teacher(job: Job, classifier: Classifier, work: Path, fit: Callable[[Classi
 
 def _resumable(work: Path) -> bool:
     """Whether anything of a training is kept."""
-    return any((folder / training.CHECKPOINT).exists() for folder in (work, work / _TEACHER))
+    return any((folder / fitting.CHECKPOINT).exists() for folder in (work, work / _TEACHER))
 
 
 def _measure(job: Job, spec: BundleSpec, folder: Path, history: list[dict[str, float]]) -> dict[str, Any]:

@@ -15,18 +15,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from earmark import recipe, splits, training
 from earmark.bundle import ANOMALY, MULTILABEL
-from earmark.classifier import Classifier
-from earmark.describing import make_spec
+from earmark.data import splits
+from earmark.data.options import DataOptions
+from earmark.data.splits import Split
 from earmark.errors import DataError, DiskError, Interrupted, OutputError, SettingsError, require
-from earmark.files import RUN, atomic_file, claim_output, publish_folder, saving, work_folder, write_text
-from earmark.options import DataOptions
-from earmark.progress import quiet
-from earmark.provenance import Job, identity
-from earmark.splits import Split
-from earmark.training_options import TrainOptions
+from earmark.networks.classifier import Classifier
+from earmark.support.files import RUN, atomic_file, claim_output, publish_folder, saving, work_folder, write_text
+from earmark.support.progress import quiet
+from earmark.training import fitting, recipe
+from earmark.training.options import TrainOptions
+from earmark.workflow.describing import make_spec
 from earmark.workflow.preparation import held_out, prepare
+from earmark.workflow.provenance import Job, identity
 from earmark.workflow.training import GO_ON, train_split
 
 log = logging.getLogger("earmark")
@@ -253,7 +254,7 @@ def _inner(outer: Job) -> Job:
 def _tell_cost(job: Job, trials: int) -> None:
     classifier = Classifier(job.spec)
     frames = classifier.front_end.frames(job.spec.plan.window)
-    seconds = training.seconds(
+    seconds = fitting.seconds(
         classifier, job.recipe, clips=len(job.split.train), window_frames=frames, device=job.options.device
     )
     for note in job.split.notes:

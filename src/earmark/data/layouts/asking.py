@@ -1,0 +1,85 @@
+"""Questions and refusals where a folder can be read in several ways, or in none."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import NoReturn
+
+import pandas as pd
+
+from earmark.data.layouts.contents import Contents
+from earmark.data.layouts.known import ALONE, CLASS_FOLDERS, SELECTIONS
+from earmark.data.manifest import Manifest
+from earmark.errors import DataError
+
+_SETS = 5  # folders that are named
+LABELLED = 0.5
+"""Share of the recordings that labels must cover to be taken without asking."""
+
+
+def ask(folder: Contents, ways: Sequence[str], sets: Sequence[str] = ()) -> NoReturn:
+    """Stop with the ways to read a folder as commands: options that choose one, or a folder in it."""
+    place = shlex.quote(str(folder.root))
+    commands = [f"earmark scan {place} {way}" for way in ways]
+    commands += [f"earmark scan {shlex.quote(str(folder.root / name))}" for name in sets[:_SETS]]
+    raise DataError(
+        f"{folder.root}: its labels can be read in several ways; choose one (every command takes the same options):"
+        f"{listed(commands)}"
+    )
+
+
+def listed(ways: Sequence[str]) -> str:
+    """A line each."""
+    return "".join(f"\n  {way}" for way in ways)
+
+
+def ask_about_label_files(folder: Contents, otherwise: str) -> None:
+    """Labels that only some recordings have, or that cannot be read, are asked about: a detector must not learn what they mark."""
+    root, count = folder.root, len(folder.recordings)
+    if folder.labelled:
+        raise DataError(
+            f"{root}: {len(folder.labelled)} of its {count} recordings have label files beside them; pass --layout {SELECTIONS} to "
+            f"take those, or --layout {otherwise} to ignore them"
+        )
+    if folder.alone is not None and otherwise == ALONE:
+        unused = folder.done(Manifest.of(pd.DataFrame({"path": folder.recordings, "label": folder.alone}), root)).files
+        if unused is not None and unused.unused:
+            raise DataError(
+                f"{root}: is read as recordings without labels, but {unused}; if these are no labels, pass --layout {ALONE}"
+            )
+
+
+def unread(folder: Contents) -> str:
+    """What is said of label files and tables that cannot be read."""
+    places = [place for places in folder.beside.values() for place in places]
+    places += [place for table in folder.tables for place in table.places]
+    if not places:
+        return ""
+    return (
+        f", but {len(places)} files may be labels of unknown format (first: {places[0]}); correct them (docs/data.md)"
+    )
+
+
+def refuse_misread_tables(folder: Contents) -> None:
+    """A table that names most recordings and contradicts itself, or has times that are not understood, is no table to pass over."""
+    misread = [table for table in folder.tables if table.problem]
+    covered = frozenset[str]().union(*(table.covered for table in misread))
+    for table in misread:
+        if len(covered) >= LABELLED * len(folder.recordings):
+            raise DataError(f"{table.problem}; or ignore the table with --layout {CLASS_FOLDERS}")
+
+
+def nothing_fits(folder: Contents) -> str:
+    """Why no layout fits, naming a recording that does not fit."""
+    files = folder.recordings
+    stray = next((path for path in files if "/" not in path), files[0])
+    normal = "" if folder.alone is None else f", or --layout {ALONE} where all of it is normal sound"
+    if folder.labelled:
+        normal += (
+            f", or --layout {SELECTIONS}: {len(folder.labelled)} of its {len(files)} recordings have labels beside them"
+        )
+    return (
+        f"{folder.root}: no known layout fits, e.g. {stray}{unread(folder)}; put each class into a folder of its own, "
+        f"add a metadata.csv, or pass --pattern{normal}"
+    )

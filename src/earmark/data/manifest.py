@@ -1,0 +1,398 @@
+"""The table of clips that everything trains and is measured on."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from earmark.bundle import CLASSIFICATION, MULTILABEL
+from earmark.data.inventory import Files
+from earmark.data.tables import read_table, times
+from earmark.data.tables.clips import clips
+from earmark.data.tables.columns import resolve
+from earmark.errors import DataError
+from earmark.support.files import atomic_file
+
+SEPARATOR = ";"
+"""Between the labels of a clip that has several."""
+
+COLUMNS = ("path", "start", "end", "label", "group", "fold", "split")
+SPLITS = ("train", "valid", "test")
+ROUNDING = 1e-3
+"""Seconds that a clip may end behind its recording: tables are rounded."""
+
+log = logging.getLogger("earmark")
+
+_NAMED = 10  # labels
+_ODD = re.compile(r"//|(?:^|/)\.(?:/|$)|./$|\\")  # what pathlib would write otherwise
+_TEXT = ("path", "label", "group", "fold", "split")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A validated table of clips; make one with `Manifest.of`, `Manifest.read` or `earmark.data.layouts.find`.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Columns ``path`` (relative to ``root``, with ``/``), ``start`` and ``end`` (seconds; NaN ``end`` for the
+        recording's own), ``label`` (several of a clip with `SEPARATOR` between them), ``group`` (what must not straddle a
+        split), ``fold`` and ``split`` (empty where there is none), then any further ones.
+    root : Path
+        Folder that the paths start from.
+    layout : str
+        Name of the layout that it was read by.
+    published : str
+        Why groups may straddle the published split; empty where they may not.
+    ignored : tuple of str
+        Recordings in the folder that the layout does not cover.
+    grouped_by : str
+        Where the groups come from, for reports; empty where every recording is its own.
+    copies : tuple of (str, str)
+        Paths of recordings that hold the same sound, where they were looked for.
+    multilabel : bool
+        Whether the table gave lists of labels, be it of one each.
+    columns : mapping
+        Each column of the tables that were read to what it holds: ``path``, ``label`` and so on, ``further`` for those kept.
+    files : Files or None
+        What became of every file below the folder; None where a table was given.
+    missing : mapping
+        Paths of the table that no file fits, or several, and what is to be done.
+    notes : tuple of str
+        What a user must know of how the data were read.
+    """
+
+    table: pd.DataFrame
+    root: Path
+    layout: str = "table"
+    published: str = ""
+    ignored: tuple[str, ...] = field(default=())
+    grouped_by: str = ""
+    copies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    multilabel: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: Files | None = field(default=None, repr=False)
+    missing: Mapping[str, str] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, root: str | os.PathLike[str], **about: Any) -> Manifest:
+        """Complete and validate a table that has at least ``path`` and ``label``.
+
+        Raises
+        ------
+        DataError
+            Naming the row, the column and the value.
+        """
+        if table.empty:
+            raise DataError(f"{root}: the table has no rows; add clips")
+        lists = "label" in table.columns and bool(table["label"].map(_is_list).any())
+        about.setdefault("multilabel", lists)
+        whole = _validated(_completed(table))
+        known = bool((whole["group"] != whole["path"]).any())
+        about.setdefault("grouped_by", f"layout {about.get('layout', cls.layout)}" if known else "")
+        return cls(whole, Path(root), **about)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Manifest:
+        """Read a table as `earmark.data.tables.read_table` does; its paths start from the folder it lies in."""
+        place = Path(path)
+        table = read_table(place)
+        columns = resolve(table.frame, place)
+        missing = [role for role in ("path", "label") if role not in columns.roles]
+        if missing:
+            raise DataError(f"{place}: has no column {missing[0]!r} (it has {', '.join(table.frame.columns)}); add it")
+        return cls.of(clips(table.frame, columns, place), place.parent, columns=columns.meanings(), notes=table.notes)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as CSV or, by the extension, Parquet; paths are rewritten to start from the file's folder."""
+        place = Path(path)
+        table = self.table.copy()
+        table["path"] = [Path(os.path.relpath(self.root / p, place.parent)).as_posix() for p in table["path"]]
+        with atomic_file(place) as temporary:
+            if place.suffix == ".parquet":
+                table.to_parquet(temporary, index=False)
+            else:
+                table.to_csv(temporary, index=False, lineterminator="\n")
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def task(self) -> str:
+        """``multilabel`` where a clip has several labels or none, else ``classification``."""
+        several = any(SEPARATOR in x or not x for x in self.table["label"].unique())
+        return MULTILABEL if several or self.multilabel else CLASSIFICATION
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels, sorted by code point: the same on every machine."""
+        return sorted(self.counts)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Clips of each label."""
+        found: Counter[str] = Counter()
+        for value, count in self.table["label"].value_counts().items():
+            found.update(dict.fromkeys(split_labels(str(value)), int(count)))
+        return found
+
+    @property
+    def paths(self) -> list[Path]:
+        """Where each clip's recording lies."""
+        return [self.root / p for p in self.table["path"]]
+
+    def column(self, name: str) -> NDArray[np.object_]:
+        """A column as an array of `str`."""
+        return np.asarray(self.table[name], object)
+
+    def machines(self, per: Sequence[str]) -> list[str]:
+        """Name of each clip's machine: its values of these columns, as ``fan/id_00``; empty names where there are no columns.
+
+        Raises
+        ------
+        DataError
+            For an unknown column, or a clip without a value.
+        """
+        unknown = [c for c in per if c not in self.table.columns]
+        if unknown:
+            known = [c for c in self.table.columns if c not in ("path", "start", "end", "label")]
+            raise DataError(
+                f"{self.root}: has no column {unknown[0]!r} (--per); it has {', '.join(known)}: name one, add it to a "
+                "table, or take it from the paths with --pattern"
+            )
+        for name in per:
+            empty = np.flatnonzero(self.table[name].isna() | (self.table[name].astype(str) == ""))
+            if len(empty):
+                raise DataError(f"{self.table['path'].iat[empty[0]]}: its {name} is empty; give one")
+        return ["/".join(map(str, values)) for values in self.table[list(per)].to_numpy()] if per else [""] * len(self)
+
+    def targets(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Number of each clip's label in ``labels``, shape (clip,); -1 where it is none of them."""
+        order = {label: i for i, label in enumerate(labels)}
+        return np.array([order.get(x, -1) for x in self.table["label"]], np.int64)
+
+    def several(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Which of ``labels`` each clip has, 0 or 1, shape (clip, label)."""
+        order = {label: i for i, label in enumerate(labels)}
+        found = np.zeros((len(self), len(labels)), np.int64)
+        for row, value in enumerate(self.table["label"]):
+            found[row, [order[x] for x in split_labels(value) if x in order]] = 1
+        return found
+
+    def take(self, rows: NDArray[Any] | Sequence[int]) -> Manifest:
+        """The clips at these positions, or under this mask."""
+        return replace(self, table=self.table[rows] if _is_mask(rows) else self.table.iloc[list(rows)])
+
+    def include(self, labels: Sequence[str]) -> Manifest:
+        """The clips of these labels alone.
+
+        Raises
+        ------
+        DataError
+            For a label that does not occur.
+        """
+        wanted = [unicodedata.normalize("NFC", x.strip()) for x in labels]
+        unknown = sorted(set(wanted) - set(self.labels))
+        if unknown:
+            raise DataError(f"{self.root}: has no label {unknown[0]!r}; it has {', '.join(self.labels)}")
+        kept = self.table["label"].map(lambda value: SEPARATOR.join(x for x in split_labels(value) if x in wanted))
+        return replace(self, table=self.table.assign(label=kept)[kept != ""])
+
+    def accounted(self) -> dict[str, Any]:
+        """What became of every file, and what every column of the tables holds, for ``--json``."""
+        return {"files": None if self.files is None else self.files.to_dict(), "columns": dict(self.columns)}
+
+    def noted(self, *notes: str) -> Manifest:
+        """The manifest with further notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+    def separated(self, separator: str) -> Manifest:
+        """Labels cut where ``separator`` stands: a clip may have several.
+
+        Raises
+        ------
+        DataError
+            For an empty separator, or one that no label holds.
+        """
+        labels = self.table["label"]
+        if not separator or not labels.str.contains(separator, regex=False).any():
+            raise DataError(f"{self.root}: no label holds {separator!r} (--label-separator); remove the option")
+        cut = [
+            sorted({x.strip() for x in value.split(separator)} - {""})
+            for value in labels.str.replace(SEPARATOR, separator)
+        ]
+        table = self.table.assign(label=[SEPARATOR.join(parts) for parts in cut])
+        return replace(self, table=table, multilabel=True)
+
+    def with_groups(self, *, column: str | None = None, pattern: str | None = None) -> Manifest:
+        """Take the groups from another column, or from a regular expression over the paths.
+
+        The expression's group named ``group``, else its first, else its whole match is the group.
+
+        Raises
+        ------
+        DataError
+            For an unknown column, or a path that does not match.
+        """
+        table = self.table.copy()
+        if column is not None and pattern is not None:
+            raise DataError("--group and --group-pattern both name the groups; give one of them")
+        if column is not None:
+            if column not in table.columns:
+                raise DataError(f"{self.root}: has no column {column!r} to group by; it has {', '.join(table.columns)}")
+            table["group"] = table[column]
+        if pattern is not None:
+            expression = compiled(pattern)
+            which: str | int = "group" if "group" in expression.groupindex else min(1, expression.groups)
+            found = [expression.search(p) for p in table["path"]]
+            for path, match in zip(table["path"], found, strict=True):
+                if match is None:
+                    raise DataError(f"{path}: does not match --group-pattern {pattern}; correct the pattern")
+            table["group"] = [m.group(which) or "" for m in found if m is not None]
+        source = f"column {column}" if pattern is None else f"--group-pattern {pattern}"
+        return replace(self, table=_validated(_completed(table)), grouped_by=source)
+
+    def merged(self, pairs: Iterable[tuple[str, str]]) -> Manifest:
+        """Make one group of the two groups of each pair, and so on; it takes the name that sorts first."""
+        parent: dict[str, str] = {}
+
+        def root(group: str) -> str:
+            while parent.setdefault(group, group) != group:
+                parent[group] = group = parent[parent[group]]
+            return group
+
+        for a, b in pairs:
+            one, other = sorted((root(a), root(b)))
+            parent[other] = one
+        return replace(self, table=self.table.assign(group=[root(g) for g in self.table["group"]]))
+
+    def fingerprint(self, hashes: Sequence[str]) -> str:
+        """SHA-256 over each clip's content hash, stretch and label, whatever the order and the names of the files."""
+        rows = sorted(
+            f"{h}|{s!r}|{e!r}|{x}"
+            for h, s, e, x in zip(hashes, self.table["start"], self.table["end"], self.table["label"], strict=True)
+        )
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def split_labels(value: str) -> list[str]:
+    """The labels of a clip."""
+    return value.split(SEPARATOR) if value else []
+
+
+def named_counts(counts: Mapping[str, int]) -> str:
+    """The commonest labels with their clips, so that it is seen what was taken for labels."""
+    common = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    more = f" and {len(common) - _NAMED} more" if len(common) > _NAMED else ""
+    return ", ".join(f"{label} ({count})" for label, count in common[:_NAMED]) + more
+
+
+def write_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write figures with six digits, but start and end in full: they say which clip it is."""
+    exact = {
+        name: [
+            "" if pd.isna(value) else repr(float(value)) if not isinstance(value, str) else value
+            for value in table[name]
+        ]
+        for name in ("start", "end")
+    }
+    with atomic_file(path) as temporary:
+        table.assign(**exact).to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A user's regular expression, or a `DataError` that says what is wrong with it."""
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise DataError(f"pattern {pattern!r} is not a regular expression: {error}; correct it") from error
+
+
+def _is_mask(rows: Any) -> bool:
+    return isinstance(rows, np.ndarray) and rows.dtype == np.bool_
+
+
+def _text(value: Any) -> str:
+    """As it was written: a column of whole numbers with gaps was read as floats."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if pd.isna(value) else str(value)
+
+
+def _completed(table: pd.DataFrame) -> pd.DataFrame:
+    """All of `COLUMNS`, in order and typed; an empty group becomes the recording itself."""
+    out = table.copy()
+    several = "label" in out.columns and out["label"].map(_is_list).any()
+    if several:
+        out["label"] = [SEPARATOR.join(map(str, v)) if _is_list(v) else v for v in out["label"]]
+    for name in _TEXT:
+        values = out[name] if name in out.columns else pd.Series("", index=out.index)
+        text = values.map(_text)
+        # ./a.wav and a.wav are one recording.
+        out[name] = text.map(_plain) if name == "path" else text.map(lambda v: unicodedata.normalize("NFC", v.strip()))
+    if several or out["label"].str.contains(SEPARATOR, regex=False).any():
+        unique = {
+            v: SEPARATOR.join(sorted({x.strip() for x in v.split(SEPARATOR)} - {""})) for v in out["label"].unique()
+        }
+        out["label"] = out["label"].map(unique)
+    for name, default in (("start", 0.0), ("end", np.nan)):
+        values = list(out[name]) if name in out.columns else [default] * len(out)
+        out[name], wrong = times.column(values, default=default)
+        if wrong is not None:
+            raise DataError(
+                f"row {wrong + 1} ({out['path'].iloc[wrong]}): {name} is {values[wrong]!r}; give seconds, with a point"
+            )
+    out["group"] = out["group"].where(out["group"] != "", out["path"])
+    out["split"] = out["split"].str.lower()
+    further = [c for c in out.columns if c not in COLUMNS]
+    return out[[*COLUMNS, *further]].reset_index(drop=True)
+
+
+def _plain(path: str) -> str:
+    return PurePath(path).as_posix() if _ODD.search(path) else path
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple | np.ndarray)
+
+
+def _validated(table: pd.DataFrame) -> pd.DataFrame:
+    twice = again = table.duplicated(["path", "start", "end"])
+    if twice.any():
+        again = table.astype(str).duplicated()  # in every column
+    bad = [
+        ("path", table["path"] == "", "give the recording's path"),
+        ("label", table["label"].eq("") & table["label"].eq("").all(), "no clip has a label: give some"),
+        ("start", ~(np.isfinite(table["start"]) & (table["start"] >= 0)), "give seconds from 0"),
+        ("end", table["end"].notna() & ~(table["end"] > table["start"]), "give seconds behind start"),
+        ("split", ~table["split"].isin(["", *SPLITS]), f"use one of {', '.join(SPLITS)}"),
+        (
+            "path",
+            twice & ~again,
+            "the same clip occurs twice with different values: keep one row",
+        ),
+    ]
+    for name, wrong, remedy in bad:
+        if wrong.any():
+            row = int(np.flatnonzero(wrong.to_numpy())[0])
+            value = table[name].iloc[row]
+            shown = repr(value) if isinstance(value, str) else f"{value:g}"
+            more = f" ({wrong.sum()} rows are like that)" if wrong.sum() > 1 else ""
+            raise DataError(f"row {row + 1} ({table['path'].iloc[row]}): {name} is {shown}; {remedy}{more}")
+    if again.any():
+        log.info("left out  %d rows that stand there twice", again.sum())
+        table = table[~again].reset_index(drop=True)
+    return table

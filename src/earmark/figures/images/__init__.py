@@ -1,0 +1,268 @@
+"""Recordings to images of their features, the tree of folders mirrored; and back to values.
+
+The only room that imports Pillow. Finding, naming and skipping do not need torch, so that a run that has nothing to
+do ends at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from earmark.audio import duration
+from earmark.audio.filters import DECIBELS
+from earmark.errors import AudioError, DataError, MissingExtra, SettingsError
+from earmark.figures.images.names import plan
+from earmark.figures.images.png import read
+from earmark.figures.images.workers import Job, Task, make_all
+from earmark.support.files import make_folder
+from earmark.support.progress import threaded
+from earmark.training import recipe
+
+__all__ = ["ImageOptions", "Written", "read", "write"]
+
+SETTINGS = (
+    "fft_seconds", "hop_seconds", "n_mels", "fmin", "fmax", "floor", "features", "scale", "mel_scale", "n_mfcc", "lifter",
+    "n_chroma", "contrast_bands", "deltas",
+)  # fmt: skip
+"""What `ImageOptions.settings` may change: the front end's, but for its picture, which is made here, and for levels of windows."""
+
+_SURVEYED = 500  # recordings whose headers are read to choose rate and hop
+_HIGHEST_RATE = 32_000
+_LARGEST = 8192  # pixels
+_GRAYS = ("gray", "gray16")
+_UNITS = {"mfcc": "dB", "chroma": "share of the largest", "contrast": "dB"}
+_SCALE_UNITS = {"log": "ln(power)", "db": "dB", "power": "power", "magnitude": "magnitude"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """How images are made.
+
+    Attributes
+    ----------
+    recipe : str
+        Name of a recipe or path of a TOML file, whose front end is used; its levels are not.
+    settings : iterable of str
+        Changes to it as ``key=value``; the keys are `SETTINGS`. Several features make one
+        image with one scale, on which those of small values have little contrast.
+    sample_rate : int
+        In Hz; 0: the recipe's, else the commonest of the recordings, at most 32 kHz.
+    channel : int, optional
+        Channel to take, from 0; the mean of all by default.
+    size : (int, int), optional
+        Height and width in pixels; by default one for each row and frame.
+    colors : str
+        A colour map of matplotlib, ``gray`` for 8 bits of grey, or ``gray16`` for 16 bits from the smallest to the largest value.
+    range_db : float
+        What lies this far under the image's peak is darkest. Features without a logarithm use all from their smallest to their
+        largest value.
+    figure : bool
+        Draw axes and a colour bar, for people.
+    dark : bool
+        Draw figures on a dark ground.
+    """
+
+    recipe: str = recipe.AUTO
+    settings: Iterable[str] = ()
+    sample_rate: int = 0
+    channel: int | None = None
+    size: tuple[int, int] | None = None
+    colors: str = "magma"
+    range_db: float = 80.0
+    figure: bool = False
+    dark: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of the recordings.
+
+    Attributes
+    ----------
+    written, skipped : tuple of Path
+        Images made now, and those that were there already.
+    failed : tuple of (Path, str)
+        Recordings without an image, and why.
+    sample_rate : int
+        In Hz.
+    hop_seconds : float
+        From one frame to the next.
+    with_extension : int
+        Images whose name keeps the recording's extension, since two would be the same without it.
+    """
+
+    written: tuple[Path, ...]
+    skipped: tuple[Path, ...]
+    failed: tuple[tuple[Path, str], ...]
+    sample_rate: int
+    hop_seconds: float
+    with_extension: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        failed = [{"path": str(path), "error": error} for path, error in self.failed]
+        return {"written": len(self.written), "skipped": len(self.skipped), "failed": failed}
+
+
+def write(
+    paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    options: ImageOptions | None = None,
+    overwrite: bool = False,
+    workers: int = 1,
+) -> Written:
+    """Write a PNG of each recording below ``out``, in the folders that the recordings lie in.
+
+    An image that is there already, whole, made of the same recording with the same options, is left as it is. One recording that
+    cannot be used does not stop the others.
+
+    Parameters
+    ----------
+    paths : path or sequence of them
+        Recordings, or folders of them.
+    out : path
+        Folder that takes the images.
+    options : ImageOptions, optional
+    overwrite : bool
+        Make all images anew, and replace PNG files that Earmark did not make.
+    workers : int
+        Processes; 0: as many as there are cores, if there is enough to do. More than one are started afresh, so that a script
+        that asks for them, or for 0, needs ``if __name__ == "__main__":``.
+
+    Returns
+    -------
+    Written
+
+    Raises
+    ------
+    SettingsError
+        For an unknown setting, or one out of range; nothing is written.
+    DataError
+        Where there are no recordings, or none of them can be read.
+    OutputError
+        Where ``out`` cannot be written.
+    MissingExtra
+        Where torch or matplotlib is not installed.
+    Interrupted
+        After Ctrl-C; the images that were made are whole, and the same call goes on.
+    """
+    chosen = options or ImageOptions()
+    if workers < 0:
+        raise SettingsError(f"workers is {workers}; give a number of processes, or 0 for as many as there are cores")
+    found = _checked(chosen)
+    for package in ("torch", "matplotlib"):
+        if find_spec(package) is None:
+            raise MissingExtra(package, "train")
+    palette = _palette(chosen.colors)
+    named = plan([Path(p) for p in ([paths] if isinstance(paths, str | os.PathLike) else paths)])
+    job = _job(chosen, found, palette, [recording for recording, _ in named])
+    folder = Path(out)
+    _check_writable(folder)
+    tasks = [Task(recording, folder / name, overwrite) for recording, name in named]
+    there = [False] * len(tasks) if overwrite else list(threaded(job.is_done, tasks, "looking"))
+    todo = [task for task, done in zip(tasks, there, strict=True) if not done]
+    failed = make_all(job, todo, workers) if todo else {}
+    return Written(
+        tuple(task.target for task in todo if task.source not in failed),
+        tuple(task.target for task, done in zip(tasks, there, strict=True) if done),
+        tuple(failed.items()),
+        job.about["sample_rate"],
+        job.about["hop_seconds"],
+        sum(recording.suffix != "" and name.name == recording.name + ".png" for recording, name in named),
+    )
+
+
+def _checked(options: ImageOptions) -> recipe.Recipe:
+    """The recipe, with the options checked as far as they can be without the recordings."""
+    changes = tuple(options.settings)
+    for change in changes:
+        key, equals, _ = change.partition("=")
+        if key.strip() in ("image_height", "image_width", "image_range_db"):
+            raise SettingsError(f"setting {key.strip()} belongs to training; for images say --size HxW and --range DB")
+        if equals and key.strip() not in SETTINGS:
+            raise SettingsError(f"{key.strip()!r} is no setting of the front end; choose among {', '.join(SETTINGS)}")
+    if not 1 <= options.range_db <= 200:
+        raise SettingsError(f"range_db is {options.range_db:g}; the allowed range is 1 to 200")
+    if options.size is not None and not all(1 <= side <= _LARGEST for side in options.size):
+        raise SettingsError(f"size is {options.size[0]}x{options.size[1]}; each side may be 1 to {_LARGEST} pixels")
+    if options.figure and (options.size is not None or options.colors == "gray16"):
+        raise SettingsError("a figure has its own size and colours; leave out --size and gray16, or --figure")
+    if options.dark and not options.figure:
+        raise SettingsError("dark is a ground to draw figures on; add --figure, or leave out --dark")
+    if options.sample_rate and not 1000 <= options.sample_rate <= 500_000:
+        raise SettingsError(f"sample_rate is {options.sample_rate}; the allowed range is 1000 to 500000 Hz")
+    return recipe.load(options.recipe, changes)
+
+
+def _palette(colors: str) -> bytes | None:
+    """Colours of the pixels, if there are any."""
+    if colors in _GRAYS:
+        return None
+    from earmark.figures import (
+        plots,  # matplotlib takes a second, and the processes that make images import this module too
+    )
+
+    return plots.palette(colors)
+
+
+def _job(options: ImageOptions, found: recipe.Recipe, palette: bytes | None, recordings: Sequence[Path]) -> Job:
+    """What all images have in common; rate, hop and highest frequency are the recordings' unless they are given."""
+    sr, seconds = options.sample_rate or found.sample_rate, 0.0
+    if not (sr and found.hop_seconds and found.fft_seconds):
+        rate, seconds = _survey(recordings)
+        sr = sr or rate
+    hop_seconds = found.hop_length(sr, seconds) / sr
+    names = [name.strip() for name in found.features.split(",")]
+    units = [_UNITS.get(name) or _SCALE_UNITS.get(found.scale, "normalised energy") for name in names]
+    levels = {*names} <= {"mel", "stft"} and found.scale in ("log", "db")
+    about = {
+        "unit": ", ".join(dict.fromkeys(units)),
+        "sample_rate": sr,
+        "hop_seconds": hop_seconds,
+        "channel": options.channel,
+        "front_end": {name: getattr(found, name) for name in SETTINGS}
+        | {"fft_seconds": found.frame_seconds(seconds), "hop_seconds": hop_seconds, "fmax": found.fmax or sr / 2},
+        "colors": options.colors,
+        "range_db": options.range_db if levels and options.colors != "gray16" else None,
+        "size": None if options.size is None else list(options.size),
+        "figure": options.figure,
+        "dark": options.dark,
+    }
+    if about["range_db"] is None:
+        return Job(about, palette, None)
+    return Job(about, palette, options.range_db / (DECIBELS if found.scale == "log" else 1.0))
+
+
+def _survey(recordings: Sequence[Path]) -> tuple[int, float]:
+    """The commonest rate, at most 32 kHz, and the median length in seconds, of some of the recordings by their headers."""
+    rates: Counter[int] = Counter()
+    lengths = []
+    problem: AudioError | None = None
+    for part in (recordings[:: max(1, len(recordings) // _SURVEYED)], recordings):
+        for recording in [] if rates else part:
+            try:
+                seconds, rate = duration(recording)
+            except AudioError as error:
+                problem = error
+                continue
+            rates[rate] += 1
+            lengths.append(seconds)
+    if not rates:
+        raise DataError(f"none of the {len(recordings)} recordings can be used, e.g. {problem}")
+    most = max(rates.values())
+    return min(min(r for r, n in rates.items() if n == most), _HIGHEST_RATE), sorted(lengths)[len(lengths) // 2]
+
+
+def _check_writable(folder: Path) -> None:
+    """Refuse a folder that could not be made or written before any work, without making it."""
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    make_folder(there)

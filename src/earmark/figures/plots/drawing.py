@@ -1,0 +1,98 @@
+"""What all pictures share: colours, the ground and the text on it, axes, and how a picture is kept."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from earmark.errors import SettingsError
+from earmark.support.files import atomic_file
+
+BLUE, ORANGE = ("#0072b2", "#56b4e9"), ("#d55e00", "#e69f00")  # Okabe and Ito's palette, on light and on dark
+GROUND, INK = ("#ffffff", "#14161a"), ("#1a1a1a", "#e8e8e8")
+MAP, DIFFERENCE = "magma", "PuOr"
+
+
+def palette(name: str) -> bytes:
+    """256 colours of one of matplotlib's colour maps: red, green and blue of each.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown map.
+    """
+    if name not in matplotlib.colormaps:
+        raise SettingsError(
+            f"colors is {name!r}; choose magma, viridis, cividis, inferno, plasma, gray, gray16 or another map of matplotlib"
+        )
+    colours = matplotlib.colormaps[name](np.linspace(0, 1, 256), bytes=True)
+    return bytes(colours[:, :3].tobytes())
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """Names of files in scripts that the font lacks are no reason to warn."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        yield
+
+
+def single(size: tuple[float, float]) -> tuple[Figure, Axes]:
+    """A figure of one panel, in inches."""
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots()
+
+
+def finished(figure: Figure, dark: bool, titles: Mapping[Axes, str]) -> Figure:
+    """Title the panels, and paint ground and text; names of files are shown as they are, not as mathematics."""
+    ground, ink = GROUND[dark], INK[dark]
+    figure.set_facecolor(ground)
+    for axes, title in titles.items():
+        axes.set_title(title.encode("utf-8", "replace").decode(), parse_math=False, color=ink)
+    for axes in figure.axes:
+        axes.set_facecolor(ground)
+        axes.tick_params(which="both", colors=ink)
+        for text in (axes.xaxis.label, axes.yaxis.label):
+            text.set_color(ink)
+        for spine in axes.spines.values():
+            spine.set_edgecolor(ink)
+        legend = axes.get_legend()
+        if legend is not None:
+            legend.get_frame().set(facecolor=ground, edgecolor=ink)
+            for text in legend.get_texts():
+                text.set_color(ink)
+    for text in figure.texts:
+        text.set_color(ink)
+    return figure
+
+
+def mark_frequencies(axes: Axes, frequencies: NDArray[np.floating[Any]]) -> None:
+    """Name six rows by their frequencies."""
+    rows = np.linspace(0, len(frequencies) - 1, 6).round().astype(int)
+    axes.set_yticks(rows + 0.5, [f"{frequencies[r]:.0f}" for r in rows])
+    axes.set_ylabel("frequency (Hz)")
+
+
+def save(figure: Figure, path: str | os.PathLike[str], *, about: Mapping[str, str] | None = None) -> None:
+    """Write a figure as the path's extension says, in one step; ``about`` goes into a PNG's text."""
+    with atomic_file(path) as temporary, _any_script():
+        figure.savefig(temporary, dpi=120, metadata=None if about is None else dict(about))
+
+
+def data_uri(figure: Figure) -> str:
+    """A figure as a PNG inside a ``data:`` address, for a page without files beside it."""
+    buffer = io.BytesIO()
+    with _any_script():
+        figure.savefig(buffer, format="png", dpi=110)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

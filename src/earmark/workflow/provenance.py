@@ -1,0 +1,248 @@
+"""What a run was made of: the plan before it, the record in its bundle, the table of its predictions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from earmark import bundle
+from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
+from earmark.data.clips import Clips
+from earmark.data.manifest import COLUMNS, SEPARATOR, Manifest, named_counts
+from earmark.data.splits import Split
+from earmark.frontend.front_end import FrontEndSettings
+from earmark.networks.classifier import Classifier
+from earmark.training import recipe
+from earmark.training.options import TrainOptions
+from earmark.training.recipe import Recipe
+from earmark.workflow.measuring import Tested
+
+_TAIL = "tail"  # column of a detector's tail probabilities
+_PACKAGES = ("earmark", "torch", "lightning", "onnx", "onnxruntime", "soxr", "soundfile", "numpy")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run: usable clips, how they are split, and every setting."""
+
+    clips: Clips
+    split: Split
+    recipe: Recipe
+    spec: BundleSpec
+    options: TrainOptions
+
+
+def plan(job: Job, classifier: Classifier, epochs: int, seconds: float, ruled: str = "") -> list[str]:
+    """What is about to happen, for the user to stop if it is not what was meant; ``ruled``: what sets the number of epochs."""
+    manifest, split, spec = job.clips.manifest, job.split, job.spec
+    parameters = sum(p.numel() for p in classifier.parameters())
+    kind, why = recipe.suited(manifest.labels, manifest.layout)
+    lines = [
+        f"data      {manifest.root}: {_summary(manifest)}",
+        f"labels    {named_counts(manifest.counts)}",
+        f"split     {split.name}: {len(split.train)} train, {len(split.valid)} validate, {len(split.test)} test",
+        f"input     {_input(spec)}, shorter clips are {'repeated' if spec.short_clip == 'repeat' else 'padded'}",
+        f"network   {_network(spec)}, {parameters / 1e6:.2f} M parameters",
+        f"recipe    {job.options.recipe}{', ' + why if job.options.recipe.endswith('+' + kind) else ''}",
+        f"training  {epochs} epochs{f' ({ruled})' if ruled else ''}, about {max(0.1, seconds / 60):.1f} minutes",
+    ]
+    return lines + _remarks(job)
+
+
+def _network(spec: BundleSpec) -> str:
+    members = spec.network.get("members", 1)
+    return (
+        f"{spec.network['name']}, width {spec.network['width']:g}{f', {members} side by side' if members > 1 else ''}"
+    )
+
+
+def _remarks(job: Job) -> list[str]:
+    """Notes on the split, and what was left out."""
+    manifest = job.clips.manifest
+    lines = [] if manifest.files is None else [f"files     {manifest.files.counts}"]
+    lines += [f"note      {note}" for note in job.split.notes]
+    if job.clips.skipped:
+        lines.append(f"left out  {len(job.clips.skipped)} clips that cannot be used:")
+        lines += [f"          {line}" for line in job.clips.reasons]
+    return lines
+
+
+def detector_plan(job: Job) -> list[str]:
+    """`plan` for an anomaly detector."""
+    manifest, split, spec = job.clips.manifest, job.split, job.spec
+    machines = f"{len(spec.machines)} machines, each with its own threshold" if spec.machines else "one threshold"
+    lines = [
+        f"data      {manifest.root}: {_summary(manifest)}",
+        f"labels    {named_counts(manifest.counts)}",
+        f"split     {split.name}: {len(split.train)} clips of label {spec.normal!r} to learn from, {len(split.test)} test",
+        f"input     {_input(spec)}, shorter clips are {'repeated' if spec.short_clip == 'repeat' else 'padded'}",
+        f"detector  nearest normal sounds, {machines}, set for {job.recipe.false_alarms} false alarms",
+    ]
+    return lines + _remarks(job)
+
+
+def record(job: Job, epochs: int) -> dict[str, Any]:
+    """What the bundle remembers of its making."""
+    clips, split, manifest = job.clips, job.split, job.clips.manifest
+    trained, chosen = ({clips.hashes[i] for i in rows} for rows in (split.train, split.valid))
+    return {
+        "data": {
+            "layout": manifest.layout,
+            "clips": len(manifest),
+            "groups": int(manifest.table["group"].nunique()),
+            "train": len(split.train),
+            "valid": len(split.valid),
+            "test": len(split.test),
+            "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped],
+            "fingerprint": clips.fingerprint,
+        },
+        "split": {"name": split.name, "protocol": split.protocol, "notes": list(split.notes)},
+        "trained_on": sorted(trained | chosen),
+        "chosen_by": sorted(chosen - trained),
+        "groups": sorted(group_names(manifest.take(np.concatenate([split.train, split.valid])))),
+        "recipe": {
+            "name": job.options.recipe,
+            "changes": list(job.options.settings),
+            "epochs_trained": epochs,
+            **job.recipe.to_dict(),
+        },
+        "seed": job.options.seed,
+        "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
+    }
+
+
+def group_names(manifest: Manifest) -> dict[str, str]:
+    """Groups of the clips by the hashes that ``earmark.json`` remembers of their names, since it does not name who was trained on.
+
+    None of groups that are named as their recording is: recorders name the files of all sites alike.
+    """
+    if not manifest.grouped_by:
+        return {}
+    pairs = zip(manifest.table["group"], manifest.table["path"], strict=True)
+    names = {
+        g
+        for g, path in pairs
+        if not f"/{path}".endswith(f"/{g}") and not f"/{path}".rpartition(".")[0].endswith(f"/{g}")
+    }
+    return {hashlib.sha256(g.encode()).hexdigest()[:16]: g for g in names}
+
+
+def namesakes(spec: BundleSpec, manifest: Manifest) -> list[str]:
+    """Groups of the clips that are named as groups that a model was trained on."""
+    known = set(spec.provenance.get("groups", ()))
+    return sorted(group for name, group in group_names(manifest).items() if name in known)
+
+
+def namesakes_note(names: Sequence[str]) -> str:
+    """What a reader of the figures must know of `namesakes` among the tested clips."""
+    return (
+        f"{len(names)} groups of the test part are named as groups that the model was trained on: if they are the same, the "
+        "figures are too good"
+    )
+
+
+def compared(spec: BundleSpec, difference: float) -> BundleSpec:
+    """The record, with how far the exported model is from the trained one: in probabilities, or in a detector's embeddings."""
+    return replace(spec, provenance={**spec.provenance, "largest_difference": difference})
+
+
+def identity(jobs: Sequence[Job]) -> str:
+    """What must not have changed for a run to be gone on with: settings, and which content is trained and tested on."""
+    return json.dumps([_identity(job) for job in jobs], indent=1)
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    parts = {"train": job.split.train, "valid": job.split.valid, "test": job.split.test}
+    return {
+        "recipe": job.recipe.to_dict(),
+        "base": job.options.base and bundle.read(job.options.base).hashes,
+        "seed": job.options.seed,
+        "spec": {k: v for k, v in job.spec.to_dict().items() if k not in ("metrics", "provenance")},
+        "parts": {name: job.clips.take(rows).fingerprint for name, rows in parts.items()},
+    }
+
+
+def _version(package: str) -> str:
+    """Of an installed package; some come under other names (onnxruntime-gpu)."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _input(spec: BundleSpec) -> str:
+    """Windows, levels and features in words."""
+    settings = FrontEndSettings(**spec.front_end)
+    words = {"mel": f"{settings.n_mels} mel bands", "stft": "linear frequencies", "mfcc": f"{settings.n_mfcc} MFCC"}
+    said = " + ".join(words.get(name, name) for name in settings.names)
+    if {"mel", "stft"} & set(settings.names) and settings.scale != "log":
+        said += f" ({settings.scale})"
+    if settings.level_range_db:
+        said += " with each window's level taken out"
+    if settings.deltas:
+        said += f" with {settings.deltas} differences"
+    if settings.image_height:
+        said += f" as a picture of {settings.image_height} x {settings.image_width}"
+    levelled = f"{spec.levels}, " if spec.levels.whole else ""
+    heard = f"each heard {spec.shifts} times, " if spec.shifts > 1 else ""
+    channel = "" if spec.channel is None else f"channel {spec.channel}, "
+    return f"{spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {heard}{channel}{levelled}{said}"
+
+
+def facts(manifest: Manifest, spec: BundleSpec, options: TrainOptions) -> dict[str, Any]:
+    """Rows of a report's table."""
+    return {
+        "data": f"{manifest.root.resolve().name}: {_summary(manifest)}",
+        "input": _input(spec),
+        "network": _network(spec),
+        "recipe": ", ".join([options.recipe, *options.settings]),
+        "seed": options.seed,
+    }
+
+
+def _summary(manifest: Manifest) -> str:
+    groups = manifest.table["group"].nunique()
+    return f"layout {manifest.layout}, {len(manifest)} clips, {len(manifest.labels)} labels, {groups} groups"
+
+
+def predictions(tested: Tested, spec: BundleSpec) -> pd.DataFrame:
+    """One row per clip: what it is, what was predicted, every score, and the manifest's further columns."""
+    table, scores, labels = tested.manifest.table.reset_index(drop=True), tested.scores, spec.labels
+    if spec.task == ANOMALY:
+        tails = scores[:, 0]
+        predicted = np.where(tails <= spec.detector["rate"], labels[0], spec.normal)
+        found = pd.DataFrame({"predicted": predicted, "score": 1 - tails})
+        found["correct"] = (predicted == labels[0]) == (table["label"].to_numpy() != spec.normal)
+        every = pd.DataFrame({_TAIL: tails})
+    else:
+        best = scores.argmax(axis=1)
+        predicted = np.array([labels[i] for i in best])
+        if spec.task == MULTILABEL:
+            heard = spec.heard(scores)
+            predicted = np.array([SEPARATOR.join(np.array(labels)[row]) for row in heard])
+            correct = (heard == tested.manifest.several(labels)).all(axis=1)  # whatever their order
+        else:
+            correct = predicted == table["label"].to_numpy()
+        found = pd.DataFrame({"predicted": predicted, "score": scores[np.arange(len(best)), best], "correct": correct})
+        every = pd.DataFrame(scores, columns=[f"score_{x}" for x in labels])
+    found["seconds"] = tested.seconds
+    ours = {*COLUMNS, *found.columns, *every.columns}
+    further = [c for c in table.columns if c not in ours]
+    return pd.concat(
+        [table[["path", "start", "end", "label"]], found, table[["group", "fold", "split", *further]], every], axis=1
+    )
+
+
+def tested(table: pd.DataFrame, manifest: Manifest, spec: BundleSpec) -> Tested:
+    """What `predictions` was made from, back from its text."""
+    columns = [_TAIL] if spec.task == ANOMALY else [f"score_{label}" for label in spec.labels]
+    kind = np.float64 if spec.task == ANOMALY else np.float32
+    return Tested(manifest, table[columns].to_numpy(kind), table["seconds"].to_numpy(np.float64))
