@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 import earmark
+from earmark import tasks
 
 SOURCE = Path(earmark.__file__).parent
 
 # A package imports only from packages further up in this list.
 ROOMS = (
-    "errors", "types", "support", "audio", "bundle", "data", "evaluation", "inference", "frontend", "networks", "training",
+    "errors", "types", "support", "audio", "bundle", "data", "evaluation", "tasks", "inference", "frontend", "networks", "training",
     "export", "figures", "workflow", "cli",
 )  # fmt: skip
 OWNERS = {
@@ -78,6 +79,24 @@ def test_packages_import_those_above_them(path: Path) -> None:
         parts = name.split(".")
         if parts[0] == "earmark" and len(parts) > 1 and parts[1] in ROOMS and parts[1] != own:
             assert ROOMS.index(parts[1]) < ROOMS.index(own), f"{own} imports {parts[1]}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_nobody_compares_a_tasks_name(path: Path) -> None:
+    """Outside `tasks` and the bundle's schema: what differs between tasks is asked of the task."""
+    if room(path) == "tasks" or path.relative_to(SOURCE) == Path("bundle", "description.py"):
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Compare | ast.MatchValue):
+            names = {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
+            names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            words = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
+            assert not names & {"CLASSIFICATION", "MULTILABEL", "ANOMALY", "NAME"}, f"line {node.lineno}"
+            assert not words & set(tasks.TASKS), f"line {node.lineno}"
+            assert "task" not in {
+                getattr(node.left, "attr", None),
+                *(getattr(c, "attr", None) for c in node.comparators),
+            }
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.audio.windows import ShortClip, WindowCutter, WindowPlan, merge, softmax, stretches
+from earmark.audio.windows import ShortClip, WindowCutter, WindowPlan, hysteresis, merge, softmax
 
 
 @given(
@@ -58,6 +58,6 @@ def test_merge_is_the_mean_or_the_highest() -> None:
 
 def test_a_stretch_lasts_while_it_is_not_under_the_lower_threshold() -> None:
     scores = np.array([0.2, 0.6, 0.9, 0.6, 0.2, 0.6, 0.7, 0.1, 0.8])
-    assert stretches(scores, 0.8, 0.5) == [(1, 2, 3), (8, 8, 8)]
-    assert stretches(scores, 0.8, 0.8) == [(2, 2, 2), (8, 8, 8)]
-    assert stretches(scores, 0.95, 0.5) == []
+    assert hysteresis(scores, 0.8, 0.5) == [(1, 2, 3), (8, 8, 8)]
+    assert hysteresis(scores, 0.8, 0.8) == [(2, 2, 2), (8, 8, 8)]
+    assert hysteresis(scores, 0.95, 0.5) == []

@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 import earmark
-from earmark import bundle
+from earmark import bundle, tasks
 from earmark.errors import BundleError
 
 
@@ -145,6 +145,10 @@ def test_a_bundle_that_does_not_say_its_levels_has_none(copied: Path, tones: Pat
 def test_temperature_flattens_probabilities() -> None:
     logits = np.array([[2.0, 0.0]], np.float32)
     spec = bundle.BundleSpec(("a", "b"), {"name": "resnet", "width": 1.0}, 8_000, 1.0, 0.5, {}, temperature=2.0)
-    assert spec.probabilities(logits)[0, 0] == pytest.approx(1 / (1 + np.exp(-1.0)))
+    assert tasks.network(spec.task).probabilities(logits, spec.temperature)[0, 0] == pytest.approx(
+        1 / (1 + np.exp(-1.0))
+    )
     several = dataclasses.replace(spec, task=bundle.MULTILABEL)
-    assert several.probabilities(logits)[0] == pytest.approx([1 / (1 + np.exp(-1.0)), 0.5])
+    assert tasks.network(several.task).probabilities(logits, several.temperature)[0] == pytest.approx(
+        [1 / (1 + np.exp(-1.0)), 0.5]
+    )

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earmark.data.manifest import COLUMNS, Manifest, named_counts, write_csv
+from earmark.data.manifest import Manifest, named_counts, write_csv
+from earmark.data.validation import COLUMNS
 from earmark.errors import DataError
 
 ROWS = pd.DataFrame(

@@ -48,7 +48,7 @@ def test_the_interval_is_wilsons_of_95_percent() -> None:
     heard = np.array([[True]] * 8 + [[False]] * 2)
     for found in (
         classification.measure(right, np.zeros(10, np.int64), ["a", "b"]),
-        classification.measure_several(np.full((10, 1), 0.5, np.float32), several, ["a"], heard),
+        classification.measure_multilabel(np.full((10, 1), 0.5, np.float32), several, ["a"], heard),
     ):
         # Wilson (1927) by hand: p = 0.8, n = 10, z = 1.95996.
         assert found["accuracy_interval"] == pytest.approx([0.490162, 0.943318], abs=1e-5)

@@ -15,6 +15,7 @@ import soundfile
 
 import earmark
 from conftest import TINY, Run, tone
+from earmark import tasks
 from earmark.evaluation import classification, detection
 from earmark.figures import plots, report
 
@@ -68,7 +69,7 @@ def test_nothing_is_measured_where_no_label_is_known_or_no_clip_is_there() -> No
         only_numbers(found)
         assert found["undefined"] == why and found["n"] == len(targets) and found["n_known"] == 0
         assert {found[k] for k in ("accuracy", "accuracy_interval", "precision", "recall", "f1", "loss")} == {None}
-        several = classification.measure_several(
+        several = classification.measure_multilabel(
             scores, np.zeros((len(scores), 2), np.int64), ["a", "b"], scores >= 0.5, known=False
         )
         only_numbers(several)
@@ -80,7 +81,7 @@ def test_nothing_is_measured_where_no_label_is_known_or_no_clip_is_there() -> No
 
 def test_a_label_of_several_without_clips_has_no_average_precision() -> None:
     scores = np.array([[0.9, 0.2, 0.6], [0.1, 0.3, 0.1]], np.float32)
-    found = classification.measure_several(scores, np.array([[1, 0, 0], [0, 1, 0]]), ["a", "b", "c"], scores >= 0.5)
+    found = classification.measure_multilabel(scores, np.array([[1, 0, 0], [0, 1, 0]]), ["a", "b", "c"], scores >= 0.5)
     only_numbers(found)
     assert found["map"] == 1.0  # of a and b
     assert found["per_class"]["b"] | {"note": ""} == {
@@ -88,7 +89,7 @@ def test_a_label_of_several_without_clips_has_no_average_precision() -> None:
     }  # fmt: skip
     c = found["per_class"]["c"]
     assert (c["ap"], c["precision"], c["recall"], c["note"]) == (None, None, None, "no test clips, predicted 1 times")
-    nothing = classification.measure_several(scores, np.zeros((2, 3), np.int64), ["a", "b", "c"], scores >= 2)
+    nothing = classification.measure_multilabel(scores, np.zeros((2, 3), np.int64), ["a", "b", "c"], scores >= 2)
     assert (nothing["map"], nothing["f1"], nothing["accuracy"]) == (
         None,
         None,
@@ -125,13 +126,17 @@ def shown(page: str) -> str:
 def test_reports_show_dashes_with_a_word() -> None:
     scores = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], np.float32)
     found = classification.measure(scores, np.array([0, 1]), ["a", "b", "c"])
-    assert "c 0 - - - no test clips" in shown(report.page("t", found, facts={}))
+    assert "c 0 - - - no test clips" in shown(report.page("t", found, tasks.TASKS["classification"], facts={}))
     undefined = classification.measure(scores, np.array([3, 3]), ["a", "b", "c", "d"])
-    page = shown(report.page("t", undefined, facts={}, folds=[{"name": "fold 1", **undefined}]))
+    page = shown(
+        report.page("t", undefined, tasks.TASKS["classification"], facts={}, folds=[{"name": "fold 1", **undefined}])
+    )
     assert "- accuracy" in page and "- means undefined: none of the 2 clips has a label that the model knows." in page
     assert "fold 1 2 - - -" in page and "None" not in page and "nan" not in page
-    several = classification.measure_several(scores, np.array([[1, 0, 0], [0, 1, 0]]), ["a", "b", "c"], scores >= 0.5)
-    assert "c 0 - - - - no test clips" in shown(report.page("t", several, facts={}))
+    several = classification.measure_multilabel(
+        scores, np.array([[1, 0, 0], [0, 1, 0]]), ["a", "b", "c"], scores >= 0.5
+    )
+    assert "c 0 - - - - no test clips" in shown(report.page("t", several, tasks.TASKS["multilabel"], facts={}))
 
 
 def test_old_bundles_whose_metrics_have_zeros_are_still_shown(
@@ -143,7 +148,7 @@ def test_old_bundles_whose_metrics_have_zeros_are_still_shown(
         "n": 4, "accuracy": 0.5, "accuracy_interval": [0.1, 0.9], "precision": 0.0, "recall": 0.0, "f1": 0.0, "loss": 27.6,
         "per_class": {"a": {"precision": 0.0, "recall": 0.0, "f1": 0.0, "n": 0}}, "labels": ["a"], "confusion": [[0]],
     }  # fmt: skip
-    assert "a 0 0.000 0.000 0.000" in shown(report.page("t", old, facts={}))
+    assert "a 0 0.000 0.000 0.000" in shown(report.page("t", old, tasks.TASKS["classification"], facts={}))
     options.show_metrics(old)
     options.show_classes(old)
     assert "accuracy  50.0 %" in capsys.readouterr().out

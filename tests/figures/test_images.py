@@ -367,7 +367,7 @@ def test_ctrl_c_leaves_whole_images_and_the_same_call_goes_on(tmp_path: Path) ->
 def test_reading_needs_no_torch(tmp_path: Path) -> None:
     path = images.write(put(tmp_path / "a.wav"), tmp_path / "out").written[0]
     code = (
-        f"import sys; from earmark import images; images.read({str(path)!r})\n"
+        f"import sys; from earmark.figures import images; images.read({str(path)!r})\n"
         "print([m for m in ('torch', 'librosa', 'matplotlib', 'pandas') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

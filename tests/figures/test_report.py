@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from conftest import tone
+from earmark import tasks
 from earmark.bundle import BundleSpec
 from earmark.evaluation import classification
 from earmark.figures import plots, report
@@ -38,7 +39,8 @@ CLASSES = classification.measure(np.eye(2, dtype=np.float32), np.array([0, 1]), 
 
 def text(metrics: dict[str, Any], **more: Any) -> str:
     """What a reader sees of a page, in one line."""
-    page = report.page("a title", metrics, facts={"data": "some"}, **more)
+    task = tasks.TASKS["anomaly" if "auc" in metrics and "false_alarm_rate" in metrics else "classification"]
+    page = report.page("a title", metrics, task, facts={"data": "some"}, **more)
     assert page.startswith("<!doctype html>")
     return " ".join(
         html.unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL))
@@ -131,7 +133,7 @@ def test_page_of_long_recordings() -> None:
 
 def test_page_shows_pictures_under_why() -> None:
     pictures = [(f"clip <{i}>: too loud", plots.waveform(Waveform(tone(500, 0.1), 8_000))) for i in range(2)]
-    page = report.page("a title", DETECTOR, facts={}, pictures=pictures)
+    page = report.page("a title", DETECTOR, tasks.TASKS["anomaly"], facts={}, pictures=pictures)
     part = page[page.index("<h2>Why</h2>") :]
     assert part.count('<img src="data:image/png;base64,') == 2
     captions = [f"clip &lt;{i}&gt;: too loud" for i in range(2)]

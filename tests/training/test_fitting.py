@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 
 import earmark
 from conftest import TINY
+from earmark import tasks
 from earmark.audio import windows
 from earmark.bundle import BundleSpec
 from earmark.data.cache import content_hash
@@ -325,7 +326,7 @@ def test_the_epoch_is_chosen_on_the_validation_part(
         handed.append([clips.hashes[i] for i in range(len(clips.manifest))])
         return Features(front_end, clips, *rest)
 
-    monkeypatch.setattr("earmark.workflow.training.Features", features)
+    monkeypatch.setattr("earmark.workflow.network.Features", features)
     settings = (*TINY, "epochs=1", "patience=2", "validation=0.25")
     result = earmark.train(tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
     tested = {content_hash(tones / path) for path in pd.read_csv(result.path / "predictions.csv")["path"]}
@@ -336,23 +337,21 @@ def test_the_epoch_is_chosen_on_the_validation_part(
 
 def test_class_weights_give_every_label_the_same_share() -> None:
     targets = np.array([0] * 6 + [1] * 2 + [3] * 4)
-    found = fitting.class_weights(targets, 4).numpy()
+    found = tasks.network("classification").class_weights(targets, 4).numpy()
     assert found[2] == 0
     assert found * np.bincount(targets, minlength=4) == pytest.approx([4, 4, 0, 4])
     assert found[targets].mean() == pytest.approx(1)
 
 
-def module_of(targets: np.ndarray, **settings: Any) -> Fitting:
-    front_end = {"fft_seconds": 0.032, "hop_seconds": 0.01, "n_mels": 32, "fmin": 50, "fmax": 4000, "floor": 1e-6}
-    classifier = Classifier(BundleSpec(("a", "b", "c"), {"name": "resnet", "width": 0.25}, 8_000, 1.0, 0.5, front_end))
-    return Fitting(classifier, (None, targets), None, recipe.Recipe(**settings), 10, 0)
+def task_of(targets: np.ndarray) -> tasks.NetworkTask:
+    return tasks.network("multilabel" if targets.ndim == 2 else "classification")
 
 
 def test_validation_judges_clips_by_all_their_windows() -> None:
     logits, clip = torch.randn(4, 3), torch.tensor([0, 0, 0, 1])
     for rule, targets in (("mean", np.array([0, 1, 2])), ("max", np.eye(3, dtype=np.int64))):
-        module = module_of(targets)
-        of_windows, of_clips = (module._probabilities(x).numpy() for x in (logits, module._merged(logits, clip)))
+        task = task_of(targets)
+        of_windows, of_clips = (task.activate(x).numpy() for x in (logits, task.merge_logits(logits, clip)))
         for i, found in enumerate(of_clips):  # as prediction merges
             assert found == pytest.approx(windows.merge(of_windows[clip == i], rule), abs=1e-6)
 
@@ -361,19 +360,19 @@ def test_class_weights_do_not_change_what_is_best_to_say_of_a_clip() -> None:
     softened = torch.tensor([[0.9, 0.05, 0.05]])
     common, rare = np.array([0] * 50 + [1, 2]), np.array([[1, 0, 0]] * 50 + [[0, 1, 1]])
     for targets, best in ((common, softened.log()), (rare, softened.logit())):
-        module = module_of(targets, class_weights="balanced")
-        logits = best.clone().requires_grad_()
-        weight = module._weight(torch.eye(3)[:1])
-        module._loss(logits, softened, weight=weight).backward()
+        task, logits = task_of(targets), best.clone().requires_grad_()
+        weights = task.class_weights(targets, 3)
+        each = task.loss(logits, softened, smoothing=0, focal=0) * task.clip_weights(weights, torch.eye(3)[:1])
+        each.mean().backward()
         assert logits.grad.abs().max() < 1e-6
-    assert module._weight(torch.tensor([[0.0, 1.0, 0.0]])).tolist() == [[1, 50, 1]]
+    assert task.clip_weights(weights, torch.tensor([[0.0, 1.0, 0.0]])).tolist() == [[1, 50, 1]]
 
 
 def test_focal_loss_of_a_small_power_has_a_slope_where_all_is_right() -> None:
     for targets in (np.array([0, 2]), np.array([[1, 0, 0], [0, 0, 1]])):
         logits = torch.tensor([[90.0, -90.0, -90.0], [-90.0, -90.0, 90.0]], requires_grad=True)
         wanted = torch.tensor([[1.0, 0, 0], [0, 0, 1]])
-        module_of(targets)._loss(logits, wanted, focal=0.5).backward()
+        task_of(targets).loss(logits, wanted, smoothing=0, focal=0.5).mean().backward()
         assert logits.grad.isfinite().all()
 
 
@@ -387,7 +386,7 @@ def test_focal_loss_weighs_each_clip_by_what_is_wrong() -> None:
     logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
     for targets in (np.array([0, 2]), np.array([[1, 0, 1], [0, 1, 0]])):
         several = targets.ndim == 2
-        module = module_of(targets)
+        task = task_of(targets)
         wanted = torch.from_numpy(targets).float() if several else torch.eye(3)[targets]
         right = logits.sigmoid() if several else logits.softmax(1)
         if several:
@@ -396,8 +395,10 @@ def test_focal_loss_weighs_each_clip_by_what_is_wrong() -> None:
         else:
             right = (right * wanted).sum(1)
             each = -right.log()
-        assert module._loss(logits, wanted).item() == pytest.approx(each.mean().item(), rel=1e-5)
-        assert module._loss(logits, wanted, focal=2).item() == pytest.approx(
+        assert task.loss(logits, wanted, smoothing=0, focal=0).mean().item() == pytest.approx(
+            each.mean().item(), rel=1e-5
+        )
+        assert task.loss(logits, wanted, smoothing=0, focal=2).mean().item() == pytest.approx(
             (each * (1 - right) ** 2).mean().item(), rel=1e-5
         )
 

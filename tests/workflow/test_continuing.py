@@ -24,7 +24,7 @@ from earmark.data.splits import Split
 from earmark.frontend.front_end import FrontEndSettings
 from earmark.networks.classifier import Classifier
 from earmark.training import recipe
-from earmark.workflow import continuing, preparation
+from earmark.workflow import continuing, planning, starting
 from earmark.workflow.provenance import group_names, namesakes
 
 GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
@@ -41,7 +41,8 @@ def two(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> earmark.Result
 
 def test_weights_and_statistics_are_taken_and_new_labels_come_last(two: earmark.Result, tones: Path) -> None:
     source = bundle.read(two.path)
-    spec = continuing.continued(source.spec, GROUPS.read(tones))
+    options = earmark.TrainOptions(base=two.path)
+    spec, _ = starting.start_of(options).describe(GROUPS.read(tones), recipe.load("finetune"), options)
     assert spec.labels == ("low", "noise", "high")
     assert (spec.front_end, spec.window_seconds, spec.network) == (
         source.spec.front_end, source.spec.window_seconds, source.spec.network,
@@ -85,7 +86,7 @@ def test_what_the_model_has_settled_goes_into_the_record() -> None:
     base = BundleSpec(
         ("a", "b"), {"name": "plain", "width": 0.5}, 8_000, 1.0, 0.5, front_end
     )  # made before there were members
-    found = continuing.settled(recipe.load("balanced+speech"), base, ())
+    found = continuing.with_kept(recipe.load("balanced+speech"), base, ())
     assert (found.network, found.width, found.members) == ("plain", 0.5, 1)
     assert {name: getattr(found, name) for name in front_end} == front_end
 
@@ -180,17 +181,17 @@ def test_what_a_named_recipe_says_stands(two: earmark.Result, tones: Path, tmp_p
     named.write_text("time_stretch = 0.3\nepochs = 2\n")
     for picked, stretched in (("auto", 0.0), ("finetune", 0.0), ("fast", 0.0), (str(named), 0.3)):
         options = earmark.TrainOptions(base=of_machines, recipe=picked)
-        chosen = preparation.prepare(tones, GROUPS, options, preparation.held_out(options, None, None))[0].recipe
+        chosen = planning.plan(tones, GROUPS, options, planning.holdout(options, None, None))[0].recipe
         assert (chosen.time_stretch, chosen.mel_warp) == (stretched, 0.0)  # the pitch is named by none of them
 
 
 def test_what_tells_the_labels_is_left_alone_here_too() -> None:
     said = recipe.load("balanced+machine").to_dict()
     base = BundleSpec(("a", "b"), {"name": "resnet", "width": 1.0}, 8_000, 1.0, 0.5, {}, provenance={"recipe": said})
-    found = continuing.settled(recipe.load("finetune"), base, ())
+    found = continuing.with_kept(recipe.load("finetune"), base, ())
     assert (found.mel_warp, found.time_stretch, found.crop_seconds) == (0, 0, 0)
     assert found.epochs == recipe.load("finetune").epochs
-    assert continuing.settled(recipe.load("finetune", ["mel_warp=0.1"]), base, ("mel_warp",)).mel_warp == 0.1
+    assert continuing.with_kept(recipe.load("finetune", ["mel_warp=0.1"]), base, ("mel_warp",)).mel_warp == 0.1
 
 
 def test_of_a_split_that_parts_groups_the_recordings_alone_are_known(two: earmark.Result, tones: Path) -> None:

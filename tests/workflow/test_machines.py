@@ -18,7 +18,7 @@ import earmark
 from conftest import TINY
 from earmark.audio import decode, synth
 from earmark.evaluation import detection
-from earmark.workflow.evaluating import _joined
+from earmark.workflow.unusual import faults_of
 
 PER = ("machine", "id")
 DETECTOR = earmark.TrainOptions(task="anomaly", per=PER, settings=["false_alarms=5%"])
@@ -439,7 +439,7 @@ def test_adapting_to_a_name_that_is_not_known_asks(detected: earmark.Result, mac
 def test_a_fault_labelled_in_pieces_is_one_fault() -> None:
     rows = [(0.0, 10.0, "normal"), *((10.0 * i, 10.0 * i + 10, "rattle") for i in range(1, 5)), (45.0, 60.0, "squeal")]
     table = pd.DataFrame([*rows, (70.0, np.nan, "rattle")], columns=["start", "end", "label"])
-    assert _joined(table, "normal", 90.0) == [(10.0, 50.0), (45.0, 60.0), (70.0, 90.0)]
+    assert faults_of(table, "normal", 90.0) == [(10.0, 50.0), (45.0, 60.0), (70.0, 90.0)]
 
 
 def test_long_recordings_are_not_judged_where_labels_were_left_out(detected: earmark.Result, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from earmark.data import layouts
 from earmark.data.manifest import Manifest
 from earmark.errors import DataError
 from earmark.evaluation import classification
-from earmark.workflow import measuring, provenance
+from earmark.tasks import Tested
+from earmark.workflow import measuring
 
 SR = 8_000
 
@@ -53,7 +54,7 @@ def test_manifest_reads_lists_and_separators(tmp_path: Path) -> None:
     assert manifest.table["label"].tolist() == ["x;y", "y;z", "", "x"]
     assert manifest.labels == ["x", "y", "z"]
     assert manifest.counts == {"x": 2, "y": 2, "z": 1}
-    assert manifest.several(["x", "y", "z"]).tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 0], [1, 0, 0]]
+    assert manifest.indicators(["x", "y", "z"]).tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 0], [1, 0, 0]]
     assert manifest.include(["x", "z"]).table["label"].tolist() == ["x", "z", "x"]
     single = Manifest.of(pd.DataFrame({"path": list("ab"), "label": ["x", "y"]}), tmp_path)
     assert single.task == "classification"
@@ -76,7 +77,7 @@ def test_figures_agree_with_scikit_learn() -> None:
     targets = (rng.random((60, 3)) < 0.4).astype(np.int64)
     scores = np.clip(targets * 0.3 + rng.random((60, 3)) * 0.7, 0, 1).astype(np.float32)
     heard = scores >= 0.5
-    found = classification.measure_several(scores, targets, ["a", "b", "c"], heard)
+    found = classification.measure_multilabel(scores, targets, ["a", "b", "c"], heard)
     assert found["map"] == pytest.approx(metrics.average_precision_score(targets, scores, average="macro"))
     assert found["f1"] == pytest.approx(metrics.f1_score(targets, heard, average="macro"))
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(targets, heard))
@@ -88,7 +89,7 @@ def test_figures_of_a_single_label_are_of_its_presence() -> None:
     targets = np.array([[1]] * 10 + [[0]] * 90)
     scores = np.full((100, 1), 0.1, np.float32)
     scores[:4] = scores[20] = 0.9
-    found = classification.measure_several(scores, targets, ["dog"], scores >= 0.5)["per_class"]["dog"]
+    found = classification.measure_multilabel(scores, targets, ["dog"], scores >= 0.5)["per_class"]["dog"]
     assert (found["n"], found["recall"], found["precision"]) == (10, 0.4, 0.8)
     assert found["f1"] == pytest.approx(2 * 0.4 * 0.8 / 1.2)
 
@@ -107,7 +108,7 @@ def test_right_is_right_in_any_order_of_labels() -> None:
     manifest = Manifest.of(pd.DataFrame({"path": list("abc"), "label": ["cat;dog", "dog", "dog;owl"]}), "/data")
     spec = BundleSpec(("dog", "cat"), {"name": "resnet", "width": 1.0}, 8_000, 1.0, 0.5, {}, task=MULTILABEL)
     scores = np.array([[0.9, 0.8], [0.9, 0.8], [0.9, 0.1]], np.float32)
-    table = provenance.predictions(measuring.Tested(manifest, scores, np.ones(3)), spec)
+    table = measuring.predictions(Tested(manifest, scores, np.ones(3)), spec)
     assert table["predicted"].tolist() == ["dog;cat", "dog;cat", "dog"]
     assert table["correct"].tolist() == [True, False, True]  # what the model does not know is left aside
 

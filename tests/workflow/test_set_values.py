@@ -10,7 +10,7 @@ import pytest
 import earmark
 from conftest import TINY, Run
 from earmark.training import fitting, recipe
-from earmark.workflow.preparation import held_out, prepare
+from earmark.workflow.planning import holdout, plan
 from earmark.workflow.remarks import remarked
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -73,7 +73,7 @@ def test_what_is_set_is_printed(tones: Path, tmp_path: Path, run: Callable[..., 
 def notes(data: Path, *changes: str, name: str = "auto", task: str = "auto", normal: str | None = None) -> list[str]:
     """The notes on the settings of a run on these data."""
     options = earmark.TrainOptions(recipe=name, settings=changes, task=task, normal=normal)
-    (job,) = prepare(data, SOURCE, options, held_out(options, None, None))
+    (job,) = plan(data, SOURCE, options, holdout(options, None, None))
     return [note for note in remarked(job).split.notes if note not in job.split.notes]
 
 
@@ -132,7 +132,7 @@ def test_settings_of_ones_own_recipe_that_the_model_has_settled_are_named(
     own = tmp_path / "own.toml"
     own.write_text("epochs = 1\nn_mels = 48\nwidth = 2.0\n")
     options = earmark.TrainOptions(recipe=str(own), base=trained.path)
-    (job,) = prepare(tones, SOURCE, options, held_out(options, None, None))
+    (job,) = plan(tones, SOURCE, options, holdout(options, None, None))
     told = "the model to go on from has settled n_mels, width: the recipe's values are not used"
     assert told in remarked(job).split.notes
     assert job.recipe.n_mels == 32
@@ -145,7 +145,7 @@ def test_the_published_validation_set_is_taken_as_it_is(tones: Path, tmp_path: P
     ]
     (tmp_path / "metadata.csv").write_text("\n".join(["file_name,label,split", *rows]) + "\n")
     options = earmark.TrainOptions(settings=["patience=2", "epochs=5", "validation=0.5"])
-    (job,) = prepare(tmp_path / "metadata.csv", None, options, held_out(options, None, None))
+    (job,) = plan(tmp_path / "metadata.csv", None, options, holdout(options, None, None))
     assert "validation=0.5 has no effect: the published valid split is the validation set" in remarked(job).split.notes
 
 

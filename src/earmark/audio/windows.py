@@ -112,7 +112,7 @@ def merge(probabilities: NDArray[np.float32], rule: MergeRule = "mean") -> NDArr
     return np.asarray(probabilities.mean(axis=0) if rule == "mean" else probabilities.max(axis=0), np.float32)
 
 
-def stretches(scores: NDArray[np.floating[Any]], on: float, off: float) -> list[tuple[int, int, int]]:
+def hysteresis(scores: NDArray[np.floating[Any]], on: float, off: float) -> list[tuple[int, int, int]]:
     """Runs of windows above a threshold, with hysteresis.
 
     A run begins where the score reaches ``on`` and lasts, forwards and backwards, while it does not fall under ``off``, so that one

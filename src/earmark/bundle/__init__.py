@@ -6,7 +6,7 @@ Imports: rooms up to `audio`.
 """
 
 from earmark.bundle.contents import DESCRIPTION, DETECTOR, ONNX, WEIGHTS, Bundle, read, write_description
-from earmark.bundle.description import ANOMALY, CLASSIFICATION, MULTILABEL, SCHEMA, TASKS, BundleSpec, Logits
+from earmark.bundle.description import ANOMALY, CLASSIFICATION, MULTILABEL, SCHEMA, BundleSpec, Logits
 
 __all__ = [
     "ANOMALY",
@@ -16,7 +16,6 @@ __all__ = [
     "MULTILABEL",
     "ONNX",
     "SCHEMA",
-    "TASKS",
     "WEIGHTS",
     "Bundle",
     "BundleSpec",

@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,25 +19,19 @@ from numpy.typing import NDArray
 
 from earmark.bundle import CLASSIFICATION, MULTILABEL
 from earmark.data.inventory import Files
-from earmark.data.tables import read_table, times
+from earmark.data.tables import read_table
 from earmark.data.tables.clips import clips
 from earmark.data.tables.columns import resolve
+from earmark.data.validation import SEPARATOR, completed, is_list, validated
 from earmark.errors import DataError
 from earmark.support.files import atomic_file
 
-SEPARATOR = ";"
-"""Between the labels of a clip that has several."""
-
-COLUMNS = ("path", "start", "end", "label", "group", "fold", "split")
-SPLITS = ("train", "valid", "test")
 ROUNDING = 1e-3
 """Seconds that a clip may end behind its recording: tables are rounded."""
 
 log = logging.getLogger("earmark")
 
 _NAMED = 10  # labels
-_ODD = re.compile(r"//|(?:^|/)\.(?:/|$)|./$|\\")  # what pathlib would write otherwise
-_TEXT = ("path", "label", "group", "fold", "split")
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,7 @@ class Manifest:
         Where the groups come from, for reports; empty where every recording is its own.
     copies : tuple of (str, str)
         Paths of recordings that hold the same sound, where they were looked for.
-    multilabel : bool
+    label_lists : bool
         Whether the table gave lists of labels, be it of one each.
     columns : mapping
         Each column of the tables that were read to what it holds: ``path``, ``label`` and so on, ``further`` for those kept.
@@ -81,7 +75,7 @@ class Manifest:
     ignored: tuple[str, ...] = field(default=())
     grouped_by: str = ""
     copies: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    multilabel: bool = False
+    label_lists: bool = False
     columns: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: Files | None = field(default=None, repr=False)
     missing: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -98,9 +92,9 @@ class Manifest:
         """
         if table.empty:
             raise DataError(f"{root}: the table has no rows; add clips")
-        lists = "label" in table.columns and bool(table["label"].map(_is_list).any())
-        about.setdefault("multilabel", lists)
-        whole = _validated(_completed(table))
+        lists = "label" in table.columns and bool(table["label"].map(is_list).any())
+        about.setdefault("label_lists", lists)
+        whole = validated(completed(table))
         known = bool((whole["group"] != whole["path"]).any())
         about.setdefault("grouped_by", f"layout {about.get('layout', cls.layout)}" if known else "")
         return cls(whole, Path(root), **about)
@@ -131,10 +125,14 @@ class Manifest:
         return len(self.table)
 
     @property
+    def multilabel(self) -> bool:
+        """Whether a clip may have several labels or none."""
+        return self.label_lists or any(SEPARATOR in x or not x for x in self.table["label"].unique())
+
+    @property
     def task(self) -> str:
-        """``multilabel`` where a clip has several labels or none, else ``classification``."""
-        several = any(SEPARATOR in x or not x for x in self.table["label"].unique())
-        return MULTILABEL if several or self.multilabel else CLASSIFICATION
+        """The task that follows from the labels: ``multilabel`` or ``classification``."""
+        return MULTILABEL if self.multilabel else CLASSIFICATION
 
     @property
     def labels(self) -> list[str]:
@@ -184,7 +182,7 @@ class Manifest:
         order = {label: i for i, label in enumerate(labels)}
         return np.array([order.get(x, -1) for x in self.table["label"]], np.int64)
 
-    def several(self, labels: Sequence[str]) -> NDArray[np.int64]:
+    def indicators(self, labels: Sequence[str]) -> NDArray[np.int64]:
         """Which of ``labels`` each clip has, 0 or 1, shape (clip, label)."""
         order = {label: i for i, label in enumerate(labels)}
         found = np.zeros((len(self), len(labels)), np.int64)
@@ -235,7 +233,7 @@ class Manifest:
             for value in labels.str.replace(SEPARATOR, separator)
         ]
         table = self.table.assign(label=[SEPARATOR.join(parts) for parts in cut])
-        return replace(self, table=table, multilabel=True)
+        return replace(self, table=table, label_lists=True)
 
     def with_groups(self, *, column: str | None = None, pattern: str | None = None) -> Manifest:
         """Take the groups from another column, or from a regular expression over the paths.
@@ -263,7 +261,7 @@ class Manifest:
                     raise DataError(f"{path}: does not match --group-pattern {pattern}; correct the pattern")
             table["group"] = [m.group(which) or "" for m in found if m is not None]
         source = f"column {column}" if pattern is None else f"--group-pattern {pattern}"
-        return replace(self, table=_validated(_completed(table)), grouped_by=source)
+        return replace(self, table=validated(completed(table)), grouped_by=source)
 
     def merged(self, pairs: Iterable[tuple[str, str]]) -> Manifest:
         """Make one group of the two groups of each pair, and so on; it takes the name that sorts first."""
@@ -323,76 +321,3 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 def _is_mask(rows: Any) -> bool:
     return isinstance(rows, np.ndarray) and rows.dtype == np.bool_
-
-
-def _text(value: Any) -> str:
-    """As it was written: a column of whole numbers with gaps was read as floats."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return "" if pd.isna(value) else str(value)
-
-
-def _completed(table: pd.DataFrame) -> pd.DataFrame:
-    """All of `COLUMNS`, in order and typed; an empty group becomes the recording itself."""
-    out = table.copy()
-    several = "label" in out.columns and out["label"].map(_is_list).any()
-    if several:
-        out["label"] = [SEPARATOR.join(map(str, v)) if _is_list(v) else v for v in out["label"]]
-    for name in _TEXT:
-        values = out[name] if name in out.columns else pd.Series("", index=out.index)
-        text = values.map(_text)
-        # ./a.wav and a.wav are one recording.
-        out[name] = text.map(_plain) if name == "path" else text.map(lambda v: unicodedata.normalize("NFC", v.strip()))
-    if several or out["label"].str.contains(SEPARATOR, regex=False).any():
-        unique = {
-            v: SEPARATOR.join(sorted({x.strip() for x in v.split(SEPARATOR)} - {""})) for v in out["label"].unique()
-        }
-        out["label"] = out["label"].map(unique)
-    for name, default in (("start", 0.0), ("end", np.nan)):
-        values = list(out[name]) if name in out.columns else [default] * len(out)
-        out[name], wrong = times.column(values, default=default)
-        if wrong is not None:
-            raise DataError(
-                f"row {wrong + 1} ({out['path'].iloc[wrong]}): {name} is {values[wrong]!r}; give seconds, with a point"
-            )
-    out["group"] = out["group"].where(out["group"] != "", out["path"])
-    out["split"] = out["split"].str.lower()
-    further = [c for c in out.columns if c not in COLUMNS]
-    return out[[*COLUMNS, *further]].reset_index(drop=True)
-
-
-def _plain(path: str) -> str:
-    return PurePath(path).as_posix() if _ODD.search(path) else path
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list | tuple | np.ndarray)
-
-
-def _validated(table: pd.DataFrame) -> pd.DataFrame:
-    twice = again = table.duplicated(["path", "start", "end"])
-    if twice.any():
-        again = table.astype(str).duplicated()  # in every column
-    bad = [
-        ("path", table["path"] == "", "give the recording's path"),
-        ("label", table["label"].eq("") & table["label"].eq("").all(), "no clip has a label: give some"),
-        ("start", ~(np.isfinite(table["start"]) & (table["start"] >= 0)), "give seconds from 0"),
-        ("end", table["end"].notna() & ~(table["end"] > table["start"]), "give seconds behind start"),
-        ("split", ~table["split"].isin(["", *SPLITS]), f"use one of {', '.join(SPLITS)}"),
-        (
-            "path",
-            twice & ~again,
-            "the same clip occurs twice with different values: keep one row",
-        ),
-    ]
-    for name, wrong, remedy in bad:
-        if wrong.any():
-            row = int(np.flatnonzero(wrong.to_numpy())[0])
-            value = table[name].iloc[row]
-            shown = repr(value) if isinstance(value, str) else f"{value:g}"
-            more = f" ({wrong.sum()} rows are like that)" if wrong.sum() > 1 else ""
-            raise DataError(f"row {row + 1} ({table['path'].iloc[row]}): {name} is {shown}; {remedy}{more}")
-    if again.any():
-        log.info("left out  %d rows that stand there twice", again.sum())
-        table = table[~again].reset_index(drop=True)
-    return table

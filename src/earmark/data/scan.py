@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from earmark import audio
-from earmark.bundle import CLASSIFICATION
 from earmark.data import conditions, fingerprint, layouts
 from earmark.data.inspection import FAULTS, HARMLESS, SILENT, UNUSABLE, Recording, inspect
 from earmark.data.inventory import Files
@@ -87,7 +86,7 @@ class Scan:
         if self.manifest.layout == layouts.ALONE:
             label = self.manifest.labels[0]
             found.append(f"no labels, so that all of it counts as {label!r}: fit for --task anomaly alone")
-        elif len(self.manifest.labels) < 2 and self.manifest.task == CLASSIFICATION:
+        elif len(self.manifest.labels) < 2 and not self.manifest.multilabel:
             found.append(f"one label only, {self.manifest.labels[0]!r}: a classifier needs two")
         if files is not None and files.unused:
             found.append(str(files))

@@ -61,11 +61,11 @@ def measure(probabilities: NDArray[np.float32], targets: NDArray[np.int64], labe
     }
 
 
-def measure_several(
+def measure_multilabel(
     probabilities: NDArray[np.float32],
     targets: NDArray[np.int64],
     labels: Sequence[str],
-    heard: NDArray[np.bool_],
+    detected: NDArray[np.bool_],
     *,
     known: bool = True,
 ) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def measure_several(
     targets : ndarray of int64, shape (clip, class)
         1 where the clip has the label.
     labels : sequence of str
-    heard : ndarray of bool, shape (clip, class)
+    detected : ndarray of bool, shape (clip, class)
         Which labels reach their threshold.
     known : bool
         False where the data have labels, but none that the model knows: then nothing can be measured.
@@ -86,15 +86,15 @@ def measure_several(
     -------
     dict
         As `measure`, but ``accuracy`` counts clips with exactly the right labels, ``map`` is the mean over the labels that occur of
-        the average precision, ``loss`` the binary cross-entropy, and ``confusion`` holds [[absent and not heard, absent but
-        heard], [present but not heard, present and heard]] for each label.
+        the average precision, ``loss`` the binary cross-entropy, and ``confusion`` holds [[absent and not detected, absent but
+        detected], [present but not detected, present and detected]] for each label.
     """
     n = len(targets)
     present = targets.sum(axis=0) > 0
     # Label by label: scikit-learn takes a single column of 0 and 1 for two classes.
     confusion = np.zeros((len(labels), 2, 2), int)
     for i in range(len(labels) if n else 0):
-        confusion[i] = metrics.confusion_matrix(targets[:, i], heard[:, i], labels=[0, 1])
+        confusion[i] = metrics.confusion_matrix(targets[:, i], detected[:, i], labels=[0, 1])
     per_class = {}
     for i, label in enumerate(labels):
         (_, false), (missed, both) = confusion[i].tolist()
@@ -102,7 +102,7 @@ def measure_several(
         average = metrics.average_precision_score(targets[:, i], probabilities[:, i]) if present[i] else None
         per_class[label] = {**found, "ap": None if average is None else float(average)}
     counted = n > 0 and known
-    right = int((targets == heard).all(axis=1).sum())
+    right = int((targets == detected).all(axis=1).sum())
     sure = np.clip(probabilities.astype(np.float64), _LEAST, 1 - _LEAST)
     macro = _macro(per_class, ("ap", "precision", "recall", "f1"))
     return {
@@ -151,7 +151,7 @@ def _why(n: int) -> str:
 
 
 def thresholds(probabilities: NDArray[np.float32], targets: NDArray[np.int64]) -> tuple[float, ...]:
-    """Score from which each label counts as heard: where its F1 is highest; 0.5 for labels with fewer than three clips.
+    """Score from which each label counts as detected: where its F1 is highest; 0.5 for labels with fewer than three clips.
 
     Parameters
     ----------

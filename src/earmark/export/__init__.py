@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
+from earmark import tasks
 from earmark.audio.windows import merge
 from earmark.bundle import ONNX, WEIGHTS, BundleSpec
 from earmark.errors import EarmarkError
@@ -85,7 +86,7 @@ def largest_difference(classifier: Classifier, model: Model, waveforms: Sequence
         windows = np.ascontiguousarray(model.spec.plan.cut(np.asarray(samples))[0])
         with torch.inference_mode():
             logits = model.spec.shifted_logits(windows, lambda x: classifier(torch.from_numpy(x))[0].numpy())
-        expected = merge(model.spec.probabilities(logits), model.spec.merge)
+        expected = merge(tasks.network(model.spec.task).probabilities(logits, model.spec.temperature), model.spec.merge)
         difference = np.abs(expected - model.scores(np.asarray(samples))).max()
         worst = float(np.maximum(worst, difference))  # not max(): NaN must stay
     return worst

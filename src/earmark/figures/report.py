@@ -7,9 +7,11 @@ from typing import Any
 
 import jinja2
 
+from earmark import tasks
 from earmark.bundle import BundleSpec
 from earmark.figures import plots
 from earmark.figures.plots import Figure
+from earmark.tasks import Task
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("earmark.figures"), autoescape=jinja2.select_autoescape(["html"]),
@@ -20,6 +22,7 @@ _TEMPLATES = jinja2.Environment(
 def page(
     title: str,
     metrics: Mapping[str, Any],
+    task: Task,
     *,
     facts: Mapping[str, Any],
     notes: Sequence[str] = (),
@@ -37,6 +40,8 @@ def page(
         As `earmark.evaluation.classification.measure` gives them; empty where nothing was tested. With ``auc`` and
         ``false_alarm_rate`` they are a detector's; ``machines``, ``over_machines`` and ``watch`` add tables. What is absent or None
         is a dash.
+    task : Task
+        Whose figures they are.
     facts : mapping
         Rows of the table on data and protocol.
     notes, skipped : sequence of str
@@ -51,25 +56,28 @@ def page(
     return _TEMPLATES.get_template("report.html").render(
         title=title,
         metrics=metrics,
+        task=task,
         facts=facts,
         notes=notes,
         skipped=skipped,
         folds=folds,
         pictures=[(caption, plots.data_uri(figure)) for caption, figure in pictures],
-        confusion=_confusion(metrics),
+        confusion=_confusion(metrics) if task.CONFUSION else "",
         curves=plots.data_uri(plots.learning_curves(history)) if history else "",
     )
 
 
 def _confusion(metrics: Mapping[str, Any]) -> str:
     """The picture; nothing without counts, or where a clip may have several labels, so that none is mistaken for another."""
-    if not {"confusion", "labels"} <= metrics.keys() or "map" in metrics:
+    if not {"confusion", "labels"} <= metrics.keys():
         return ""
     return plots.data_uri(plots.confusion_matrix(metrics["confusion"], metrics["labels"]))
 
 
 def model_card(spec: BundleSpec, notes: Sequence[str]) -> str:
     """The bundle's README."""
+    task = tasks.of(spec)
     return _TEMPLATES.get_template("card.md").render(
-        spec=spec, metrics=spec.metrics, provenance=spec.provenance, notes=notes
-    )
+        spec=spec, metrics=spec.metrics, provenance=spec.provenance, notes=notes, words=task.card(spec),
+        rows=task.card_rows(spec.metrics) if spec.metrics else [],
+    )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
@@ -13,12 +12,13 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark import audio, bundle
-from earmark.audio.windows import WindowCutter, merge, stretches
-from earmark.bundle import ANOMALY, DETECTOR, MULTILABEL, Bundle, BundleSpec
+from earmark import audio, bundle, tasks
+from earmark.audio.windows import WindowCutter
+from earmark.bundle import DETECTOR, Bundle, BundleSpec
 from earmark.errors import AudioError, BundleError, SettingsError
 from earmark.inference.detector import Detector
-from earmark.types import Deviation, Event, Prediction, Score, Window
+from earmark.tasks import Judged
+from earmark.types import Deviation, Prediction, Score, Window
 
 _BATCH_SECONDS = 20.0  # audio a batch holds at most, so that memory does not grow with the recording
 _NEPER = 10 / np.log(10)  # decibels of power
@@ -60,8 +60,9 @@ class Model:
     def __init__(self, source: Bundle, *, threads: int | None = None) -> None:
         self.spec: BundleSpec = source.spec
         self.path: Path = source.path
+        self._task = tasks.of(self.spec, source=f"{source.path}: {bundle.DESCRIPTION}")
         self._session = _session(source, threads)
-        self.detector: Detector | None = _detector(source) if self.spec.task == ANOMALY else None
+        self.detector: Detector | None = _detector(source) if self._task.LEARNER == tasks.DETECTOR else None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -148,9 +149,12 @@ class Model:
         embedding, bands = self._session.run(["embedding", "bands"], {"waveform": waveforms})
         return embedding, bands
 
-    def scores(self, samples: NDArray[np.float32], machine: str | None = None) -> NDArray[np.float32]:
-        """Probabilities of a waveform at the model's rate, its levels already applied, shape (time,) to (class,)."""
-        return merge(self._whole(samples, machine).scores, self.spec.merge)
+    def scores(self, samples: NDArray[np.float32], machine: str | None = None) -> NDArray[np.floating[Any]]:
+        """Scores of a waveform at the model's rate, its levels already applied, shape (time,) to (class,).
+
+        Probabilities; of anomaly detectors the tail probability of its most unusual window.
+        """
+        return self._task.recording(self._whole(samples, machine), self.spec)
 
     def tails(self, samples: NDArray[np.float32], machine: str | None = None) -> tuple[NDArray[np.float64], list[int]]:
         """Anomaly detectors: share of normal windows at least as unusual as each of a waveform, and their first samples."""
@@ -219,10 +223,10 @@ class Model:
             machine=spec.machines[number] if spec.machines else None,
         )
 
-    def _whole(self, samples: NDArray[np.float32], machine: str | None) -> _Judged:
+    def _whole(self, samples: NDArray[np.float32], machine: str | None) -> Judged:
         return self._judged(self.spec.plan.pieces(samples), self.spec.machine_number(machine))
 
-    def _judged(self, pieces: Iterator[tuple[NDArray[np.float32], int]], machine: int | None) -> _Judged:
+    def _judged(self, pieces: Iterator[tuple[NDArray[np.float32], int]], machine: int | None) -> Judged:
         """Scores of windows, in batches of bounded size."""
         starts: list[int] = []
         rows: list[NDArray[np.floating[Any]]] = []
@@ -238,49 +242,28 @@ class Model:
                 tails.append(tail)
                 rows.append(1 - tail[:, None])
                 continue
-            rows.append(self.spec.probabilities(self.spec.shifted_logits(waveforms, lambda x: self.logits(x)[0])))
+            logits = self.spec.shifted_logits(waveforms, lambda x: self.logits(x)[0])
+            rows.append(tasks.network(self.spec.task).probabilities(logits, self.spec.temperature))
         number = int(votes.argmax()) if machine is None else machine
-        return _Judged(np.concatenate(rows), starts, number, np.concatenate(tails) if tails else np.zeros(0))
+        return Judged(np.concatenate(rows), starts, number, np.concatenate(tails) if tails else np.zeros(0))
 
     def _predict(self, source: Any, sr: int | None, windows: bool, machine: int | None) -> Prediction:
         level = _Level(self.spec)
         judged = self._judged(self._windows(source, sr, level), machine)
+        rate, length = self.sample_rate, self.spec.window_seconds
+        spans = [(round(s / rate, 6), round(min(s / rate + length, level.end / rate), 6)) for s in judged.starts]
+        decision = self._task.decide(judged, self.spec, spans if windows else ())
         found: tuple[Window, ...] = ()
         if windows:
             found = tuple(
-                Window(
-                    round(s / self.sample_rate, 6),
-                    round(min(s / self.sample_rate + self.spec.window_seconds, level.end / self.sample_rate), 6),
-                    self._ranked(row),
-                    tail=None if self.detector is None else float(judged.tails[i]),
-                )
-                for i, (s, row) in enumerate(zip(judged.starts, judged.scores, strict=True))
+                Window(*span, self._ranked(row), tail=None if self.detector is None else float(judged.tails[i]))
+                for i, (span, row) in enumerate(zip(spans, judged.scores, strict=True))
             )
-        name = self.spec.machines[judged.machine] if self.spec.machines else None
-        if self.detector is not None:
-            tail, rate = float(judged.tails.min()), float(self.spec.detector["rate"])
-            return Prediction(
-                _path_of(source), level.state, self._ranked(np.array([1 - tail])), found,
-                labels=self.labels if tail <= rate else (), machine=name, threshold=1 - rate, tail=tail,
-                events=self._events(found, judged.tails, rate) if windows else (),
-            )  # fmt: skip
-        scores = merge(judged.scores, self.spec.merge)
-        heard = None
-        if self.spec.task == MULTILABEL:
-            heard = tuple(label for label, there in zip(self.labels, self.spec.heard(scores), strict=True) if there)
-        return Prediction(_path_of(source), level.state, self._ranked(scores), found, labels=heard, machine=name)
-
-    def _events(self, windows: tuple[Window, ...], tails: NDArray[np.float64], rate: float) -> tuple[Event, ...]:
-        """When windows were abnormal: from the stated rate on, and around that while they are rarer than its square root."""
-        unusual = -np.log10(tails)
-        on = -np.log10(rate)
-        found = []
-        for first, raised, last in stretches(unusual, on, on / 2):
-            tail = float(tails[first : last + 1].min())
-            found.append(
-                Event(windows[first].start, windows[last].end, windows[raised].end, self.labels[0], 1 - tail, tail=tail)
-            )
-        return tuple(found)
+        return Prediction(
+            _path_of(source), level.state, self._ranked(decision.scores), found, labels=decision.labels,
+            machine=self.spec.machines[judged.machine] if self.spec.machines else None,
+            threshold=decision.threshold, tail=decision.tail, events=decision.events,
+        )  # fmt: skip
 
     def _ranked(self, scores: NDArray[np.floating[Any]]) -> tuple[Score, ...]:
         order = np.argsort(-scores, kind="stable")
@@ -313,16 +296,6 @@ class Model:
         else:
             for block in audio.blocks(source, sr=self.sample_rate, channel=self.spec.channel, measure=measure):
                 yield block.samples
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """Scores of windows, shape (window, class), their first samples, the machine they were held against, and a detector's tails."""
-
-    scores: NDArray[np.floating[Any]]
-    starts: list[int]
-    machine: int
-    tails: NDArray[np.float64]
 
 
 class _Level:

@@ -28,6 +28,7 @@ class Classifier(nn.Module):
 
     def __init__(self, spec: BundleSpec, *, dropout: float = 0.0) -> None:
         super().__init__()
+        self.task = spec.task
         self.front_end = FrontEnd(spec.sample_rate, FrontEndSettings(**spec.front_end))
         self.backbone = networks.build(
             spec.network["name"],

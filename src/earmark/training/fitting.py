@@ -26,14 +26,13 @@ from earmark.support.progress import quiet
 from earmark.training import checkpoints
 from earmark.training.batches import Features, batch_count
 from earmark.training.recipe import Recipe
-from earmark.training.steps import Fitting, class_weights, crop_frames, epochs, lay_out, steps, why_epochs
+from earmark.training.steps import Fitting, crop_frames, epochs, lay_out, steps, why_epochs
 from earmark.training.watchers import Checkpoint, History, MovingAverage, ProgressBar
 
 __all__ = [
     "CHECKPOINT",
     "batch_count",
     "check",
-    "class_weights",
     "crop_frames",
     "epochs",
     "fit",

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
+from earmark import tasks
 from earmark.errors import SettingsError
 from earmark.networks.classifier import Classifier
 from earmark.networks.plain import Plain
@@ -74,12 +74,14 @@ class Fitting(lightning.LightningModule):
         self._recipe, self._seed = recipe, seed
         self._window_frames = window_frames
         self.total_steps = epochs(recipe, len(train[1]), classifier.head.out_features) * steps(recipe, len(train[1]))
-        self._several = train[1].ndim == 2
+        self._task = tasks.network(classifier.task)
         self._figures: list[Tensor] = []
         # In a tuple, so that it is no part of what is trained and saved.
         self._teachers = () if teacher is None else (lay_out(teacher, torch.channels_last).eval(),)
         self._weights = (
-            class_weights(train[1], classifier.head.out_features) if recipe.class_weights == "balanced" else None
+            self._task.class_weights(train[1], classifier.head.out_features)
+            if recipe.class_weights == "balanced"
+            else None
         )
 
     def on_fit_start(self) -> None:
@@ -111,7 +113,7 @@ class Fitting(lightning.LightningModule):
         torch.default_generator.manual_seed(seed)
         if x.device.type != "cpu":
             getattr(torch, x.device.type).manual_seed(seed)
-        labels = y.float() if self._several else F.one_hot(y, self.classifier.head.out_features).float()
+        labels = self._task.target_scores(y, self.classifier.head.out_features)
         # Every member hears another augmentation of the clips and has a loss of its own, so that they err apart.
         members = [torch.stack(self._member(member, x, labels, rng)) for member in range(self.classifier.members)]
         figures = torch.stack(members).mean(0)
@@ -134,67 +136,28 @@ class Fitting(lightning.LightningModule):
         targets = mixed
         for teacher in self._teachers:  # knowledge distillation (Hinton et al. 2015, arXiv 1503.02531)
             with torch.no_grad():
-                opinion = self._probabilities(teacher.classify(x)[0].float())
+                opinion = self._task.activate(teacher.classify(x)[0].float())
             targets = targets.lerp(opinion, recipe.distill)
         logits = self.classifier.logits_of_member(member, x).float()
         if recipe.bootstrap:  # Reed et al. 2014, arXiv 1412.6596
-            targets = targets.lerp(self._probabilities(logits.detach()), recipe.bootstrap)
+            targets = targets.lerp(self._task.activate(logits.detach()), recipe.bootstrap)
         # A clip has the weight of what it truly is: its softened target would lend common clips the weight of rare labels.
-        loss = self._loss(
-            logits, targets, smoothing=recipe.label_smoothing, weight=self._weight(mixed), focal=recipe.focal
-        )
-        return loss, _agreement(logits, mixed, several=self._several)
+        each = self._task.loss(logits, targets, smoothing=recipe.label_smoothing, focal=recipe.focal)
+        if self._weights is not None:
+            each = each * self._task.clip_weights(self._weights.to(mixed.device), mixed)
+        return each.mean(), self._task.agreement(logits, mixed)
 
     def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], step: int) -> None:
         x, y, clip = batch
         parts = torch.split(x, self._recipe.batch_size)
         logits = torch.cat([self.classifier.classify(self._finished(part))[0].float() for part in parts])
-        logits = self._merged(logits, clip)
-        targets = y.float() if self._several else F.one_hot(y, logits.shape[1]).float()
-        accuracy = _agreement(logits, targets, several=self._several)
-        self.log_dict({"valid_loss": self._loss(logits, targets), "valid_accuracy": accuracy}, batch_size=len(y))
-
-    def _merged(self, logits: Tensor, clip: Tensor) -> Tensor:
-        """Logits of windows to those of their clips, as windows are merged in prediction."""
-        index = clip[:, None].expand_as(logits)
-        found = logits.new_zeros(int(clip[-1]) + 1, logits.shape[1])
-        if self._several:
-            return found.scatter_reduce(0, index, logits, "amax", include_self=False)
-        return found.scatter_reduce(0, index, logits.softmax(1), "mean", include_self=False).clamp(min=1e-30).log()
-
-    def _probabilities(self, logits: Tensor) -> Tensor:
-        return logits.sigmoid() if self._several else logits.softmax(1)
-
-    def _weight(self, labels: Tensor) -> Tensor | float:
-        """Weight of each clip, shape (batch,), or of each of its labels, shape (batch, class)."""
-        if self._weights is None:
-            return 1.0
-        weights = self._weights.to(labels.device)
-        return 1 + labels * (weights - 1) if self._several else labels @ weights
-
-    def _loss(
-        self,
-        logits: Tensor,
-        targets: Tensor,
-        *,
-        smoothing: float = 0.0,
-        weight: Tensor | float = 1.0,
-        focal: float = 0.0,
-    ) -> Tensor:
-        """Cross-entropy; of each label by itself where a clip may have several.
-
-        With ``focal``, what is right already counts less (focal loss, Lin et al. 2017, arXiv 1708.02002).
-        """
-        if self._several:
-            smooth = targets * (1 - smoothing) + smoothing / 2
-            each = F.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
-            right = 1 - (logits.sigmoid() - targets).abs()
-        else:
-            each = F.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="none")
-            right = (logits.softmax(1) * targets).sum(1)
-        if focal:  # held above 0, where a power below 1 has no slope
-            each = each * (1 - right).clamp(min=1e-6) ** focal
-        return (each * weight).mean()
+        logits = self._task.merge_logits(logits, clip)
+        targets = self._task.target_scores(y, logits.shape[1])
+        found = {
+            "valid_loss": self._task.loss(logits, targets, smoothing=0.0, focal=0.0).mean(),
+            "valid_accuracy": self._task.agreement(logits, targets),
+        }
+        self.log_dict(found, batch_size=len(y))
 
     def configure_optimizers(self) -> Any:
         recipe = self._recipe
@@ -259,25 +222,6 @@ class Fitting(lightning.LightningModule):
         front_end = self.classifier.front_end
         with torch.autocast(rows.device.type, enabled=False):  # as in the bundle
             return front_end.standardise(front_end.stack(rows))
-
-
-def _agreement(logits: Tensor, targets: Tensor, *, several: bool) -> Tensor:
-    """Share of clips, or of single labels, that are right."""
-    right = (logits > 0) == (targets > 0.5) if several else logits.argmax(1) == targets.argmax(1)
-    return right.float().mean()
-
-
-def class_weights(targets: NDArray[np.int64], classes: int) -> Tensor:
-    """Weights that give every label the same share of the loss, with a mean of 1 over the clips, shape (class,).
-
-    Where a clip may have several labels, how much more a label's presence counts than its absence.
-    """
-    if targets.ndim == 2:
-        present = targets.sum(axis=0)
-        return torch.from_numpy(((len(targets) - present) / np.maximum(present, 1)).clip(1, 50).astype(np.float32))
-    counts = np.bincount(targets, minlength=classes)
-    weights = np.where(counts > 0, len(targets) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 0.0)
-    return torch.from_numpy(weights.astype(np.float32))
 
 
 def steps(recipe: Recipe, clips: int) -> int:

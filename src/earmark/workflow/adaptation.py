@@ -8,8 +8,9 @@ import os
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save
 
-from earmark import bundle
+from earmark import bundle, tasks
 from earmark.bundle import BundleSpec
 from earmark.data import conditions
 from earmark.data.clips import Clips, ingest
@@ -19,11 +20,12 @@ from earmark.errors import BundleError, DataError
 from earmark.figures import report
 from earmark.inference.model import load
 from earmark.support.files import atomic_folder, claim_output, write_text
+from earmark.tasks.anomaly import ALL_NORMAL
 from earmark.training import detectors
 from earmark.training.detectors import Normal
 from earmark.workflow import provenance
-from earmark.workflow.detecting import gather, normal_clips, publish
-from earmark.workflow.preparation import ALL_NORMAL, reading_notes
+from earmark.workflow.detector import described, gather, normal_clips
+from earmark.workflow.reading import reading_notes
 from earmark.workflow.training import REPORT, Result
 
 log = logging.getLogger("earmark")
@@ -116,14 +118,16 @@ def adapt(
     with atomic_folder(target) as folder:
         for name in (bundle.ONNX, bundle.WEIGHTS):
             (folder / name).write_bytes(opened.read(name))
-        spec = publish(fitted, stated, spec, folder)
+        (folder / bundle.DETECTOR).write_bytes(save(fitted.to_arrays()))
+        spec = described(fitted, stated, spec)
         write_text(folder / "README.md", report.model_card(spec, notes))
         notes += spec.detector["notes"]
         for note in spec.detector["notes"]:
             log.info("note      %s", note)
         facts = {"model": model, "data": manifest.root, "clips": len(clips.manifest)}
         write_text(
-            folder / REPORT, report.page("Earmark adaptation", {}, facts=facts, notes=notes, skipped=found.reasons)
+            folder / REPORT,
+            report.page("Earmark adaptation", {}, tasks.of(spec), facts=facts, notes=notes, skipped=found.reasons),
         )
         bundle.write_description(folder, spec)
     return Result(target, {}, found.skipped, tuple(notes), found.manifest.accounted())

@@ -1,8 +1,9 @@
-"""Going on from a trained classifier: its front end, network and labels are kept, more recordings and labels are added."""
+"""Continuing from a trained classifier: its front end, network and labels are kept, recordings and labels are added."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Collection
 
 import numpy as np
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
-from earmark import bundle
-from earmark.bundle import ANOMALY, WEIGHTS, Bundle, BundleSpec
+from earmark import bundle, tasks
+from earmark.bundle import WEIGHTS, Bundle, BundleSpec
 from earmark.data import similar
 from earmark.data.clips import Clips
-from earmark.data.manifest import Manifest, split_labels
+from earmark.data.manifest import split_labels
 from earmark.data.splits import Split
 from earmark.errors import BundleError, DataError, SettingsError
 from earmark.networks.classifier import Classifier
@@ -30,57 +31,35 @@ _KEPT = (
     "mel_scale", "fmin", "fmax", "floor", "n_mfcc", "lifter", "n_chroma", "contrast_bands", "deltas", "image_height", "image_width",
     "image_range_db", "level_range_db",
 )  # fmt: skip
-"""Settings that the model has settled."""
+"""Settings that the model fixes."""
 _LEFT_ALONE = ("crop_seconds", "time_stretch", "mel_warp", "gain_db")
-"""Augmentation that a recipe switches off where it would change what tells the labels."""
+"""Augmentation that a recipe switches off where it would change what sets the labels apart."""
 
 
-def opened(options: TrainOptions) -> Bundle | None:
-    """The model to go on from, if there is one.
+def opened(path: str | os.PathLike[str], options: TrainOptions) -> Bundle:
+    """The model to continue from.
 
     Raises
     ------
     EarmarkError
-        Where it cannot be gone on from, or a setting contradicts it.
+        Where it cannot be continued from, or a setting contradicts it.
     """
-    if options.base is None:
-        return None
-    found = bundle.read(options.base)
-    if found.spec.task == ANOMALY:
-        raise BundleError(f"{options.base}: is an anomaly detector; teach it more normal sound with earmark adapt")
+    found = bundle.read(path)
+    if tasks.of(found.spec, source=path).LEARNER == tasks.DETECTOR:
+        raise BundleError(f"{path}: is an anomaly detector; teach it more normal sound with earmark adapt")
     for change in options.settings:
         name = change.partition("=")[0].strip()
         if name in _KEPT:
-            raise SettingsError(
-                f"--set {change}: the model to go on from has settled {name}; leave it out, or train anew"
-            )
+            raise SettingsError(f"--set {change}: the model to continue from fixes {name}; remove it, or train anew")
     if options.channel is not None and options.channel != found.spec.channel:
         raise SettingsError(
-            f"--channel {options.channel}: the model to go on from took {found.spec.channel}; leave it out"
+            f"--channel {options.channel}: the model to continue from took {found.spec.channel}; remove it"
         )
     return found
 
 
-def continued(base: BundleSpec, manifest: Manifest) -> BundleSpec:
-    """The model's description for these data: its labels first, then new ones.
-
-    Raises
-    ------
-    DataError
-        Where one has several labels a clip and the other one each.
-    """
-    if manifest.task != base.task:
-        raise DataError(
-            f"{manifest.root}: its task is {manifest.task}, that of the model to go on from {base.task}; train anew"
-        )
-    labels = (*base.labels, *(label for label in manifest.labels if label not in base.labels))
-    return dataclasses.replace(
-        base, labels=labels, temperature=1.0, thresholds=(), per=(), normal="", metrics={}, provenance={}
-    )
-
-
-def settled(chosen: Recipe, base: BundleSpec, given: Collection[str]) -> Recipe:
-    """The recipe with what the model has settled; ``given`` are the settings that the user named, or whose recipe.
+def with_kept(chosen: Recipe, base: BundleSpec, given: Collection[str]) -> Recipe:
+    """The recipe with what the model fixes; ``given`` are the settings that the user named, or whose recipe.
 
     What its kind of sound must not be changed in, such as the pitch of machines, is not changed here either.
     """
@@ -108,12 +87,12 @@ def known_to(base: BundleSpec, clips: Clips, split: Split, *, chosen_by: bool = 
     groups = clips.manifest.column("group")
     recording, paths = pd.factorize(clips.manifest.column("path"))
     number = {path: n for n, path in enumerate(paths)}
-    heard = np.zeros(len(paths), bool)
-    heard[recording] = [content in trained_on for content in clips.hashes]
-    heard |= measuring.copies_of(~heard, [(number[a], number[b]) for a, b in clips.manifest.copies])
-    seen = heard[recording]
-    whole = np.setdiff1d(groups[seen], np.intersect1d(groups[split.train], groups[split.test]))
-    return np.asarray(seen | np.isin(groups, whole))
+    seen = np.zeros(len(paths), bool)
+    seen[recording] = [content in trained_on for content in clips.hashes]
+    seen |= measuring.copies_of(~seen, [(number[a], number[b]) for a, b in clips.manifest.copies])
+    known = seen[recording]
+    whole = np.setdiff1d(groups[known], np.intersect1d(groups[split.train], groups[split.test]))
+    return np.asarray(known | np.isin(groups, whole))
 
 
 def prepared(split: Split, base: BundleSpec, clips: Clips) -> tuple[Split, NDArray[np.bool_]]:
@@ -151,10 +130,10 @@ def _without_known(split: Split, part: str, known: NDArray[np.bool_]) -> Split:
         return split
     if part == "test" and len(moved) == len(rows):
         raise DataError(
-            f"{split.name}: the model to go on from was trained on all {len(moved)} clips of the test part or on their groups; "
+            f"{split.name}: the model to continue from was trained on all {len(moved)} clips of the test part or on their groups; "
             "test on the fold that it was tested on, or on recordings that are new to it"
         )
-    note = f"{len(moved)} clips of the {part} part train, since the model to go on from knows them or their groups"
+    note = f"{len(moved)} clips of the {part} part train, since the model to continue from knows them or their groups"
     split = dataclasses.replace(split, train=np.union1d(split.train, moved), notes=(*split.notes, note))
     left = np.setdiff1d(rows, moved)
     return dataclasses.replace(split, test=left) if part == "test" else dataclasses.replace(split, valid=left)
@@ -183,7 +162,7 @@ def take_weights(classifier: Classifier, source: Bundle) -> None:
     classifier.load_state_dict({**own, **state})
 
 
-def settles(names: Collection[str]) -> list[str]:
+def kept(names: Collection[str]) -> list[str]:
     """Those of these settings that the model to continue from fixes."""
     return sorted(set(names) & set(_KEPT))
 

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 
 from earmark import bundle
-from earmark.bundle import ANOMALY, MULTILABEL
 from earmark.data import splits
 from earmark.data.manifest import Manifest, write_csv
 from earmark.data.options import DataOptions
@@ -35,10 +34,11 @@ from earmark.support.files import (
     work_folder,
     write_text,
 )
+from earmark.tasks import Tested
 from earmark.training.options import TrainOptions
-from earmark.workflow import measuring, provenance
-from earmark.workflow.preparation import prepare
-from earmark.workflow.provenance import Job
+from earmark.workflow import provenance
+from earmark.workflow.job import Job, identity
+from earmark.workflow.planning import plan
 from earmark.workflow.training import GO_ON, PREDICTIONS, REPORT, train_split, write_machines
 
 log = logging.getLogger("earmark")
@@ -82,8 +82,8 @@ def crossval(
         return made + (splits.random_folds(manifest, folds=len(made), seed=seed, strata=strata) if show_leak else [])
 
     target = claim_output(out, overwrite=options.overwrite, made=[CROSSVAL])
-    jobs = prepare(data, source, options, split)
-    with work_folder(target, provenance.identity(jobs), resume=options.resume, overwrite=options.overwrite) as work:
+    jobs = plan(data, source, options, split)
+    with work_folder(target, identity(jobs), resume=options.resume, overwrite=options.overwrite) as work:
         places = [work / name for name in _folders(job.split.name for job in jobs)]
         try:
             for number, (job, place) in enumerate(zip(jobs, places, strict=True), start=1):
@@ -125,33 +125,30 @@ def _folders(names: Iterable[str]) -> list[str]:
 
 def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]:
     """What all folds say together, from their bundles; written into ``folder``."""
-    clips, spec, options = jobs[0].clips, jobs[0].spec, jobs[0].options
+    clips, task, options = jobs[0].clips, jobs[0].task, jobs[0].options
     keys = ("n", "accuracy", "map", "auc", "pauc", "precision", "recall", "f1", "loss")
     specs = [bundle.read(place).spec for place in places]
-    measured = [made.metrics for made in specs]
-    if spec.task == ANOMALY:
-        spec = dataclasses.replace(spec, detector={"rate": float(np.mean([made.detector["rate"] for made in specs]))})
+    spec, measured = task.pooled(specs), [made.metrics for made in specs]
     found = [{"name": j.split.name, **{k: m[k] for k in keys if k in m}} for j, m in zip(jobs, measured, strict=True)]
     pooled = pd.concat(
         [pd.read_csv(p / PREDICTIONS, dtype=str, keep_default_na=False) for p in places], ignore_index=True
     )
-    tested = provenance.tested(
-        pooled, Manifest.of(pooled, clips.manifest.root, multilabel=spec.task == MULTILABEL), spec
-    )
+    manifest = Manifest.of(pooled, clips.manifest.root, label_lists=clips.manifest.multilabel)
+    tested = Tested(manifest, task.scores(pooled, spec), pooled["seconds"].to_numpy(np.float64))
     mean, deviation = classification.over_folds(found)
     notes = sorted({note for made in specs for note in made.provenance["split"]["notes"]})
     notes += sorted({note for made in specs for note in made.detector.get("notes", ())})[
         :1
     ]  # they differ in numbers alone
     summary = {
-        **measuring.measured(tested, spec, heard=measuring.heard(pooled, spec)),
+        **task.measure(tested, spec, (), list(pooled["predicted"])),
         "folds": found, "mean": mean, "std": deviation,
         "skipped": [{"path": e.source, "error": str(e)} for e in clips.skipped], "notes": notes, **clips.manifest.accounted(),
     }  # fmt: skip
     protocol = f"{len(jobs)} folds, each tested by a model that did not train on it, as {jobs[0].split.protocol}"
     facts = {**provenance.facts(clips.manifest, spec, options), "protocol": protocol}
     page = report.page(
-        "Earmark cross-validation", summary, facts=facts, notes=notes, skipped=clips.reasons, folds=found
+        "Earmark cross-validation", summary, task, facts=facts, notes=notes, skipped=clips.reasons, folds=found
     )
     write_csv(pooled, folder / PREDICTIONS)
     write_machines(summary, folder)

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from earmark import tasks
 from earmark.audio.levels import Levels
-from earmark.audio.windows import MergeRule, ShortClip
-from earmark.bundle import MULTILABEL, BundleSpec
+from earmark.audio.windows import ShortClip
+from earmark.bundle import BundleSpec
 from earmark.data.cache import Index, default_folder
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError, DataError, SettingsError
@@ -115,7 +116,7 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
     return BundleSpec(
         labels=tuple(manifest.labels),
         task=manifest.task,
-        merge=merge_rule(manifest),
+        merge=tasks.TASKS[manifest.task].MERGE,
         network={"name": chosen.network, "width": chosen.width, "members": chosen.members},
         sample_rate=sr,
         channel=channel,
@@ -135,8 +136,3 @@ def _front_end(chosen: Recipe, *, sr: int, fft_seconds: float, hop_seconds: floa
     names = [f.name for f in dataclasses.fields(FrontEndSettings)]
     of_data = {"fft_seconds": fft_seconds, "hop_seconds": hop_seconds, "fmax": chosen.fmax or sr / 2}
     return {n: getattr(chosen, n) for n in names} | of_data
-
-
-def merge_rule(manifest: Manifest) -> MergeRule:
-    """How windows make a recording: of several labels each is heard where it is loudest."""
-    return "max" if manifest.task == MULTILABEL else "mean"

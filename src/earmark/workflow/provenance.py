@@ -1,48 +1,35 @@
-"""What a run was made of: the plan before it, the record in its bundle, the table of its predictions."""
+"""What a run was made of: the plan before it, the record in its bundle."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from earmark import bundle
-from earmark.bundle import ANOMALY, MULTILABEL, BundleSpec
-from earmark.data.clips import Clips
-from earmark.data.manifest import COLUMNS, SEPARATOR, Manifest, named_counts
-from earmark.data.splits import Split
+from earmark.bundle import BundleSpec
+from earmark.data.manifest import Manifest, named_counts
 from earmark.frontend.front_end import FrontEndSettings
 from earmark.networks.classifier import Classifier
-from earmark.training import recipe
+from earmark.training import fitting, recipe
 from earmark.training.options import TrainOptions
-from earmark.training.recipe import Recipe
-from earmark.workflow.measuring import Tested
+from earmark.workflow.job import Job
 
-_TAIL = "tail"  # column of a detector's tail probabilities
 _PACKAGES = ("earmark", "torch", "lightning", "onnx", "onnxruntime", "soxr", "soundfile", "numpy")
 
 
-@dataclass(frozen=True)
-class Job:
-    """One training run: usable clips, how they are split, and every setting."""
-
-    clips: Clips
-    split: Split
-    recipe: Recipe
-    spec: BundleSpec
-    options: TrainOptions
-
-
-def plan(job: Job, classifier: Classifier, epochs: int, seconds: float, ruled: str = "") -> list[str]:
-    """What is about to happen, for the user to stop if it is not what was meant; ``ruled``: what sets the number of epochs."""
+def plan(job: Job, classifier: Classifier, window_frames: int) -> list[str]:
+    """What is about to happen, for the user to stop if it is not what was meant."""
     manifest, split, spec = job.clips.manifest, job.split, job.spec
+    count, labels = len(split.train), len(spec.labels)
+    seconds = fitting.seconds(
+        classifier, job.recipe, clips=count, window_frames=window_frames, device=job.options.device
+    )
+    epochs, ruled = fitting.epochs(job.recipe, count, labels), fitting.why_epochs(job.recipe, count, labels)
     parameters = sum(p.numel() for p in classifier.parameters())
     kind, why = recipe.suited(manifest.labels, manifest.layout)
     lines = [
@@ -154,22 +141,6 @@ def compared(spec: BundleSpec, difference: float) -> BundleSpec:
     return replace(spec, provenance={**spec.provenance, "largest_difference": difference})
 
 
-def identity(jobs: Sequence[Job]) -> str:
-    """What must not have changed for a run to be gone on with: settings, and which content is trained and tested on."""
-    return json.dumps([_identity(job) for job in jobs], indent=1)
-
-
-def _identity(job: Job) -> dict[str, Any]:
-    parts = {"train": job.split.train, "valid": job.split.valid, "test": job.split.test}
-    return {
-        "recipe": job.recipe.to_dict(),
-        "base": job.options.base and bundle.read(job.options.base).hashes,
-        "seed": job.options.seed,
-        "spec": {k: v for k, v in job.spec.to_dict().items() if k not in ("metrics", "provenance")},
-        "parts": {name: job.clips.take(rows).fingerprint for name, rows in parts.items()},
-    }
-
-
 def _version(package: str) -> str:
     """Of an installed package; some come under other names (onnxruntime-gpu)."""
     try:
@@ -211,38 +182,3 @@ def facts(manifest: Manifest, spec: BundleSpec, options: TrainOptions) -> dict[s
 def _summary(manifest: Manifest) -> str:
     groups = manifest.table["group"].nunique()
     return f"layout {manifest.layout}, {len(manifest)} clips, {len(manifest.labels)} labels, {groups} groups"
-
-
-def predictions(tested: Tested, spec: BundleSpec) -> pd.DataFrame:
-    """One row per clip: what it is, what was predicted, every score, and the manifest's further columns."""
-    table, scores, labels = tested.manifest.table.reset_index(drop=True), tested.scores, spec.labels
-    if spec.task == ANOMALY:
-        tails = scores[:, 0]
-        predicted = np.where(tails <= spec.detector["rate"], labels[0], spec.normal)
-        found = pd.DataFrame({"predicted": predicted, "score": 1 - tails})
-        found["correct"] = (predicted == labels[0]) == (table["label"].to_numpy() != spec.normal)
-        every = pd.DataFrame({_TAIL: tails})
-    else:
-        best = scores.argmax(axis=1)
-        predicted = np.array([labels[i] for i in best])
-        if spec.task == MULTILABEL:
-            heard = spec.heard(scores)
-            predicted = np.array([SEPARATOR.join(np.array(labels)[row]) for row in heard])
-            correct = (heard == tested.manifest.several(labels)).all(axis=1)  # whatever their order
-        else:
-            correct = predicted == table["label"].to_numpy()
-        found = pd.DataFrame({"predicted": predicted, "score": scores[np.arange(len(best)), best], "correct": correct})
-        every = pd.DataFrame(scores, columns=[f"score_{x}" for x in labels])
-    found["seconds"] = tested.seconds
-    ours = {*COLUMNS, *found.columns, *every.columns}
-    further = [c for c in table.columns if c not in ours]
-    return pd.concat(
-        [table[["path", "start", "end", "label"]], found, table[["group", "fold", "split", *further]], every], axis=1
-    )
-
-
-def tested(table: pd.DataFrame, manifest: Manifest, spec: BundleSpec) -> Tested:
-    """What `predictions` was made from, back from its text."""
-    columns = [_TAIL] if spec.task == ANOMALY else [f"score_{label}" for label in spec.labels]
-    kind = np.float64 if spec.task == ANOMALY else np.float32
-    return Tested(manifest, table[columns].to_numpy(kind), table["seconds"].to_numpy(np.float64))

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from earmark.bundle import ANOMALY, MULTILABEL
+from earmark import tasks
 from earmark.data.cache import Index, default_folder
 from earmark.errors import AudioError
 from earmark.evaluation import classification
 from earmark.training import fitting, recipe
-from earmark.workflow.continuing import settles
-from earmark.workflow.provenance import Job
+from earmark.workflow.continuing import kept
+from earmark.workflow.job import Job
 
 _OF_DETECTORS = {
     "sample_rate", "window_seconds", "stride_seconds", "short_clip", "shifts", "remove_dc", "trim_db", "normalise", "fft_seconds",
@@ -52,7 +52,7 @@ def remarked(job: Job) -> Job:
         f"{name}={getattr(job.recipe, name)} has no effect: {why}" for name, why in _without_effect(job) if name in user
     ]
     found += _other_than_set(job, user)
-    if job.spec.task == MULTILABEL:
+    if job.task.THRESHOLDS:
         found += _thresholds(job)
     notes = tuple(dict.fromkeys([*job.split.notes, *found]))
     return dataclasses.replace(job, split=dataclasses.replace(job.split, notes=notes))
@@ -61,7 +61,7 @@ def remarked(job: Job) -> Job:
 def _without_effect(job: Job) -> Iterator[tuple[str, str]]:
     """Settings that this run does not use, each with the reason."""
     chosen, spec = job.recipe, job.spec
-    if spec.task == ANOMALY:
+    if job.task.LEARNER == tasks.DETECTOR:
         names = [f.name for f in dataclasses.fields(chosen) if f.name not in _OF_DETECTORS]
         yield from ((name, "an anomaly detector trains no network") for name in names)
     else:
@@ -84,7 +84,7 @@ def _without_effect(job: Job) -> Iterator[tuple[str, str]]:
 def _of_training(job: Job) -> Iterator[tuple[str, str]]:
     """`_without_effect` of a classifier's training."""
     chosen, spec = job.recipe, job.spec
-    if not chosen.patience and spec.task != MULTILABEL:
+    if not chosen.patience and not job.task.THRESHOLDS:
         yield "validation", "nothing is chosen on a validation set, since patience is 0"
     elif len(job.split.valid) and (job.clips.manifest.column("split")[job.split.valid] == "valid").all():
         yield "validation", "the published valid split is the validation set"
@@ -115,12 +115,12 @@ def _other_than_set(job: Job, user: set[str]) -> Iterator[str]:
     if job.options.base is None:
         yield from _rounded(job, user)
     else:
-        taken = settles(user)
+        taken = kept(user)
         if taken:
             yield f"the model to go on from has settled {', '.join(taken)}: the recipe's values are not used"
     if "sample_rate" in user and chosen.sample_rate and (rate := _highest_rate(job)) and chosen.sample_rate > rate:
         yield f"sample_rate={chosen.sample_rate} is above the recordings' {rate} Hz: they hold nothing above {rate / 2:g} Hz"
-    if spec.task == ANOMALY:
+    if job.task.LEARNER == tasks.DETECTOR:
         return
     count, wanted = len(job.split.train), chosen.epochs + round(chosen.epochs_a_label * len(spec.labels))
     if user & {"epochs", "epochs_a_label"} and _epochs(job) > wanted:
@@ -132,7 +132,7 @@ def _other_than_set(job: Job, user: set[str]) -> Iterator[str]:
             f"batch_size={chosen.batch_size} becomes {' or '.join(map(str, sizes))}: the {count} clips that train are dealt out "
             "evenly"
         )
-    if "sampler" in user and chosen.sampler == "balanced" and spec.task == MULTILABEL:
+    if "sampler" in user and chosen.sampler == "balanced" and job.clips.manifest.multilabel:
         yield "sampler=balanced draws a clip of several labels as often as its rarest label, so that labels differ in number"
     held_out = len(job.split.valid)
     share = held_out / (held_out + count)
@@ -163,7 +163,7 @@ def _thresholds(job: Job) -> list[str]:
     """A note on labels whose threshold cannot be chosen."""
     if not len(job.split.valid):
         return ["no clips could be held out to choose thresholds on: each label counts from a score of 0.5"]
-    counts = job.clips.manifest.take(job.split.valid).several(job.spec.labels).sum(axis=0)
+    counts = job.clips.manifest.take(job.split.valid).indicators(job.spec.labels).sum(axis=0)
     few = [label for label, count in zip(job.spec.labels, counts, strict=True) if count < classification.FEWEST]
     if not few:
         return []

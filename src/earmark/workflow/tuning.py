@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from earmark.bundle import ANOMALY, MULTILABEL
+from earmark import tasks
 from earmark.data import splits
 from earmark.data.options import DataOptions
 from earmark.data.splits import Split
@@ -26,8 +26,8 @@ from earmark.support.progress import quiet
 from earmark.training import fitting, recipe
 from earmark.training.options import TrainOptions
 from earmark.workflow.describing import make_spec
-from earmark.workflow.preparation import held_out, prepare
-from earmark.workflow.provenance import Job, identity
+from earmark.workflow.job import Job, identity
+from earmark.workflow.planning import holdout, plan
 from earmark.workflow.training import GO_ON, train_split
 
 log = logging.getLogger("earmark")
@@ -123,11 +123,12 @@ def tune(
         raise SettingsError(f"--search is {', '.join(search)!r}; choose among {', '.join(SPACE)}")
     if trials < 2:
         raise SettingsError(f"--trials is {trials}; give two at least: the first is the recipe as it is")
-    if options.task == ANOMALY or options.base is not None:
+    asked = tasks.asked(options.task)
+    if (asked and not asked.SEARCHED) or options.base is not None:
         raise SettingsError("tune searches settings of classifiers trained anew; leave out --task anomaly and --from")
 
     target = claim_output(out, overwrite=options.overwrite, made=[RECIPE, TRIALS])
-    (outer,) = prepare(data, source, options, held_out(options, test_fold, folds))
+    (outer,) = plan(data, source, options, holdout(options, test_fold, folds))
     job = _inner(outer)
     said = identity([job]) + "\n" + " ".join(sorted(search))
     with work_folder(target, said, resume=options.resume, overwrite=options.overwrite) as work:
@@ -242,7 +243,7 @@ def _inner(outer: Job) -> Job:
     parts = splits.with_validation(outer.clips.manifest, outer.split, share=share, seed=seed)
     nothing = np.zeros(0, np.int64)
     inner = Split(parts.train, nothing, parts.valid, "inner part", "clips inside the training part judge", parts.notes)
-    if outer.spec.task == MULTILABEL or outer.recipe.patience:
+    if outer.task.THRESHOLDS or outer.recipe.patience:
         # Thresholds, or when to stop, are chosen on clips of their own.
         inner = splits.with_validation(
             outer.clips.manifest, inner, share=share, seed=(seed + 1) % 2**32, needed=bool(outer.recipe.patience)
@@ -292,7 +293,7 @@ def _score(job: Job, changes: Sequence[str], place: Path) -> float:
         spec = dataclasses.replace(spec, labels=job.spec.labels, task=job.spec.task, merge=job.spec.merge)
         metrics = train_split(dataclasses.replace(job, recipe=chosen, spec=spec), place).metrics
     shutil.rmtree(place)
-    figure = "map" if job.spec.task == MULTILABEL else "accuracy"
+    figure = job.task.SEARCHED
     if metrics[figure] is None:
         raise DataError(
             f"{manifest.root}: {figure} cannot be measured on the {len(job.split.test)} clips that judge the trials: none has a "

@@ -10,7 +10,8 @@ import pandas as pd
 
 from earmark.data.layouts.known import ALONE, CLASS_FOLDERS, SPLIT_WORDS, Layout
 from earmark.data.layouts.tabular import split_words
-from earmark.data.manifest import COLUMNS, Manifest, compiled
+from earmark.data.manifest import Manifest, compiled
+from earmark.data.validation import COLUMNS
 from earmark.errors import DataError
 
 _FITS = 0.8  # share of the recordings that a pattern must match to be taken for the layout automatically

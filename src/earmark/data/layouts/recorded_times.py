@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from earmark.data.manifest import COLUMNS
 from earmark.data.selections import lengths_of
 from earmark.data.tables.clips import points
 from earmark.data.tables.columns import Columns, role_of, words
 from earmark.data.tables.times import column, look_like_times
+from earmark.data.validation import COLUMNS
 from earmark.errors import DataError
 
 _CHECKED = 50  # recordings whose lengths are looked up

@@ -16,11 +16,11 @@ import pandas as pd
 from earmark.data.layouts.known import SPLIT_WORDS
 from earmark.data.layouts.names import Names
 from earmark.data.layouts.recorded_times import check_durations, check_unread_times, with_points
-from earmark.data.manifest import SEPARATOR
 from earmark.data.tables import Table, may_be_table, read_table
 from earmark.data.tables.clips import clips
 from earmark.data.tables.columns import Columns, resolve
 from earmark.data.tables.times import look_like_times, seconds
+from earmark.data.validation import SEPARATOR
 from earmark.errors import DataError
 
 _NAMED = 10  # values in a note

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from earmark.data.manifest import SEPARATOR, Manifest, split_labels
+from earmark.data.manifest import Manifest, split_labels
 from earmark.data.shortcuts import Shortcut, recording_days, shortcuts
 from earmark.data.shortcuts.facts import DATE, PARTS, table_of
+from earmark.data.validation import SEPARATOR
 from earmark.types import Facts
 
 

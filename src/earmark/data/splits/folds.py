@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from earmark.data.manifest import SEPARATOR, Manifest
+from earmark.data.manifest import Manifest
 from earmark.data.splits.parts import Split, checked
+from earmark.data.validation import SEPARATOR
 from earmark.errors import DataError
 
 _MANY_GROUPS = 20_000

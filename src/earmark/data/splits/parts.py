@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,10 @@ class Split:
     protocol: str
     notes: tuple[str, ...] = ()
     lost: int = 0
+
+    def noted(self, *notes: str) -> Split:
+        """The split with further notes."""
+        return replace(self, notes=(*self.notes, *notes))
 
 
 def check_labels(manifest: Manifest, split: Split) -> None:

@@ -7,9 +7,10 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.data.manifest import SEPARATOR, Manifest
+from earmark.data.manifest import Manifest
 from earmark.data.splits.folds import grouped_folds, nearest
 from earmark.data.splits.parts import Split, labels_lost, unlearnt
+from earmark.data.validation import SEPARATOR
 from earmark.errors import DataError
 
 

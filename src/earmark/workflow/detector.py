@@ -1,10 +1,11 @@
-"""Normal clips to an anomaly detector, and why a clip is unusual."""
+"""A detector as what learns: normal clips to embeddings, what is normal of them, export, proof."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,44 +14,81 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from earmark import bundle, export
-from earmark.bundle import ANOMALY, DETECTOR, BundleSpec
+from earmark.bundle import DETECTOR, BundleSpec
 from earmark.data.clips import Clips
-from earmark.errors import DataError
-from earmark.figures import plots
-from earmark.figures.plots import Figure
-from earmark.inference.detector import Detector, rarity
-from earmark.inference.model import Model, load
+from earmark.errors import DataError, SettingsError
+from earmark.inference.detector import Detector
+from earmark.inference.model import load
 from earmark.networks.classifier import Embedder
 from earmark.support.progress import track
-from earmark.training import detectors
+from earmark.training import detectors, recipe
 from earmark.training.detectors import Normal
-from earmark.workflow import measuring, provenance
-from earmark.workflow.measuring import Tested
-from earmark.workflow.probes import probes
-from earmark.workflow.provenance import Job
+from earmark.training.options import TrainOptions
+from earmark.training.recipe import Recipe
+from earmark.workflow import provenance
+from earmark.workflow.job import Job
+from earmark.workflow.samples import sample_clips
 
 log = logging.getLogger("earmark")
 
-_SHOWN = 6  # pictures in a report
-_FEW_GROUPS, _STRETCHES = 5, 8  # of a machine, under which its clips are cut; into how many stretches at most
+_FEW_GROUPS, _SEGMENTS = 5, 8  # of a machine, under which its clips are cut; into how many segments at most
 
 Embed = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
-def write_detector(job: Job, folder: Path) -> BundleSpec:
-    """Learn what is normal from the training part, export into ``folder`` and compare with torch; the bundle's description."""
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted detector, what makes its embeddings, and its description."""
+
+    embedder: Embedder
+    detector: Detector
+    spec: BundleSpec
+
+
+def check(spec: BundleSpec, chosen: Recipe, options: TrainOptions) -> None:
+    """As `earmark.workflow.learners.Learner.check`."""
+    if chosen.network != "bands":
+        raise SettingsError(
+            f"setting network is {chosen.network!r}; an anomaly detector requires bands: remove that setting, and take recipe "
+            f"{recipe.DETECTOR}"
+        )
+    if chosen.shifts > 1:
+        raise SettingsError(
+            f"setting shifts is {chosen.shifts}; an anomaly detector takes each window once: remove that setting"
+        )
+    detectors.false_alarm_rate(chosen.false_alarms, spec.stride_seconds, 1)
+    Embedder(spec).front_end.frames(spec.plan.window)
+
+
+def fit(job: Job, work: Path) -> Fitted:
+    """Learn what is normal from the training part."""
     for line in provenance.detector_plan(job):
         log.info("%s", line)
     embedder = Embedder(job.spec).eval()
     clips = job.clips.take(job.split.train)
     normal = gather(_torch(embedder), clips, job.spec, clips.manifest.machines(job.spec.per))
-    found = {"frequencies": embedder.front_end.frequencies().tolist()}
-    spec = dataclasses.replace(job.spec, detector=found, provenance=provenance.record(job, 0))
-    spec = publish(_fitted(normal, job), job.recipe.false_alarms, spec, folder)
+    detector, frequencies = _fitted(normal, job), embedder.front_end.frequencies().tolist()
+    spec = dataclasses.replace(job.spec, detector={"frequencies": frequencies}, provenance=provenance.record(job, 0))
+    return Fitted(embedder, detector, described(detector, job.recipe.false_alarms, spec))
+
+
+def write(fitted: Fitted, job: Job, work: Path, folder: Path) -> BundleSpec:
+    """Write the model files, the detector's arrays and the description; the description."""
     log.info("exporting to ONNX and comparing with torch")
-    export.write_embedder(embedder, spec, folder)
-    bundle.write_description(folder, spec)
-    return provenance.compared(spec, export.verify_embeddings(embedder, load(folder), probes(job)))
+    (folder / DETECTOR).write_bytes(save(fitted.detector.to_arrays()))
+    export.write_embedder(fitted.embedder, fitted.spec, folder)
+    bundle.write_description(folder, fitted.spec)
+    return fitted.spec
+
+
+def verify(fitted: Fitted, job: Job, folder: Path) -> float:
+    """The largest difference in embeddings between torch and the model in ``folder``."""
+    return export.verify_embeddings(fitted.embedder, load(folder), sample_clips(job))
+
+
+def history(work: Path) -> list[dict[str, float]]:
+    """A detector has no epochs."""
+    return []
 
 
 def _fitted(normal: Normal, job: Job) -> Detector:
@@ -66,9 +104,8 @@ def _fitted(normal: Normal, job: Job) -> Detector:
         raise DataError(f"{error} ({more})") from error
 
 
-def publish(detector: Detector, false_alarms: str, spec: BundleSpec, folder: Path) -> BundleSpec:
-    """Write a detector's arrays; the description with what follows from it."""
-    (folder / DETECTOR).write_bytes(save(detector.to_arrays()))
+def described(detector: Detector, false_alarms: str, spec: BundleSpec) -> BundleSpec:
+    """The description with what follows from a detector."""
     found = detectors.describe(detector, false_alarms, spec.machines, (spec.window_seconds, spec.stride_seconds))
     return dataclasses.replace(spec, detector={**spec.detector, **found})
 
@@ -76,7 +113,7 @@ def publish(detector: Detector, false_alarms: str, spec: BundleSpec, folder: Pat
 def gather(embed: Embed, clips: Clips, spec: BundleSpec, names: Sequence[str]) -> Normal:
     """What a detector learns from: windows of normal clips, side by side; ``names`` are the clips' machines.
 
-    Where a machine has fewer than five groups, long clips are cut into stretches that are left out by themselves.
+    Where a machine has fewer than five groups, long clips are cut into segments that are held out one by one.
     """
     groups = [f"{name}/{group}" for name, group in zip(names, clips.manifest.column("group"), strict=True)]
     few = {
@@ -87,13 +124,13 @@ def gather(embed: Embed, clips: Clips, spec: BundleSpec, names: Sequence[str]) -
     for row in track(range(len(clips.manifest)), "spectrograms", len(clips.manifest)):
         samples = clips.waveform(row)
         count = plan.count(len(samples))
-        stretches = max(1, min(_STRETCHES, count // 2)) if names[row] in few else 1
+        segments = max(1, min(_SEGMENTS, count // 2)) if names[row] in few else 1
         for number, (window, _) in enumerate(plan.pieces(samples)):
             embedding, bands = embed(window[None])
             embeddings.append(embedding[0])
             spread.append(bands[0].std(axis=1))
             rows.append(row)
-            parts.append(f"{groups[row]}/{number * stretches // count}")
+            parts.append(f"{groups[row]}/{number * segments // count}")
     return Normal(
         embeddings=np.stack(embeddings),
         spread=np.stack(spread).astype(np.float32),
@@ -104,7 +141,7 @@ def gather(embed: Embed, clips: Clips, spec: BundleSpec, names: Sequence[str]) -
 
 
 def normal_clips(clips: Clips, normal: str) -> Clips:
-    """The clips of sound machines.
+    """The clips of healthy machines.
 
     Raises
     ------
@@ -117,38 +154,6 @@ def normal_clips(clips: Clips, normal: str) -> Clips:
             f"{clips.manifest.root}: none of its clips has the label {normal!r}; name it with --normal LABEL"
         )
     return clips.take(rows)
-
-
-def why(model: Model, clips: Clips, tested: Tested) -> list[tuple[str, Figure]]:
-    """The most unusual clip of each machine, at most six, with the frequencies and times that differ; none for classifiers."""
-    spec = model.spec
-    if spec.task != ANOMALY:
-        return []
-    tails = tested.scores[:, 0]
-    machines = measuring.machine_column(clips.manifest, spec)
-    found: dict[str, int] = {}
-    for row in np.argsort(tails, kind="stable"):
-        found.setdefault(machines[row], int(row))
-    shown = []
-    for name, row in list(found.items())[:_SHOWN]:
-        machine = name if name in spec.machines else None
-        samples = np.array(clips.waveform(row))
-        title = f"{clips.manifest.table['path'].iat[row]} ({clips.manifest.table['label'].iat[row]})"
-        begin, end = (float(clips.manifest.table[c].iat[row]) for c in ("start", "end"))
-        if len(samples) > spec.plan.window:  # of a long clip its most unusual window
-            each, starts = model.tails(samples, machine)
-            start = starts[int(each.argmin())]
-            samples = samples[start : start + spec.plan.window]
-            title += f" from {begin + start / clips.sr:.1f} s"
-        elif begin or not np.isnan(end):
-            title += f" from {begin:.1f} s"
-        change = model.deviation_of(samples, machine)
-        caption = f"{title}: as unusual as {rarity(tails[row])}; {change}"
-        picture = plots.deviation(
-            change.levels, change.change, change.frequencies, change.seconds, bands=change.bands, title=title
-        )
-        shown.append((caption, picture))
-    return shown
 
 
 def _torch(embedder: Embedder) -> Embed:

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark import audio
-from earmark.workflow.provenance import Job
+from earmark.workflow.job import Job
 
 _WINDOWS = 10
 
 
-def probes(job: Job) -> list[NDArray[np.float32]]:
+def sample_clips(job: Job) -> list[NDArray[np.float32]]:
     """Up to eight clips, tested ones where there are some, and the first of them once more, brought in at another rate."""
     clips, split, sr = job.clips, job.split, job.spec.sample_rate
     rows = split.test if len(split.test) else split.train
