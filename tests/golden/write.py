@@ -62,33 +62,37 @@ def predictions(bundle: Path, folder: Path) -> list[dict[str, object]]:
     return [{**prediction.to_dict(), "path": Path(str(prediction.path)).name} for prediction in found]
 
 
+def datasets(work: Path) -> None:
+    """Data of each task: class folders, a table of several labels a clip, and one of machines."""
+    for kind in ("low", "high", "noise"):
+        for i in range(8):
+            path = work / "classes" / kind / f"g{i // 2}_{i}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, sound(kind, i), SR)
+    lines = ["path,labels"]
+    for i in range(24):
+        kinds = [k for n, k in enumerate(("low", "high", "noise")) if (i + 1) >> n & 1]
+        path = work / "several" / f"{i}.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, sound(" ".join(kinds), 500 + i), SR)
+        lines.append(f"{path.name},{';'.join(kinds)}")
+    (work / "several" / "labels.csv").write_text("\n".join(lines) + "\n")
+    lines = ["path,label,machine"]
+    for machine in ("one", "two"):
+        for i in range(12):
+            path = work / "machines" / f"{machine}{i}.wav"
+            path.parent.mkdir(exist_ok=True)
+            kind = {"one": "low noise", "two": "high noise"}[machine] if i else "low high noise"
+            soundfile.write(path, sound(kind, 900 + i, 1.0), SR)
+            lines.append(f"{path.name},{'normal' if i else 'faulty'},{machine}")
+    (work / "machines" / "labels.csv").write_text("\n".join(lines) + "\n")
+
+
 def main(target: Path) -> None:
     """Train one bundle of each task, and keep what prediction needs of it."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        rows = []
-        for kind in ("low", "high", "noise"):
-            for i in range(8):
-                path = work / "classes" / kind / f"g{i // 2}_{i}.wav"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                soundfile.write(path, sound(kind, 10 * len(rows) + i), SR)
-        lines = ["path,labels"]
-        for i in range(24):
-            kinds = [k for n, k in enumerate(("low", "high", "noise")) if (i + 1) >> n & 1]
-            path = work / "several" / f"{i}.wav"
-            path.parent.mkdir(exist_ok=True)
-            soundfile.write(path, sound(" ".join(kinds), 500 + i), SR)
-            lines.append(f"{path.name},{';'.join(kinds)}")
-        (work / "several" / "labels.csv").write_text("\n".join(lines) + "\n")
-        lines = ["path,label,machine"]
-        for machine in ("one", "two"):
-            for i in range(12):
-                path = work / "machines" / f"{machine}{i}.wav"
-                path.parent.mkdir(exist_ok=True)
-                kind = {"one": "low noise", "two": "high noise"}[machine] if i else "low high noise"
-                soundfile.write(path, sound(kind, 900 + i, 1.0), SR)
-                lines.append(f"{path.name},{'normal' if i else 'faulty'},{machine}")
-        (work / "machines" / "labels.csv").write_text("\n".join(lines) + "\n")
+        datasets(work)
         source = earmark.DataOptions(group_pattern=r"(g\d)_")
         earmark.train(
             work / "classes", work / "classification", source=source, options=earmark.TrainOptions(settings=TINY)

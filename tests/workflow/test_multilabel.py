@@ -14,12 +14,12 @@ from sklearn import metrics
 
 import earmark
 from conftest import TINY, tone
+from earmark import tasks
 from earmark.bundle import MULTILABEL, BundleSpec
 from earmark.data import layouts
 from earmark.data.manifest import Manifest
 from earmark.errors import DataError
 from earmark.evaluation import classification
-from earmark.tasks import Tested
 from earmark.workflow import measuring
 
 SR = 8_000
@@ -108,7 +108,7 @@ def test_right_is_right_in_any_order_of_labels() -> None:
     manifest = Manifest.of(pd.DataFrame({"path": list("abc"), "label": ["cat;dog", "dog", "dog;owl"]}), "/data")
     spec = BundleSpec(("dog", "cat"), {"name": "resnet", "width": 1.0}, 8_000, 1.0, 0.5, {}, task=MULTILABEL)
     scores = np.array([[0.9, 0.8], [0.9, 0.8], [0.9, 0.1]], np.float32)
-    table = measuring.predictions(Tested(manifest, scores, np.ones(3)), spec)
+    table = measuring.predictions(tasks.Tested(manifest, scores, np.ones(3)), spec)
     assert table["predicted"].tolist() == ["dog;cat", "dog;cat", "dog"]
     assert table["correct"].tolist() == [True, False, True]  # what the model does not know is left aside
 
