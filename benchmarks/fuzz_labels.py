@@ -190,7 +190,9 @@ def main() -> None:
             place.write_bytes(damaged(lines, rng))
             options = SelectionOptions(label_seconds=0.5) if rng.random() < 0.2 else None
             try:
-                manifest = layouts.find(root, selections=options, alone="normal" if rng.random() < 0.3 else None)
+                manifest = layouts.find(
+                    root, selections=options, unlabelled_as="normal" if rng.random() < 0.3 else None
+                )
                 taken = place.name in manifest.files.used if manifest.files else False
                 wrong = fault(root, place, manifest) or (lost(place, lines, clips, manifest) if taken else "")
                 outcomes["read" if len(manifest) else "empty"] += 1

@@ -41,7 +41,7 @@ def encoded(format_: str, subtype: str, samples: NDArray[np.float32], sr: int = 
 
 
 PARTS = {pair: [encoded(*pair, noise(0.9 + 0.37 * k, seed=k)) for k in range(3)] for pair in FORMATS}
-ALONE = {pair: [audio.decode(part).samples for part in parts] for pair, parts in PARTS.items()}
+WITHOUT_LABELS = {pair: [audio.decode(part).samples for part in parts] for pair, parts in PARTS.items()}
 
 
 def remarks(content: bytes) -> dict[str, str]:
@@ -118,7 +118,7 @@ def test_joined_files_are_their_parts(
     pair: tuple[str, str], order: list[int], between: bytes, begin: float, share: float
 ) -> None:
     content = between.join(PARTS[pair][k] for k in order)
-    wanted = np.concatenate([ALONE[pair][k] for k in order])
+    wanted = np.concatenate([WITHOUT_LABELS[pair][k] for k in order])
     whole = audio.decode(content)
     assert np.array_equal(whole.samples, wanted)
     assert audio.duration(content) == (len(wanted) / SR, SR)
@@ -141,14 +141,14 @@ def test_blocks_of_joined_files_are_the_whole(pair: tuple[str, str], sr: int, se
 @pytest.mark.parametrize("before", [TEXT, bytes(100_000), ID3 + ID3, b"\x11garbage" * 400, ID3 + TEXT + bytes(50)])
 def test_sound_behind_junk_is_found(pair: tuple[str, str], before: bytes) -> None:
     content = before + PARTS[pair][0]
-    assert np.array_equal(audio.decode(content).samples, ALONE[pair][0])
+    assert np.array_equal(audio.decode(content).samples, WITHOUT_LABELS[pair][0])
     assert ("junk" in remarks(content)) == any(before.replace(ID3, b""))
 
 
 @pytest.mark.parametrize("pair", FORMATS)
 @pytest.mark.parametrize("behind", [TEXT, bytes(100_000), ID3V1, APE + ID3V1, ID3])
 def test_sound_before_junk_is_found(pair: tuple[str, str], behind: bytes) -> None:
-    assert np.array_equal(audio.decode(PARTS[pair][0] + behind).samples, ALONE[pair][0])
+    assert np.array_equal(audio.decode(PARTS[pair][0] + behind).samples, WITHOUT_LABELS[pair][0])
 
 
 def test_junk_between_the_frames_of_an_mp3_is_skipped_and_said(vbr: bytes) -> None:
@@ -181,7 +181,9 @@ def test_files_of_different_formats_are_joined_too(first: tuple[str, str], secon
     if first[0] == "FLAC" and second[0] == "MP3":
         pytest.skip("nothing tells where a FLAC ends, and what begins an MP3 is too short to be searched in one")
     content = PARTS[first][0] + PARTS[second][1]
-    assert np.array_equal(audio.decode(content).samples, np.concatenate([ALONE[first][0], ALONE[second][1]]))
+    assert np.array_equal(
+        audio.decode(content).samples, np.concatenate([WITHOUT_LABELS[first][0], WITHOUT_LABELS[second][1]])
+    )
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000])
@@ -191,14 +193,14 @@ def test_joined_wav_files_of_pipes(size: int) -> None:
         content = bytearray(part)
         content[40:44] = content[4:8] = struct.pack("<I", size)
         parts.append(bytes(content))
-    assert np.array_equal(audio.decode(b"".join(parts)).samples, np.concatenate(ALONE["WAV", "PCM_16"]))
+    assert np.array_equal(audio.decode(b"".join(parts)).samples, np.concatenate(WITHOUT_LABELS["WAV", "PCM_16"]))
 
 
 def test_further_sound_chunks_of_a_wav_are_heard() -> None:
     one, two = PARTS["WAV", "PCM_16"][:2]
     content = bytearray(one + two[36:])
     content[4:8] = struct.pack("<I", len(content) - 8)
-    assert np.array_equal(audio.decode(bytes(content)).samples, np.concatenate(ALONE["WAV", "PCM_16"][:2]))
+    assert np.array_equal(audio.decode(bytes(content)).samples, np.concatenate(WITHOUT_LABELS["WAV", "PCM_16"][:2]))
 
 
 def test_an_archive_is_no_recording_whatever_lies_in_it() -> None:

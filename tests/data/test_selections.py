@@ -61,7 +61,7 @@ def test_background_comes_from_all_recordings_and_of_normal_sound_there_is_all(t
     table = layouts.find(tmp_path, selections=options).table
     found = table.loc[table["label"] == "normal", "path"]
     assert len(found) == found.nunique() == 6 and max(found) > "10"
-    every = layouts.find(tmp_path, selections=options, alone="normal").table
+    every = layouts.find(tmp_path, selections=options, unlabelled_as="normal").table
     assert (every["label"] == "normal").sum() == 20 * 9
 
 
@@ -154,11 +154,11 @@ def test_stretches_marked_without_a_name_are_no_background(tmp_path: Path) -> No
 def test_a_fault_labelled_in_a_flat_folder_is_not_learnt_as_normal(tmp_path: Path) -> None:
     for i in range(5):
         soundfile.write(tmp_path / f"{i}.wav", tone(300, 1.0, seed=i), SR)
-    assert layouts.find(tmp_path, alone="normal").layout == layouts.ALONE
+    assert layouts.find(tmp_path, unlabelled_as="normal").layout == layouts.WITHOUT_LABELS
     (tmp_path / "3.txt").write_text("0.2\t0.5\tbearing fault\n")
     with pytest.raises(DataError, match="1 of its 5 recordings have label files .* --layout recordings to ignore them"):
-        layouts.find(tmp_path, alone="normal")
-    assert len(layouts.find(tmp_path, alone="normal", layout=layouts.ALONE)) == 5
+        layouts.find(tmp_path, unlabelled_as="normal")
+    assert len(layouts.find(tmp_path, unlabelled_as="normal", layout=layouts.WITHOUT_LABELS)) == 5
 
 
 def test_label_files_in_other_layouts_are_asked_about_too(tmp_path: Path) -> None:

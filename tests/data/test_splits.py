@@ -245,13 +245,13 @@ def test_normal_alone_tests_no_group_that_trains() -> None:
     m = manifest(6, 4, label=["normal", "normal", "fault", "worn"] * 6)
     rows = np.arange(24)
     split = splits.Split(rows[:16], rows[16:20], rows[20:], "", "")
-    alone = splits.normal_alone(m, split, "normal", all_others=False)
-    assert set(m.column("label")[alone.train]) == {"normal"} and len(alone.train) == 10
-    assert alone.test.tolist() == rows[20:].tolist()
-    everything = splits.normal_alone(m, split, "normal", all_others=True)
+    normal = splits.only_normal(m, split, "normal", all_others=False)
+    assert set(m.column("label")[normal.train]) == {"normal"} and len(normal.train) == 10
+    assert normal.test.tolist() == rows[20:].tolist()
+    everything = splits.only_normal(m, split, "normal", all_others=True)
     assert everything.test.tolist() == rows[20:].tolist()  # the other faults are of groups that train
     apart = manifest(6, 4, label=["normal", "normal", "normal", "normal"] * 3 + ["fault"] * 4 + ["normal"] * 8)
-    found = splits.normal_alone(apart, split, "normal", all_others=True)
+    found = splits.only_normal(apart, split, "normal", all_others=True)
     assert found.test.tolist() == [12, 13, 14, 15, *rows[20:]]
 
 

@@ -132,8 +132,8 @@ def test_page_of_long_recordings() -> None:
 
 
 def test_page_shows_pictures_under_why() -> None:
-    pictures = [(f"clip <{i}>: too loud", plots.waveform(Waveform(tone(500, 0.1), 8_000))) for i in range(2)]
-    page = report.page("a title", DETECTOR, tasks.TASKS["anomaly"], facts={}, pictures=pictures)
+    figures = [(f"clip <{i}>: too loud", plots.waveform(Waveform(tone(500, 0.1), 8_000))) for i in range(2)]
+    page = report.page("a title", DETECTOR, tasks.TASKS["anomaly"], facts={}, figures=figures)
     part = page[page.index("<h2>Why</h2>") :]
     assert part.count('<img src="data:image/png;base64,') == 2
     captions = [f"clip &lt;{i}&gt;: too loud" for i in range(2)]

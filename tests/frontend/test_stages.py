@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from references import Array, cases, examples, features, front_end, librosa_mel, librosa_power, sound
 
-from earmark.frontend.stages import Deltas, Picture
+from earmark.frontend.stages import Deltas, Image
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -82,9 +82,9 @@ def test_picture_equals_librosa_and_scipy_on_recordings(excerpts: list[tuple[int
 
 def test_picture_of_another_range() -> None:
     levels = torch.tensor([[0.0, -10.0, -30.0, -60.0]])[None, None]
-    found = Picture(1, 4, 40.0, decibels=True)(levels)[0, 0, 0].numpy()
+    found = Image(1, 4, 40.0, decibels=True)(levels)[0, 0, 0].numpy()
     assert found == pytest.approx([1.0, 0.75, 0.25, 0.0], abs=1e-6)
-    logarithms = Picture(1, 4, 40.0, decibels=False)(levels * (np.log(10) / 10))[0, 0, 0].numpy()
+    logarithms = Image(1, 4, 40.0, decibels=False)(levels * (np.log(10) / 10))[0, 0, 0].numpy()
     assert logarithms == pytest.approx(found, abs=1e-6)
 
 

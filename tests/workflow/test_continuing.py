@@ -157,8 +157,8 @@ def test_new_recordings_of_groups_that_the_model_knows_are_told(
         n for n in found.notes if f"{len(common)} groups of the test part are named as groups that the model was" in n
     ]
     assert told and not any(name in told[0] for name in common)  # names of speakers stay out of bundles
-    alone = ingest(earmark.DataOptions().read(tmp_path / "tones"), sr=8_000)
-    assert not any("are named as groups" in note for note in continuing.prepared(known, base, alone)[0].notes)
+    fresh = ingest(earmark.DataOptions().read(tmp_path / "tones"), sr=8_000)
+    assert not any("are named as groups" in note for note in continuing.prepared(known, base, fresh)[0].notes)
 
 
 def test_groups_named_as_their_recordings_are_no_namesakes(two: earmark.Result) -> None:

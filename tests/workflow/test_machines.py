@@ -238,15 +238,15 @@ def test_adapting_to_a_new_background(detected: earmark.Result, machines: Path, 
         earmark.adapt(result.path, few, tmp_path / "again", machine="fan/id_00")
     with pytest.raises(earmark.DataError, match="has no columns machine, id that say which machine its clips are"):
         earmark.adapt(detected.path, few, tmp_path / "other")
-    alone = hissing("alone", 1, 0.0)
+    single = hissing("alone", 1, 0.0)
     with pytest.raises(
         earmark.DataError, match="holds one group of normal clips of press, copies not counted; give 2 at least"
     ):
-        earmark.adapt(detected.path, alone, tmp_path / "other", machine="press")
+        earmark.adapt(detected.path, single, tmp_path / "other", machine="press")
     for i in range(3):
-        (alone / f"copy_{i}.wav").write_bytes((alone / "0.wav").read_bytes())
+        (single / f"copy_{i}.wav").write_bytes((single / "0.wav").read_bytes())
     with pytest.raises(earmark.DataError, match="holds one group of normal clips of fan/id_00, copies not counted"):
-        earmark.adapt(detected.path, alone, tmp_path / "other", machine="fan/id_00")
+        earmark.adapt(detected.path, single, tmp_path / "other", machine="fan/id_00")
     wider = earmark.adapt(detected.path, few, tmp_path / "wider", machine="press", false_alarms="1/8h")
     assert earmark.load(wider.path).spec.machines == (*UNITS, "press")
     assert earmark.load(wider.path).spec.detector["extrapolated"]

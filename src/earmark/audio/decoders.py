@@ -18,7 +18,7 @@ from earmark.audio.quiet import muted
 from earmark.audio.views import view
 from earmark.errors import AudioError
 
-UNTOLD = 2**63 - 1
+UNKNOWN_LENGTH = 2**63 - 1
 """libsndfile's number of frames where a FLAC header, written into a pipe, does not say it."""
 
 Blocks: TypeAlias = Iterator[NDArray[np.float32]]
@@ -59,7 +59,7 @@ class Track:
 
 
 @contextmanager
-def open_part(file: BinaryIO, part: Part, name: str, *, alone: bool) -> Iterator[Track]:
+def open_part(file: BinaryIO, part: Part, name: str, *, single: bool) -> Iterator[Track]:
     """Open a part with libsndfile.
 
     Parameters
@@ -87,22 +87,22 @@ def open_part(file: BinaryIO, part: Part, name: str, *, alone: bool) -> Iterator
 
     def source() -> BinaryIO:
         """The file itself where nothing lies around the part, which is faster."""
-        return file if alone and pieces is part.pieces else view(file, *pieces)
+        return file if single and pieces is part.pieces else view(file, *pieces)
 
     file.seek(0)
     with _opened(source(), name) as sound:
-        told = None if sound.frames == UNTOLD else int(sound.frames)
+        claimed = None if sound.frames == UNKNOWN_LENGTH else int(sound.frames)
         track = Track(
-            sound.samplerate, sound.channels, f"{part.format or sound.format} {sound.subtype}", told, _no_blocks
+            sound.samplerate, sound.channels, f"{part.format or sound.format} {sound.subtype}", claimed, _no_blocks
         )
         track.notes += part.notes
         if part.missing:
-            track.notes.append(_missing(part, name, told or 0, sound.samplerate))
+            track.notes.append(_missing(part, name, claimed or 0, sound.samplerate))
         if part.pages is not None:
             track.notes += ogg.judged(file, part, name, lost, sound.samplerate)
-        if sound.format == "FLAC" and told:
-            track.last_there = lambda: _has_last_sample(source(), told)
-        track.read = lambda first, last: _blocks(sound, source, track, name, first, last, told)
+        if sound.format == "FLAC" and claimed:
+            track.last_there = lambda: _has_last_sample(source(), claimed)
+        track.read = lambda first, last: _blocks(sound, source, track, name, first, last, claimed)
         yield track
 
 
@@ -120,7 +120,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
     with sound:
         if not _RATES[0] <= sound.samplerate <= _RATES[1]:
             raise AudioError("corrupt", name, f"its header claims a rate of {sound.samplerate} Hz", REPLACE)
-        sound.can_jump = sound.seekable() and sound.frames != UNTOLD
+        sound.can_jump = sound.seekable() and sound.frames != UNKNOWN_LENGTH
         sound.seekable = lambda: False
         yield sound
 
@@ -132,11 +132,11 @@ def _blocks(
     name: str,
     first: int,
     last: int | None,
-    told: int | None,
+    claimed: int | None,
 ) -> Blocks:
     size = max(1, _BLOCK // sound.channels)
     at = _go_to(sound, first, size)
-    until = min(UNTOLD if told is None else told, UNTOLD if last is None else last)
+    until = min(UNKNOWN_LENGTH if claimed is None else claimed, UNKNOWN_LENGTH if last is None else last)
     failure: soundfile.LibsndfileError | None = None
     while first <= at < until and failure is None:
         samples, failure = _read(sound, min(size, until - at), at)
@@ -144,9 +144,9 @@ def _blocks(
             break
         at += len(samples)
         yield samples
-    if told != 0 and at < until and (told or failure is not None):
-        inside = failure is not None and told is not None and _has_last_sample(source(), told)
-        _judge_end(sound, track, name, at, told, failure, inside=inside)
+    if claimed != 0 and at < until and (claimed or failure is not None):
+        inside = failure is not None and claimed is not None and _has_last_sample(source(), claimed)
+        _judge_end(sound, track, name, at, claimed, failure, inside=inside)
     if last is None or at < until:
         track.frames = at
 
@@ -170,26 +170,26 @@ def _judge_end(
     track: Track,
     name: str,
     at: int,
-    told: int | None,
+    claimed: int | None,
     failure: soundfile.LibsndfileError | None,
     *,
     inside: bool,
 ) -> None:
     """A recording that ends before its header says so: used if it is all but a frame of it, refused otherwise."""
     sr = sound.samplerate
-    if not told:
+    if not claimed:
         assert failure is not None
         raise _undecodable("corrupt", name, at / sr, None, failure)
     frame = 4608 if sound.format == "FLAC" else 0  # samples of a frame as encoders make them
-    small = forgiven((told - at) / sr, told / sr) or (told - at <= frame and told - at <= told // 4)
+    small = forgiven((claimed - at) / sr, claimed / sr) or (claimed - at <= frame and claimed - at <= claimed // 4)
     if not inside and small:
         track.notes.append(
-            f"the last {(told - at) / sr:.3f} s of the {told / sr:.2f} s that its header claims are missing"
+            f"the last {(claimed - at) / sr:.3f} s of the {claimed / sr:.2f} s that its header claims are missing"
         )
     elif failure is not None:
-        raise _undecodable("corrupt" if inside else "truncated", name, at / sr, told / sr, failure)
+        raise _undecodable("corrupt" if inside else "truncated", name, at / sr, claimed / sr, failure)
     else:
-        detail = f"ends at {at / sr:.2f} s, its header claims {told / sr:.2f} s"
+        detail = f"ends at {at / sr:.2f} s, its header claims {claimed / sr:.2f} s"
         raise AudioError("truncated", name, detail, REPLACE)
 
 
@@ -234,13 +234,13 @@ def _has_last_sample(file: BinaryIO, total: int) -> bool:
         file.seek(at)  # the decoder that reads the same file goes on from there
 
 
-def _missing(part: Part, name: str, told: int, sr: int) -> str:
+def _missing(part: Part, name: str, claimed: int, sr: int) -> str:
     """What to say where the header claims more bytes of sound than there are; raises where they are too many."""
     extent = part.extent
     assert extent is not None
     there = extent.end - part.missing - extent.sound
-    seconds = told / sr
-    if there > 0 and told:
+    seconds = claimed / sr
+    if there > 0 and claimed:
         lost = part.missing * seconds / there
         more = f"its header claims {part.missing} byte{'s' * (part.missing > 1)} more than the file holds"
         if extent.whole(part.begin, part.end):
@@ -274,7 +274,7 @@ def _mpeg_track(file: BinaryIO, part: Part, name: str) -> Track:
     track = Track(
         sr, frames.channels, "MP3" if part.format == "MP3" else f"{part.format} MP3", frames.length, _no_blocks
     )
-    lost = ((frames.said or 0) - frames.count) * frames.samples_each / sr
+    lost = ((frames.claimed or 0) - frames.count) * frames.samples_each / sr
     if lost > 0 and not (forgiven(lost, whole + lost) or (lost * sr <= 2 * frames.samples_each and lost < whole / 3)):
         detail = f"ends at {whole:.2f} s, its header claims {whole + lost:.2f} s"
         raise AudioError("truncated", name, detail, REPLACE)

@@ -114,9 +114,9 @@ class Measure:
         alive = self._channels - len(dead)
         # Of a dead channel nothing is left to cancel; it makes the mix of the others softer, no more.
         left *= self._channels / max(1, alive)
-        heard = None if self._coherence is None else self._coherence.left()
-        if alive > 1 and min(left, left if heard is None else heard) * self._channels < _CANCELLED:
-            found.append(("cancelled", _says_cancelled(min(left, left if heard is None else heard))))
+        coherent = None if self._coherence is None else self._coherence.left()
+        if alive > 1 and min(left, left if coherent is None else coherent) * self._channels < _CANCELLED:
+            found.append(("cancelled", _says_cancelled(min(left, left if coherent is None else coherent))))
         if dead:
             found.append(("dead-channel", _says_dead(dead, power, loudest)))
         if not found and self._coherence is not None and (notch := self._coherence.notches()):
@@ -125,8 +125,8 @@ class Measure:
 
 
 def _says_cancelled(left: float) -> str:
-    said = "gone" if left < 1e-12 else f"{-10 * math.log10(left):.0f} dB below them"
-    return f"its channels cancel each other: their mean is {said}"
+    level = "gone" if left < 1e-12 else f"{-10 * math.log10(left):.0f} dB below them"
+    return f"its channels cancel each other: their mean is {level}"
 
 
 def _says_dead(dead: list[int], power: NDArray[np.float64], loudest: float) -> str:

@@ -21,7 +21,7 @@ EXTENSIONS = frozenset(
 
 _MARKS = ((0, b"ID3"), (8, b"8SVX"), (0, b"NIST_1A"), (0, b"Creative Voice File"))
 """Of what `signatures` does not name since no decoder is chosen by it."""
-_PICTURES = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis", b"jp2 ", b"jpx ")  # in the same container as m4a
+_IMAGES = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis", b"jp2 ", b"jpx ")  # in the same container as m4a
 _SYSTEM = (
     "__MACOSX",
     "$RECYCLE.BIN",
@@ -119,7 +119,7 @@ def _sounds(path: Path) -> bool:
     if any(head[at : at + len(mark)] == mark for at, mark in _MARKS):
         return True
     if head[4:8] == b"ftyp":
-        return head[8:12] not in _PICTURES
+        return head[8:12] not in _IMAGES
     return bool(signatures.at_start(head, whole=len(head) < _HEAD))
 
 

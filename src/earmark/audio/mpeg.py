@@ -86,7 +86,7 @@ class Frames:
     header: int
     ranges: list[tuple[int, int]] = field(default_factory=list)
     count: int = 0
-    said: int | None = None
+    claimed: int | None = None
     delay: int | None = None
     padding: int | None = None
     skipped: int = 0
@@ -124,7 +124,7 @@ class Frames:
         """Samples of sound."""
         whole = self.count * self.samples_each
         # What the encoder filled up with is cut off where nothing is missing and nothing was appended.
-        if self.padding and self.said == self.count:
+        if self.padding and self.claimed == self.count:
             whole = min(whole, whole - self.padding + _DECODER_DELAY)
         return max(0, whole - self.first)
 
@@ -160,7 +160,7 @@ def _side(header: int) -> int:
     return (17 if mono else 32) if header >> 19 & 3 == 3 else (9 if mono else 17)
 
 
-def _told(frame: bytes) -> tuple[int | None, int | None, int | None] | None:
+def _claimed(frame: bytes) -> tuple[int | None, int | None, int | None] | None:
     """Frames, delay and padding by a frame that holds a Xing, Info or VBRI header, or nothing where it holds sound."""
     header = int.from_bytes(frame[:4], "big")
     if frame[36:40] == b"VBRI":
@@ -248,19 +248,19 @@ class Walker:
                 self.at = begin
                 break
             gap, self.at = junk, place
-        if part is not None and (part.count or part.said):
+        if part is not None and (part.count or part.claimed):
             yield part
 
     def _run(self, part: Frames | None, gap: int) -> Frames | None:
         """Take frames for as long as they follow each other; a new part where another recording begins."""
         self._fill(self.at, 4)
         header = int.from_bytes(self._peek(self.at, 4), "big")
-        told = self._header_frame(header)
-        if part is None or told is not None or not _alike(part.header, header):
+        info = self._header_frame(header)
+        if part is None or info is not None or not _alike(part.header, header):
             part = Frames(header)
         part.skipped += gap
-        if told is not None:
-            part.said, part.delay, part.padding = told
+        if info is not None:
+            part.claimed, part.delay, part.padding = info
             self.at += _LENGTH[header >> _KEY]
         return self._count(part)
 
@@ -269,7 +269,7 @@ class Walker:
         if length is None or header >> 17 & 3 != 1:
             return None
         self._fill(self.at, length)
-        return _told(self._peek(self.at, length))
+        return _claimed(self._peek(self.at, length))
 
     def _count(self, part: Frames) -> Frames:
         begin = at = self.at
@@ -312,9 +312,9 @@ class Walker:
 
     def _is_header(self, at: int, header: int) -> bool:
         keep, self.at = self.at, at
-        told = self._header_frame(header)
+        info = self._header_frame(header)
         self.at = keep
-        return told is not None
+        return info is not None
 
     def _resume(self) -> tuple[int | None, int]:
         """Where frames go on behind what is none, and how many bytes of that are no tags either."""

@@ -154,9 +154,9 @@ def _track(file: BinaryIO, part: Part, found: Found, name: str) -> Iterator[Trac
             except AudioError as error:
                 raise (decoders.truncated(part, name) if part.missing else error) from error
         else:
-            alone = len(found.parts) == 1 and part.begin == 0 and part.end == file.seek(0, os.SEEK_END)
+            single = len(found.parts) == 1 and part.begin == 0 and part.end == file.seek(0, os.SEEK_END)
             try:
-                track = stack.enter_context(decoders.open_part(file, part, name, alone=alone))
+                track = stack.enter_context(decoders.open_part(file, part, name, single=single))
             except soundfile.LibsndfileError as error:
                 track = stack.enter_context(_by_ffmpeg(file, part, name, error))
         yield track

@@ -51,10 +51,10 @@ def predict(
             print(f"earmark: {prediction.path}: cancelled: {_CANCELLED}", file=sys.stderr)
         if prediction.error is None and not json:
             state = "" if prediction.state == "ok" else f"  [{prediction.state}]"
-            print(f"{prediction.path!s:{width}}  {_said(prediction)}{state}")
+            print(f"{prediction.path!s:{width}}  {_shown(prediction)}{state}")
             for w in prediction.windows:
-                said = f"{w.scores[0].label}  {w.scores[0].score:.3f}" if w.tail is None else rarity(w.tail)
-                print(f"  {w.start:8.2f} to {w.end:8.2f} s  {said}")
+                shown = f"{w.scores[0].label}  {w.scores[0].score:.3f}" if w.tail is None else rarity(w.tail)
+                print(f"  {w.start:8.2f} to {w.end:8.2f} s  {shown}")
             for event in prediction.events:
                 print(
                     f"  {event.label} since {event.start:.2f} s until {event.end:.2f} s, raised at {event.raised:.2f} s: "
@@ -65,7 +65,7 @@ def predict(
     o.exit_for(failed)
 
 
-def _said(prediction: Prediction) -> str:
+def _shown(prediction: Prediction) -> str:
     """The best label and the runner-up, or every label that reaches its threshold, or how unusual it is."""
     from earmark.inference.detector import rarity
 
@@ -73,7 +73,7 @@ def _said(prediction: Prediction) -> str:
         machine = f"  as {prediction.machine}" if prediction.machine else ""
         return f"{prediction.label:8s}  {rarity(prediction.tail)}{machine}"
     if prediction.labels is not None:
-        heard = [f"{s.label} {s.score:.3f}" for s in prediction.scores if s.label in prediction.labels]
-        return ", ".join(heard) or "none of the labels"
+        detected = [f"{s.label} {s.score:.3f}" for s in prediction.scores if s.label in prediction.labels]
+        return ", ".join(detected) or "none of the labels"
     best, runner = prediction.scores[:2]
     return f"{best.label}  {best.score:.3f}   then {runner.label} {runner.score:.3f}"

@@ -60,13 +60,13 @@ class Clips:
 
     def waveform(self, row: int) -> NDArray[np.float32]:
         """One clip, levelled by itself, shape (time,)."""
-        return self.levels.apply(self._stretch(row))
+        return self.levels.apply(self._segment(row))
 
     def seconds(self, row: int) -> float:
         """How long a clip is before it is levelled."""
-        return len(self._stretch(row)) / self.sr
+        return len(self._segment(row)) / self.sr
 
-    def _stretch(self, row: int) -> NDArray[np.float32]:
+    def _segment(self, row: int) -> NDArray[np.float32]:
         start, end = self.manifest.table["start"].iat[row], self.manifest.table["end"].iat[row]
         samples = self.decoded[row].samples()
         return samples[round(start * self.sr) : None if np.isnan(end) else round(end * self.sr)]

@@ -17,11 +17,11 @@ UNREAD_TABLES = "tables that are not understood"
 FURTHER_TABLES = "tables that say less than what was read, or otherwise"
 OTHER_LABELS = "label files that the layout does not read"
 _HIDDEN = "hidden files and folders of the system"
-_DOCUMENTS, _PICTURES, _PROGRAMS, _ARCHIVES = "documents", "pictures", "programs and settings", "archives"
+_DOCUMENTS, _IMAGES, _PROGRAMS, _ARCHIVES = "documents", "pictures", "programs and settings", "archives"
 _UNKNOWN = "files of unknown format"
 _KINDS: Mapping[str, tuple[str, ...]] = {
     _DOCUMENTS: (".md", ".rst", ".pdf", ".html", ".htm", ".doc", ".docx", ".odt", ".rtf", ".tex", ".bib", ".cff", ".pptx"),
-    _PICTURES: (".png", ".jpg", ".jpeg", ".gif", ".svg", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".ico", ".eps"),
+    _IMAGES: (".png", ".jpg", ".jpeg", ".gif", ".svg", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".ico", ".eps"),
     _PROGRAMS: (
         ".py", ".ipynb", ".pyc", ".m", ".r", ".rmd", ".sh", ".bat", ".ps1", ".c", ".cpp", ".h", ".java", ".js", ".css", ".yaml",
         ".yml", ".toml", ".cfg", ".ini", ".conf", ".log", ".lock", ".sha256", ".md5", ".sum", ".pkf", ".asd", ".reapeaks",
@@ -32,7 +32,7 @@ _DOCUMENT_NAMES = (
     "readme", "license", "licence", "copying", "authors", "citation", "changelog", "changes", "notice", "contributing",
     "attribution", "makefile", "dockerfile",
 )  # fmt: skip
-_NOT_MISSED = frozenset([_HIDDEN, _DOCUMENTS, _PICTURES, _PROGRAMS])
+_NOT_MISSED = frozenset([_HIDDEN, _DOCUMENTS, _IMAGES, _PROGRAMS])
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,11 @@ class DataOptions:
     selections: SelectionOptions = field(default_factory=SelectionOptions)
     strict: bool = False
 
-    def read(self, data: str | os.PathLike[str], *, alone: str | None = None) -> Manifest:
-        """The manifest; ``alone`` as for `earmark.data.layouts.find`."""
-        manifest = layouts.find(data, layout=self.layout, pattern=self.pattern, selections=self.selections, alone=alone)
+    def read(self, data: str | os.PathLike[str], *, unlabelled_as: str | None = None) -> Manifest:
+        """The manifest; ``unlabelled_as`` as for `earmark.data.layouts.find`."""
+        manifest = layouts.find(
+            data, layout=self.layout, pattern=self.pattern, selections=self.selections, unlabelled_as=unlabelled_as
+        )
         if self.label_separator is not None:
             manifest = manifest.separated(self.label_separator)
         elif hint := joined_labels(manifest.labels):

@@ -83,7 +83,7 @@ class Scan:
     def problems(self) -> tuple[str, ...]:
         """What keeps the data from being clean besides faults, copies, likely typos and leaks."""
         files, found = self.files, []
-        if self.manifest.layout == layouts.ALONE:
+        if self.manifest.layout == layouts.WITHOUT_LABELS:
             label = self.manifest.labels[0]
             found.append(f"no labels, so that all of it counts as {label!r}: fit for --task anomaly alone")
         elif len(self.manifest.labels) < 2 and not self.manifest.multilabel:
@@ -184,7 +184,7 @@ def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None, cha
     DataError
         Where there is no data set.
     """
-    manifest = (source or DataOptions()).read(data, alone=conditions.NORMAL)
+    manifest = (source or DataOptions()).read(data, unlabelled_as=conditions.NORMAL)
     paths = list(dict.fromkeys(manifest.table["path"]))
     seen = list(threaded(lambda p: inspect(manifest.root / p, p, channel=channel), paths, "scanning"))
     usual = float(np.median([r.seconds for r in seen if r.seconds] or [0.0]))

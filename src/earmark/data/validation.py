@@ -35,15 +35,15 @@ def _text(value: Any) -> str:
 def completed(table: pd.DataFrame) -> pd.DataFrame:
     """All of `COLUMNS`, in order and typed; an empty group becomes the recording itself."""
     out = table.copy()
-    several = "label" in out.columns and out["label"].map(is_list).any()
-    if several:
+    lists = "label" in out.columns and out["label"].map(is_list).any()
+    if lists:
         out["label"] = [SEPARATOR.join(map(str, v)) if is_list(v) else v for v in out["label"]]
     for name in _TEXT:
         values = out[name] if name in out.columns else pd.Series("", index=out.index)
         text = values.map(_text)
         # ./a.wav and a.wav are one recording.
         out[name] = text.map(_plain) if name == "path" else text.map(lambda v: unicodedata.normalize("NFC", v.strip()))
-    if several or out["label"].str.contains(SEPARATOR, regex=False).any():
+    if lists or out["label"].str.contains(SEPARATOR, regex=False).any():
         unique = {
             v: SEPARATOR.join(sorted({x.strip() for x in v.split(SEPARATOR)} - {""})) for v in out["label"].unique()
         }

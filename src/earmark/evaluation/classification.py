@@ -39,17 +39,17 @@ def measure(probabilities: NDArray[np.float32], targets: NDArray[np.int64], labe
     predicted = probabilities.argmax(axis=1)
     numbers = np.arange(len(labels))
     confusion = metrics.confusion_matrix(targets, predicted, labels=numbers) if n else np.zeros((len(labels),) * 2, int)
-    learnt = targets < known
-    counted = bool(learnt.any())
+    learned = targets < known
+    counted = bool(learned.any())
     per_class = {
         label: _of_label(confusion[i, i], confusion[:, i].sum(), confusion[i].sum(), known=i < known, counted=counted)
         for i, label in enumerate(labels)
     }
     right = int((predicted == targets).sum())
-    likelihood = probabilities[learnt, targets[learnt]]
+    likelihood = probabilities[learned, targets[learned]]
     return {
         "n": n,
-        "n_known": int(learnt.sum()),
+        "n_known": int(learned.sum()),
         "accuracy": right / n if counted else None,
         "accuracy_interval": _interval(right, n) if counted else None,
         **_macro(per_class, ("precision", "recall", "f1")),

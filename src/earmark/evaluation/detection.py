@@ -60,7 +60,7 @@ def machine_table(
         own = names == name
         count = _Counts.of(abnormal[own], flagged[own])
         auc, pauc = (None, None) if scores is None else _areas(scores[own], abnormal[own])
-        rows.append({"machine": name, **_told(count), "auc": auc, "pauc": pauc, "note": _note(count)})
+        rows.append({"machine": name, **_rates(count), "auc": auc, "pauc": pauc, "note": _note(count)})
     return rows
 
 
@@ -126,13 +126,13 @@ def measure_detection(
     normal, faulty = count.tn + count.fp, count.fn + count.tp
     auc, pauc = _areas(scores, abnormal)
     positive, negative = _per_class(count), _per_class(_Counts(*reversed(count)))
-    told = _told(count)
+    rates = _rates(count)
     rows = machine_table(machines, abnormal, flagged, scores)
     return {
         "n": sum(count),
         "accuracy": _share(count.tn + count.tp, sum(count)),
         "accuracy_interval": _wilson(count.tn + count.tp, sum(count)),
-        **{key: told[key] for key in ("precision", "recall", "recall_interval", "f1")},
+        **{key: rates[key] for key in ("precision", "recall", "recall_interval", "f1")},
         "auc": auc,
         "auc_interval": None if auc is None else _auc_interval(auc, faulty, normal),
         "pauc": pauc,
@@ -185,9 +185,9 @@ def watch(
         exact Poisson 95 % ``false_alarms_per_hour_interval`` (Garwood 1936).
     """
     delays: list[float | None] = []
-    told = list(zip(alarms, raised or [start for start, _ in alarms], strict=True))
+    rates = list(zip(alarms, raised or [start for start, _ in alarms], strict=True))
     for fault in faults:
-        starts = [when for alarm, when in told if _overlap(alarm, fault)]
+        starts = [when for alarm, when in rates if _overlap(alarm, fault)]
         delays.append(max(0.0, float(min(starts) - fault[0])) if starts else None)
     wide = [(start - tolerance, end + tolerance) for start, end in faults]
     false = sum(not any(_overlap(alarm, fault) for fault in wide) for alarm in alarms)
@@ -253,7 +253,7 @@ def _wilson(part: int, n: int) -> list[float] | None:
     return [float(interval.low), float(interval.high)]
 
 
-def _told(count: _Counts) -> dict[str, Any]:
+def _rates(count: _Counts) -> dict[str, Any]:
     tn, fp, fn, tp = count
     n = sum(count)
     return {
@@ -283,12 +283,12 @@ def _note(count: _Counts) -> str:
 
 def _per_class(count: _Counts) -> dict[str, Any]:
     """Of the second class, None where they are undefined."""
-    told = _told(count)
-    found = {**{key: told[key] for key in ("precision", "recall", "f1")}, "n": told["n_abnormal"]}
-    if not told["n_abnormal"]:
+    rates = _rates(count)
+    found = {**{key: rates[key] for key in ("precision", "recall", "f1")}, "n": rates["n_abnormal"]}
+    if not rates["n_abnormal"]:
         times = f", predicted {count.fp} times" if count.fp else ""
         return {**found, "note": f"no test clips{times}"}
-    return found if told["precision"] is not None else {**found, "note": "never predicted"}
+    return found if rates["precision"] is not None else {**found, "note": "never predicted"}
 
 
 def _areas(scores: NDArray[np.floating[Any]], abnormal: NDArray[np.bool_]) -> tuple[float, float] | tuple[None, None]:

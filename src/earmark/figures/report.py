@@ -29,7 +29,7 @@ def page(
     skipped: Sequence[str] = (),
     history: Sequence[Mapping[str, float]] = (),
     folds: Sequence[Mapping[str, Any]] = (),
-    pictures: Sequence[tuple[str, Figure]] = (),
+    figures: Sequence[tuple[str, Figure]] = (),
 ) -> str:
     """One self-contained HTML page.
 
@@ -61,7 +61,7 @@ def page(
         notes=notes,
         skipped=skipped,
         folds=folds,
-        pictures=[(caption, plots.data_uri(figure)) for caption, figure in pictures],
+        figures=[(caption, plots.data_uri(figure)) for caption, figure in figures],
         confusion=_confusion(metrics) if task.CONFUSION else "",
         curves=plots.data_uri(plots.learning_curves(history)) if history else "",
     )

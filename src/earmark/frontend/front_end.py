@@ -17,7 +17,7 @@ from earmark.audio.filters import mel_frequencies
 from earmark.errors import SettingsError
 from earmark.frontend.mel import LogPower, Mfcc, Scale
 from earmark.frontend.settings import DELTA_WIDTH, FEATURES, MEL_SCALES, SCALES, FrontEndSettings
-from earmark.frontend.stages import Deltas, Level, Picture
+from earmark.frontend.stages import Deltas, Image, Level
 from earmark.frontend.stft import Blockwise, PowerSpectrum
 from earmark.frontend.tonal import Chroma, Contrast
 
@@ -98,7 +98,7 @@ class FrontEnd(nn.Module):
             self.after.append(Level(settings.level_range_db))
         if settings.image_height:
             self.after.append(
-                Picture(
+                Image(
                     settings.image_height,
                     settings.image_width,
                     settings.image_range_db,

@@ -102,7 +102,7 @@ class FrontEndSettings:
         self._check_frames(sr)
         if "mfcc" in self.names and not 1 <= self.n_mfcc <= self.n_mels:
             raise SettingsError(f"setting n_mfcc is {self.n_mfcc}; the allowed range is 1 to n_mels, {self.n_mels}")
-        self._check_picture()
+        self._check_image()
         if self.level_range_db and (self.features not in ("mel", "stft") or self.scale != "log"):
             raise SettingsError(
                 f"setting level_range_db is {self.level_range_db:g}; it takes features mel or stft alone, with scale log; "
@@ -151,7 +151,7 @@ class FrontEndSettings:
                 f"setting fmin is {self.fmin:g} Hz; it must be 0 at least and lie below fmax, {self.fmax:g}"
             )
 
-    def _check_picture(self) -> None:
+    def _check_image(self) -> None:
         """Size and source of the picture."""
         if (self.image_height == 0) != (self.image_width == 0):
             raise SettingsError(

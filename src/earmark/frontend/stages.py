@@ -64,7 +64,7 @@ class Deltas(nn.Module):
         return torch.cat([x, F.pad(change, (half, half, 0, 0), mode="replicate")], dim=1)
 
 
-class Picture(nn.Module):
+class Image(nn.Module):
     """Decibels under the window's own peak as brightness from 0 to 1, resized.
 
     Parameters

@@ -75,11 +75,11 @@ def describe(
 
 def parts(manifest: Manifest, splits: Sequence[Split], normal: str | None) -> list[Split]:
     """Only normal clips train; with one part to test all others can be tested, over folds each clip has its turn."""
-    from earmark.data.splits import normal_alone
+    from earmark.data.splits import only_normal
 
     found = conditions.chosen_normal(manifest.labels, normal, where=manifest.root, hint=ALL_NORMAL)
     _refuse_unread_labels(manifest, found)
-    return [normal_alone(manifest, split, found, all_others=len(splits) == 1) for split in splits]
+    return [only_normal(manifest, split, found, all_others=len(splits) == 1) for split in splits]
 
 
 def check_split(manifest: Manifest, split: Split) -> None:

@@ -123,8 +123,8 @@ def reverb(x: Tensor, share: float, longest: float, rng: np.random.Generator, *,
     room = wet[:, None] * tail / tail.sum(1, keepdim=True).clamp(min=1e-12)
     room[:, 0] = 1
     power = F.pad(x.exp()[:, 0].transpose(0, 1), (length - 1, 0))  # (row, batch, frame): every clip has its own room
-    heard = F.conv1d(power, room.flip(1)[:, None], groups=x.shape[0]).transpose(0, 1)[:, None].log()
-    return torch.where(log & (wet > 0)[:, None, None, None], heard, x)
+    reverberant = F.conv1d(power, room.flip(1)[:, None], groups=x.shape[0]).transpose(0, 1)[:, None].log()
+    return torch.where(log & (wet > 0)[:, None, None, None], reverberant, x)
 
 
 def mixstyle(x: Tensor, alpha: float, rng: np.random.Generator, *, log: Tensor) -> Tensor:

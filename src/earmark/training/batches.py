@@ -34,7 +34,7 @@ class Features:
 
     def __init__(self, front_end: FrontEnd, clips: Clips, plan: WindowPlan, folder: Path) -> None:
         count = len(clips.manifest)
-        sizes, heard = [], []
+        sizes, unpadded = [], []
         path = folder / "features.f32"
         with saving(folder), path.open("wb") as file, torch.inference_mode():
             for i in track(range(count), "spectrograms", count):
@@ -43,11 +43,11 @@ class Features:
                 rows = front_end.rows(waveform[None])[0].numpy()
                 sizes.append(len(rows))
                 padded = plan.short_clip == "pad" and len(clip) < plan.window
-                heard.append(-(-len(clip) // front_end.hop_length) if padded else len(rows))
+                unpadded.append(-(-len(clip) // front_end.hop_length) if padded else len(rows))
                 file.write(rows.tobytes())  # tofile() does not say that a disk is full
         self._ends = np.cumsum(np.array(sizes, np.int64))
         self._starts = self._ends - sizes
-        self._heard = np.minimum(heard, sizes)  # frames before the zeros that a short clip is filled up with
+        self._unpadded = np.minimum(unpadded, sizes)  # frames before the zeros that a short clip is filled up with
         self._frames = np.memmap(path, np.float32, "r", shape=(int(self._ends[-1]), front_end.row_count))
 
     def __len__(self) -> int:
@@ -83,7 +83,7 @@ class Features:
 
         They hold no more of the zeros that a short clip is filled up with than they must.
         """
-        room = np.maximum(self._heard[rows] - frames, 0)
+        room = np.maximum(self._unpadded[rows] - frames, 0)
         first = self._starts[rows] + rng.integers(0, room + 1)
         rows_of_frames = torch.from_numpy(np.stack([self._frames[a : a + frames] for a in first]))
         return rows_of_frames.transpose(1, 2).contiguous()[:, None]

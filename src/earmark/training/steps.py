@@ -161,11 +161,11 @@ class Fitting(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         recipe = self._recipe
-        heard = {
+        front_end = {
             id(p) for p in self.classifier.front_end.parameters()
         }  # a front end's parameters have a meaning of their own
-        decayed = [p for p in self.parameters() if p.ndim > 1 and id(p) not in heard]
-        others = [p for p in self.parameters() if p.ndim <= 1 or id(p) in heard]
+        decayed = [p for p in self.parameters() if p.ndim > 1 and id(p) not in front_end]
+        others = [p for p in self.parameters() if p.ndim <= 1 or id(p) in front_end]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(

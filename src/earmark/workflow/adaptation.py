@@ -86,7 +86,7 @@ def adapt(
     detectors.false_alarm_rate(
         stated, spec.stride_seconds, len(detector.excess)
     )  # a fault in it is told before the work
-    manifest = source.read(data, alone=spec.normal)
+    manifest = source.read(data, unlabelled_as=spec.normal)
     taken = reading_notes(manifest)
     for note in taken:
         log.info("note      %s", note)

@@ -32,7 +32,7 @@ _KEPT = (
     "image_range_db", "level_range_db",
 )  # fmt: skip
 """Settings that the model fixes."""
-_LEFT_ALONE = ("crop_seconds", "time_stretch", "mel_warp", "gain_db")
+_UNAUGMENTED = ("crop_seconds", "time_stretch", "mel_warp", "gain_db")
 """Augmentation that a recipe switches off where it would change what sets the labels apart."""
 
 
@@ -64,7 +64,7 @@ def with_kept(chosen: Recipe, base: BundleSpec, given: Collection[str]) -> Recip
     What its kind of sound must not be changed in, such as the pitch of machines, is not changed here either.
     """
     said = base.provenance.get("recipe", {})
-    own = {name: said[name] for name in _LEFT_ALONE if name in said and not said[name] and name not in given}
+    own = {name: said[name] for name in _UNAUGMENTED if name in said and not said[name] and name not in given}
     chosen = dataclasses.replace(chosen, **own)
     network = {"members": 1, **base.network}
     known = {
@@ -105,8 +105,8 @@ def prepared(split: Split, base: BundleSpec, clips: Clips) -> tuple[Split, NDArr
     DataError
         Where nothing is left to test.
     """
-    learnt = known_to(base, clips, split, chosen_by=False)
-    split = _without_known(split, "valid", learnt)
+    learned = known_to(base, clips, split, chosen_by=False)
+    split = _without_known(split, "valid", learned)
     split = _without_known(split, "test", known_to(base, clips, split))
     if names := namesakes(base, clips.manifest.take(split.test)):
         split = dataclasses.replace(split, notes=(*split.notes, namesakes_note(names)))
@@ -119,7 +119,7 @@ def prepared(split: Split, base: BundleSpec, clips: Clips) -> tuple[Split, NDArr
         "label in the data"
     ]
     found = (*split.notes, *(notes if missing else ()), *(new if alike else ()))
-    return dataclasses.replace(split, notes=found), learnt
+    return dataclasses.replace(split, notes=found), learned
 
 
 def _without_known(split: Split, part: str, known: NDArray[np.bool_]) -> Split:
@@ -171,8 +171,8 @@ def joined(spec: BundleSpec, base: BundleSpec) -> BundleSpec:
     """The record, with what the model was made from before."""
     before = base.provenance
     both = {name: {*spec.provenance[name], *before.get(name, ())} for name in ("trained_on", "chosen_by", "groups")}
-    learnt = [set(made.get("trained_on", ())) - set(made.get("chosen_by", ())) for made in (spec.provenance, before)]
-    both["chosen_by"] -= learnt[0] | learnt[1]
+    learned = [set(made.get("trained_on", ())) - set(made.get("chosen_by", ())) for made in (spec.provenance, before)]
+    both["chosen_by"] -= learned[0] | learned[1]
     made = {
         **spec.provenance,
         **{name: sorted(values) for name, values in both.items()},

@@ -70,7 +70,7 @@ def evaluate(
         raise DataError(f"--split is {split!r}; choose test or all")
     loaded = load(model)
     task = tasks.of(loaded.spec)
-    manifest = source.read(data, alone=task.unlabelled_as(loaded.spec.normal))
+    manifest = source.read(data, unlabelled_as=task.unlabelled_as(loaded.spec.normal))
     notes = reading_notes(manifest)
     spec = task.tested_spec(loaded.spec, manifest, per, normal, where=loaded.path)
     task.check_test(manifest)
@@ -93,7 +93,7 @@ def evaluate(
             facts["excluded"] = f"{trained_on} clips that the model was trained on"
         page = report.page(
             "Earmark evaluation", metrics, task, facts=facts, notes=notes, skipped=clips.reasons,
-            pictures=[*figures, *unusual_clips(loaded, clips, tested)],
+            figures=[*figures, *unusual_clips(loaded, clips, tested)],
         )  # fmt: skip
         with atomic_folder(target) as folder:
             write_csv(measuring.predictions(tested, spec), folder / PREDICTIONS)

@@ -163,9 +163,9 @@ def _input(spec: BundleSpec) -> str:
     if settings.image_height:
         said += f" as a picture of {settings.image_height} x {settings.image_width}"
     levelled = f"{spec.levels}, " if spec.levels.whole else ""
-    heard = f"each heard {spec.shifts} times, " if spec.shifts > 1 else ""
+    shifts = f"each heard {spec.shifts} times, " if spec.shifts > 1 else ""
     channel = "" if spec.channel is None else f"channel {spec.channel}, "
-    return f"{spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {heard}{channel}{levelled}{said}"
+    return f"{spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {shifts}{channel}{levelled}{said}"
 
 
 def facts(manifest: Manifest, spec: BundleSpec, options: TrainOptions) -> dict[str, Any]:

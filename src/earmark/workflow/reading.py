@@ -20,7 +20,7 @@ _TOO_FEW = 20  # clips to test on: with all of them right, one in six might stil
 
 def read(data: str | os.PathLike[str], source: DataOptions, unlabelled_as: str | None = None) -> Manifest:
     """The manifest; likely typos among its labels are logged."""
-    manifest = source.read(data, alone=unlabelled_as)
+    manifest = source.read(data, unlabelled_as=unlabelled_as)
     for rarer, commoner in similar_labels(manifest.counts):
         log.info("note      label %r looks like a typo of %r; they are two labels", rarer, commoner)
     return manifest
@@ -36,7 +36,7 @@ def reading_notes(manifest: Manifest) -> list[str]:
     """
     unused = [str(manifest.files)] if manifest.files is not None and manifest.files.unused else []
     notes = [*manifest.notes, *unused]
-    if manifest.layout != layouts.ALONE:
+    if manifest.layout != layouts.WITHOUT_LABELS:
         return notes
     folder = manifest.root.resolve().name
     conditions.refuse_faulty_names((f"{folder}/{path}" for path in manifest.table["path"]), where=manifest.root)

@@ -170,7 +170,7 @@ def describe(
     }
     page = report.page(
         "Earmark training report", spec.metrics, job.task, facts=facts, notes=[*job.split.notes, *spec.detector.get("notes", ())],
-        skipped=job.clips.reasons, history=history, pictures=figures,
+        skipped=job.clips.reasons, history=history, figures=figures,
     )  # fmt: skip
     write_text(folder / REPORT, page)
     bundle.write_description(folder, spec)

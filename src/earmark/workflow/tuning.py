@@ -132,7 +132,7 @@ def tune(
     job = _inner(outer)
     said = identity([job]) + "\n" + " ".join(sorted(search))
     with work_folder(target, said, resume=options.resume, overwrite=options.overwrite) as work:
-        _tell_cost(job, trials)
+        _log_cost(job, trials)
         try:
             with saving(work):
                 study = _search(optuna, job, work, trials=trials, search=search)
@@ -252,7 +252,7 @@ def _inner(outer: Job) -> Job:
     return dataclasses.replace(outer, split=inner, options=options)
 
 
-def _tell_cost(job: Job, trials: int) -> None:
+def _log_cost(job: Job, trials: int) -> None:
     classifier = Classifier(job.spec)
     frames = classifier.front_end.frames(job.spec.plan.window)
     seconds = fitting.seconds(

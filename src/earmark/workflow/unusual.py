@@ -44,10 +44,10 @@ def unusual_clips(model: Model, clips: Clips, tested: Tested) -> list[tuple[str,
             title += f" from {begin:.1f} s"
         change = model.deviation_of(samples, machine)
         caption = f"{title}: as unusual as {rarity(tails[row])}; {change}"
-        picture = plots.deviation(
+        figure = plots.deviation(
             change.levels, change.change, change.frequencies, change.seconds, bands=change.bands, title=title
         )
-        shown.append((caption, picture))
+        shown.append((caption, figure))
     return shown
 
 
@@ -94,6 +94,6 @@ def watch(
         if drawn and len(shown) < _SHOWN:
             times, tails = np.array([(w.start, w.tail) for w in prediction.windows], np.float64).T
             events = [(event.start, event.end) for event in prediction.events]
-            picture = plots.unusual_scores(times, tails, model.spec.detector["rate"], events, title=str(path))
-            shown.append((f"{path}: how unusual it is over time, with the threshold and the alarms", picture))
+            figure = plots.unusual_scores(times, tails, model.spec.detector["rate"], events, title=str(path))
+            shown.append((f"{path}: how unusual it is over time, with the threshold and the alarms", figure))
     return found, shown

@@ -196,8 +196,8 @@ def test_a_detector_never_takes_labelled_calls_for_normal(tmp_path: Path) -> Non
         DataError,
         match=r"1 file is not used: 1 label files of unknown format \(first: site1.txt\); .*--layout recordings",
     ):
-        layouts.find(tmp_path, alone="normal")
-    assert layouts.find(tmp_path, alone="normal", layout="recordings").labels == ["normal"]
+        layouts.find(tmp_path, unlabelled_as="normal")
+    assert layouts.find(tmp_path, unlabelled_as="normal", layout="recordings").labels == ["normal"]
 
 
 @pytest.mark.parametrize(
@@ -214,10 +214,10 @@ def test_what_may_be_labels_is_asked_about_before_all_is_normal(tmp_path: Path, 
     for k in range(3):
         write_site(tmp_path, f"site{k}.wav", 4.0)
     (tmp_path / "README.md").write_text("x")
-    assert layouts.find(tmp_path, alone="normal").labels == ["normal"]
+    assert layouts.find(tmp_path, unlabelled_as="normal").labels == ["normal"]
     (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=f"first: {name}.; if these are no labels, pass --layout recordings"):
-        layouts.find(tmp_path, alone="normal")
+        layouts.find(tmp_path, unlabelled_as="normal")
 
 
 @pytest.mark.parametrize(

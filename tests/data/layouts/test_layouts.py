@@ -64,12 +64,14 @@ def test_finds_the_layout(
 def test_all_of_a_folder_may_be_one_label(tmp_path: Path) -> None:
     root = make(tmp_path, "2024-05-01/a.wav", "2024-05-02/b.wav", "c.wav")
     assert layouts.find(root, layout="recordings").labels == ["normal"]
-    assert layouts.find(root, layout="recordings", alone="ok").labels == ["ok"]
-    assert layouts.find(root, alone="ok").labels == ["ok"]  # days are no labels
+    assert layouts.find(root, layout="recordings", unlabelled_as="ok").labels == ["ok"]
+    assert layouts.find(root, unlabelled_as="ok").labels == ["ok"]  # days are no labels
     with pytest.raises(DataError, match="no known layout fits, e.g. c.wav"):
         layouts.find(root)
     with pytest.raises(DataError, match="no known layout fits, e.g. c.wav"):
-        layouts.find(make(tmp_path / "other", "fan/a.wav", "pump/b.wav", "c.wav"), alone="ok")  # folders may be labels
+        layouts.find(
+            make(tmp_path / "other", "fan/a.wav", "pump/b.wav", "c.wav"), unlabelled_as="ok"
+        )  # folders may be labels
 
 
 def test_names_without_a_recording_number_have_mimiis_own_group(tmp_path: Path) -> None:
@@ -264,10 +266,10 @@ def test_a_table_that_is_not_about_labels_can_be_left_aside(tmp_path: Path) -> N
 
 def test_normal_sound_alone_has_columns_by_a_pattern(tmp_path: Path) -> None:
     make(tmp_path, "press_a/x.wav", "press_b/y.wav")
-    manifest = layouts.find(tmp_path, pattern="(?P<machine>[^/]+)/.*", alone="normal")
+    manifest = layouts.find(tmp_path, pattern="(?P<machine>[^/]+)/.*", unlabelled_as="normal")
     assert manifest.labels == ["normal"]
     assert manifest.machines(["machine"]) == ["press_a", "press_b"]
-    assert manifest.layout == layouts.ALONE  # so that names of faults are looked for
+    assert manifest.layout == layouts.WITHOUT_LABELS  # so that names of faults are looked for
     with pytest.raises(DataError, match="has no group"):
         layouts.find(tmp_path, pattern="(?P<machine>[^/]+)/.*")
 

@@ -116,10 +116,10 @@ READ = {
 
 
 @pytest.mark.parametrize("name", list(READ))
-@pytest.mark.parametrize("alone", [None, "normal"])
-def test_the_clearest_reading_is_taken(tmp_path: Path, name: str, alone: str | None) -> None:
+@pytest.mark.parametrize("unlabelled_as", [None, "normal"])
+def test_the_clearest_reading_is_taken(tmp_path: Path, name: str, unlabelled_as: str | None) -> None:
     files, texts, (layout, labels) = READ[name]
-    manifest = layouts.find(make(tmp_path, *files, **texts), alone=alone)
+    manifest = layouts.find(make(tmp_path, *files, **texts), unlabelled_as=unlabelled_as)
     assert (manifest.layout, manifest.labels) == (layout, labels)
     count = len([f for f in files if f != "test.wav"])
     assert len(manifest) == manifest.table["path"].nunique() == count
@@ -210,7 +210,7 @@ def test_a_table_of_most_recordings_is_not_passed_over(tmp_path: Path, name: str
     header, line, said = REFUSED[name]
     make(tmp_path, *(f"wav/{i}.wav" for i in TEN), table_dot_csv=rows(header, line))
     with pytest.raises(DataError, match=said):
-        layouts.find(tmp_path, alone="normal")
+        layouts.find(tmp_path, unlabelled_as="normal")
 
 
 def test_the_split_of_tables_named_after_it(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_every_file_is_used_skipped_or_reported(names: list[str], text: str) -> 
             else:
                 (root / name).write_bytes(b"x")
         try:
-            manifest = layouts.find(root, alone="normal")
+            manifest = layouts.find(root, unlabelled_as="normal")
         except DataError:
             return
         files = manifest.files
@@ -262,7 +262,7 @@ def test_every_file_is_used_skipped_or_reported(names: list[str], text: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("files", "alone", "layout", "labels"),
+    ("files", "unlabelled_as", "layout", "labels"),
     [
         ([f"normal/{i}.wav" for i in TEN], "normal", "class-folders", ["normal"]),
         ([f"data/{i}.wav" for i in TEN], "normal", "recordings", ["normal"]),
@@ -271,8 +271,8 @@ def test_every_file_is_used_skipped_or_reported(names: list[str], text: str) -> 
         ([f"2024-05-0{i % 3}/{i}.wav" for i in TEN], "ok", "recordings", ["ok"]),
     ],
 )
-def test_one_label(tmp_path: Path, files: list[str], alone: str | None, layout: str, labels: list[str]) -> None:
-    manifest = layouts.find(make(tmp_path, *files), alone=alone)
+def test_one_label(tmp_path: Path, files: list[str], unlabelled_as: str | None, layout: str, labels: list[str]) -> None:
+    manifest = layouts.find(make(tmp_path, *files), unlabelled_as=unlabelled_as)
     assert (manifest.layout, manifest.labels) == (layout, labels)
 
 

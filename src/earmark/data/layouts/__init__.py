@@ -13,7 +13,7 @@ from earmark.data.conditions import NORMAL
 from earmark.data.layouts import folders, tabular
 from earmark.data.layouts.asking import LABELLED, ask, ask_about_label_files, nothing_fits, refuse_misread_tables
 from earmark.data.layouts.contents import Contents
-from earmark.data.layouts.known import ALONE, CLASS_FOLDERS, LAYOUTS, SELECTIONS, TABLE, Layout
+from earmark.data.layouts.known import CLASS_FOLDERS, LAYOUTS, SELECTIONS, TABLE, WITHOUT_LABELS, Layout
 from earmark.data.layouts.labelled import (
     FOR_SEGMENTS,
     by_found_table,
@@ -30,7 +30,7 @@ from earmark.data.selections import SelectionOptions
 from earmark.data.tables import read_table
 from earmark.errors import DataError
 
-__all__ = ["ALONE", "CLASS_FOLDERS", "LAYOUTS", "SELECTIONS", "find"]
+__all__ = ["CLASS_FOLDERS", "LAYOUTS", "SELECTIONS", "WITHOUT_LABELS", "find"]
 
 _OF_TABLES = ("meta", "metadata", "labels", "annotations", "tables", "csv", "evaluation_setup")
 """Folders that hold tables of the recordings beside them."""
@@ -42,7 +42,7 @@ def find(
     layout: str | None = None,
     pattern: str | None = None,
     selections: SelectionOptions | None = None,
-    alone: str | None = None,
+    unlabelled_as: str | None = None,
 ) -> Manifest:
     """Read a data set.
 
@@ -61,7 +61,7 @@ def find(
         ``fold``, ``split`` and any further columns.
     selections : SelectionOptions, optional
         How labels of segments become clips, and which column holds them.
-    alone : str, optional
+    unlabelled_as : str, optional
         Label of all recordings of a folder that has no labels, or of a pattern that has none.
 
     Returns
@@ -80,7 +80,7 @@ def find(
         return _given_table(root, layout, pattern, options)
     if options.for_segments and (pattern is not None or layout not in (None, SELECTIONS, TABLE)):
         raise DataError(f"{root}: {FOR_SEGMENTS}, not for a layout or a pattern; remove them")
-    folder = Contents(root, options, alone)
+    folder = Contents(root, options, unlabelled_as)
     found = _of_folder(folder, layout, pattern)
     if options.label_column is not None and not found.columns:
         raise DataError(f"{root}: --label-column is {options.label_column!r}, but no table was read; remove it")
@@ -90,7 +90,7 @@ def find(
 def _of_folder(folder: Contents, layout: str | None, pattern: str | None) -> Manifest:
     if pattern is not None:
         given = Layout("pattern", "given by the user", pattern=pattern)
-        return folder.done(by_pattern(given, folder.root, folder.recordings, folder.alone))
+        return folder.done(by_pattern(given, folder.root, folder.recordings, folder.unlabelled_as))
     if layout is not None:
         return _named(layout, folder)
     return _best(folder)
@@ -98,16 +98,16 @@ def _of_folder(folder: Contents, layout: str | None, pattern: str | None) -> Man
 
 def _named(name: str, folder: Contents) -> Manifest:
     """The layout that the user named."""
-    if name == ALONE:
-        table = pd.DataFrame({"path": folder.recordings, "label": folder.alone or NORMAL})
-        return folder.done(Manifest.of(table, folder.root, layout=ALONE))
+    if name == WITHOUT_LABELS:
+        table = pd.DataFrame({"path": folder.recordings, "label": folder.unlabelled_as or NORMAL})
+        return folder.done(Manifest.of(table, folder.root, layout=WITHOUT_LABELS))
     if name == SELECTIONS:
         return by_label_files(folder)
     if name == TABLE:
         return by_found_table(usable(folder), folder)
     layout = next((known for known in LAYOUTS if known.name == name), None)
     if layout is None:
-        names = ", ".join([*(known.name for known in LAYOUTS), TABLE, SELECTIONS, ALONE])
+        names = ", ".join([*(known.name for known in LAYOUTS), TABLE, SELECTIONS, WITHOUT_LABELS])
         raise DataError(f"unknown layout {name!r}; choose one of {names}")
     return by_known_table(layout, folder) if layout.tables else _by_paths(layout, folder)
 
@@ -119,7 +119,7 @@ def _best(folder: Contents) -> Manifest:
         if layout.tables and not options.for_segments and tables_of(layout, root):
             return by_known_table(layout, folder)
     files = folder.recordings
-    told = next((layout for layout in LAYOUTS if layout.pattern and not layout.general and fits(layout, files)), None)
+    named = next((layout for layout in LAYOUTS if layout.pattern and not layout.general and fits(layout, files)), None)
     tables = [t for t in folder.tables if not t.problem and len(t.covered) >= LABELLED * len(files)]
     segments = [t for t in folder.tables if not t.problem and t.has_times]
     if folder.labelled and (options.for_segments or len(folder.labelled) >= LABELLED * len(files)):
@@ -130,9 +130,9 @@ def _best(folder: Contents) -> Manifest:
         if not segments:
             raise DataError(f"{root}: {FOR_SEGMENTS}, and there are none; remove them")
         return by_found_table(segments, folder)
-    if told is not None:
-        ask_about_label_files(folder, told.name)
-        return _by_paths(told, folder)
+    if named is not None:
+        ask_about_label_files(folder, named.name)
+        return _by_paths(named, folder)
     if tables:
         ask_about_label_files(folder, TABLE)
         return by_found_table(tables, folder)
@@ -149,7 +149,7 @@ def _by_places(folder: Contents) -> Manifest:
         ask_about_label_files(folder, split.name)
         return _by_paths(split, folder)
     if by_folders:
-        sets = folders.several_sets(files, lambda top, paths: _is_data_set(folder, top, paths))
+        sets = folders.more_sets(files, lambda top, paths: _is_data_set(folder, top, paths))
         if sets and by_folders[0].at_top:
             ask(folder, list(map(str, by_folders)), sets)
         named = folders.by_names(files) if folders.only_numbered(files) else []  # speaker_01/angry_1.wav
@@ -161,20 +161,23 @@ def _by_places(folder: Contents) -> Manifest:
         return by_found_table(fewer, folder)
     by_names = folders.by_names(files)
     if len(by_names) > 1:
-        ask(folder, [*map(str, by_names), *([f"--layout {ALONE}   # no labels"] if folder.alone else [])])
+        ask(
+            folder,
+            [*map(str, by_names), *([f"--layout {WITHOUT_LABELS}   # no labels"] if folder.unlabelled_as else [])],
+        )
     if by_names:
-        ask_about_label_files(folder, ALONE)
+        ask_about_label_files(folder, WITHOUT_LABELS)
         found = _chosen(by_names[0], folder)
         said = "labels are taken from the names of the files"
-        more = f"; if all of them are one kind of sound: --layout {ALONE}" if folder.alone else ""
+        more = f"; if all of them are one kind of sound: --layout {WITHOUT_LABELS}" if folder.unlabelled_as else ""
         return replace(found, notes=(*found.notes, said + more))
     only = folders.only_name(files)
-    if only is not None and (folder.alone is None or folders.may_be_label(only)):
+    if only is not None and (folder.unlabelled_as is None or folders.may_be_label(only)):
         ask_about_label_files(folder, CLASS_FOLDERS)
         return _named(CLASS_FOLDERS, folder)  # one label, which training and scan say
-    if folder.alone is not None and (only is not None or folders.only_counted(files)):
-        ask_about_label_files(folder, ALONE)
-        return _named(ALONE, folder)
+    if folder.unlabelled_as is not None and (only is not None or folders.only_counted(files)):
+        ask_about_label_files(folder, WITHOUT_LABELS)
+        return _named(WITHOUT_LABELS, folder)
     raise DataError(nothing_fits(folder))
 
 
@@ -188,7 +191,9 @@ def _chosen(choice: folders.Choice, folder: Contents) -> Manifest:
 
 
 def _by_paths(layout: Layout, folder: Contents) -> Manifest:
-    found = by_pattern(layout, folder.root, folder.recordings, folder.alone if layout.name == "pattern" else None)
+    found = by_pattern(
+        layout, folder.root, folder.recordings, folder.unlabelled_as if layout.name == "pattern" else None
+    )
     lists = tuple(name for name in layout.lists.values() if (folder.root / name).is_file())
     return folder.done(found, lists)
 
@@ -197,7 +202,7 @@ def _is_data_set(folder: Contents, top: str, paths: list[str]) -> bool:
     """Whether a folder at the top has labels of its own."""
     inside = [t for t in folder.tables if not t.problem and all(c.startswith(f"{top}/") for c in t.covered)]
     specific = any(layout.pattern and not layout.general and fits(layout, paths) for layout in LAYOUTS)
-    return specific or bool(inside) or any(folders.tells(choice.labels) for choice in folders.choices(paths))
+    return specific or bool(inside) or any(folders.distinguishes(choice.labels) for choice in folders.choices(paths))
 
 
 def _given_table(place: Path, layout: str | None, pattern: str | None, options: SelectionOptions) -> Manifest:

@@ -9,7 +9,7 @@ from typing import NoReturn
 import pandas as pd
 
 from earmark.data.layouts.contents import Contents
-from earmark.data.layouts.known import ALONE, CLASS_FOLDERS, SELECTIONS
+from earmark.data.layouts.known import CLASS_FOLDERS, SELECTIONS, WITHOUT_LABELS
 from earmark.data.manifest import Manifest
 from earmark.errors import DataError
 
@@ -42,11 +42,14 @@ def ask_about_label_files(folder: Contents, otherwise: str) -> None:
             f"{root}: {len(folder.labelled)} of its {count} recordings have label files beside them; pass --layout {SELECTIONS} to "
             f"take those, or --layout {otherwise} to ignore them"
         )
-    if folder.alone is not None and otherwise == ALONE:
-        unused = folder.done(Manifest.of(pd.DataFrame({"path": folder.recordings, "label": folder.alone}), root)).files
+    if folder.unlabelled_as is not None and otherwise == WITHOUT_LABELS:
+        unused = folder.done(
+            Manifest.of(pd.DataFrame({"path": folder.recordings, "label": folder.unlabelled_as}), root)
+        ).files
         if unused is not None and unused.unused:
             raise DataError(
-                f"{root}: is read as recordings without labels, but {unused}; if these are no labels, pass --layout {ALONE}"
+                f"{root}: is read as recordings without labels, but {unused}; "
+                f"if these are no labels, pass --layout {WITHOUT_LABELS}"
             )
 
 
@@ -74,7 +77,7 @@ def nothing_fits(folder: Contents) -> str:
     """Why no layout fits, naming a recording that does not fit."""
     files = folder.recordings
     stray = next((path for path in files if "/" not in path), files[0])
-    normal = "" if folder.alone is None else f", or --layout {ALONE} where all of it is normal sound"
+    normal = "" if folder.unlabelled_as is None else f", or --layout {WITHOUT_LABELS} where all of it is normal sound"
     if folder.labelled:
         normal += (
             f", or --layout {SELECTIONS}: {len(folder.labelled)} of its {len(files)} recordings have labels beside them"

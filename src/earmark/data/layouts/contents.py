@@ -23,7 +23,7 @@ class Contents:
 
     root: Path
     options: SelectionOptions
-    alone: str | None
+    unlabelled_as: str | None
     found: Found = field(init=False)
 
     def __post_init__(self) -> None:

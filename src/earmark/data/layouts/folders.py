@@ -80,7 +80,7 @@ def choices(recordings: Sequence[str]) -> list[Choice]:
     top = may[0]
     if all(name.casefold() in SPLIT_WORDS for name in every[top]) and len(may) > 1:
         return [_at(recordings, may[1], special=(top, "split"))]
-    deeper = next((depth for depth in may[1:] if tells(every[depth])), None)
+    deeper = next((depth for depth in may[1:] if distinguishes(every[depth])), None)
     if deeper is None:
         return [_at(recordings, top)]
     special = (top, "group") if _is_grid(recordings, top, deeper) else None
@@ -94,11 +94,11 @@ def choices(recordings: Sequence[str]) -> list[Choice]:
 
 def _may_be_labels(names: Counter[str], count: int) -> bool:
     """Whether these folders hold nearly all recordings, and are no dates."""
-    told = not all(map(_DATE.fullmatch, names)) and not all(map(names_a_part, names))
+    named = not all(map(_DATE.fullmatch, names)) and not all(map(names_a_part, names))
     return (
         len(names) > 1
         and sum(names.values()) >= COVERED * count
-        and (told or all(n.casefold() in SPLIT_WORDS for n in names))
+        and (named or all(n.casefold() in SPLIT_WORDS for n in names))
     )
 
 
@@ -108,11 +108,11 @@ def names_a_part(name: str) -> bool:
     return any(word in SPLIT_WORDS for word in re.split(r"[^a-z]+", plain.lower()))
 
 
-def tells(names: Counter[str]) -> bool:
+def distinguishes(names: Counter[str]) -> bool:
     """Whether folders below others may be the labels: words with some recordings each, and no parts of a split."""
-    told = [name for name in names if not _counts(name) and name.casefold() not in SPLIT_WORDS]
+    named = [name for name in names if not _counts(name) and name.casefold() not in SPLIT_WORDS]
     enough = sum(n >= _LEAST for n in names.values()) >= COVERED * len(names)
-    return len(told) >= COVERED * len(names) and len(names) > 1 and enough
+    return len(named) >= COVERED * len(names) and len(names) > 1 and enough
 
 
 def only_name(recordings: Sequence[str]) -> str | None:
@@ -160,7 +160,7 @@ def _at(recordings: Sequence[str], depth: int, *, special: tuple[int, str] | Non
     return Choice(f"--layout {CLASS_FOLDERS}" if depth == 0 else f"--pattern '{pattern}'", pattern, labels)
 
 
-def several_sets(recordings: Sequence[str], reads: Callable[[str, list[str]], bool]) -> list[str]:
+def more_sets(recordings: Sequence[str], reads: Callable[[str, list[str]], bool]) -> list[str]:
     """Folders at the top that are data sets by themselves, where most of them are.
 
     Parameters

@@ -10,7 +10,7 @@ SPLIT_WORDS = {
     "valid": "valid", "validation": "valid", "val": "valid", "validate": "valid", "dev": "valid",
     "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
 }  # fmt: skip
-ALONE, SELECTIONS, TABLE, CLASS_FOLDERS = "recordings", "selections", "table", "class-folders"
+WITHOUT_LABELS, SELECTIONS, TABLE, CLASS_FOLDERS = "recordings", "selections", "table", "class-folders"
 """Layouts beside those of `LAYOUTS`: recordings without labels, label files beside them, any table; and the most general one."""
 
 

@@ -14,7 +14,7 @@ from earmark.data.inventory import UNLABELLED
 from earmark.data.layouts import folders, tabular
 from earmark.data.layouts.asking import listed, unread
 from earmark.data.layouts.contents import Contents
-from earmark.data.layouts.known import ALONE, CLASS_FOLDERS, SELECTIONS, SPLIT_WORDS, TABLE, Layout
+from earmark.data.layouts.known import CLASS_FOLDERS, SELECTIONS, SPLIT_WORDS, TABLE, WITHOUT_LABELS, Layout
 from earmark.data.layouts.matching import finished
 from earmark.data.layouts.tabular import Labelled
 from earmark.data.manifest import Manifest
@@ -54,12 +54,14 @@ def by_known_table(layout: Layout, folder: Contents) -> Manifest:
                 given=True,
             )
         except DataError as error:
-            other = f", or ignore the table with --layout {CLASS_FOLDERS}, {SELECTIONS} or {ALONE}"
+            other = f", or ignore the table with --layout {CLASS_FOLDERS}, {SELECTIONS} or {WITHOUT_LABELS}"
             raise DataError(f"{error}{other if layout.in_splits else ''}") from error
         assert found is not None
         read.append(_in_split(found) if layout.in_splits else found)
     one = read[0] if len(read) == 1 else tabular.joined(read)
-    return folder.done(of_table(one, layout, root, folder.options, folder.alone), one.places, outside=UNLABELLED)
+    return folder.done(
+        of_table(one, layout, root, folder.options, folder.unlabelled_as), one.places, outside=UNLABELLED
+    )
 
 
 def _in_split(found: Labelled) -> Labelled:
@@ -114,7 +116,7 @@ def by_found_table(tables: list[Labelled], folder: Contents) -> Manifest:
             )
         )
     layout = Layout(TABLE, "a table that names recordings and labels")
-    found = of_table(first, layout, folder.root, folder.options, folder.alone)
+    found = of_table(first, layout, folder.root, folder.options, folder.unlabelled_as)
     notes = [f"labels are taken from {', '.join(first.places[:3])}"]
     if (other := folders.choices(folder.recordings)) and not first.has_times:
         labels = set(other[0].labels)
@@ -123,7 +125,9 @@ def by_found_table(tables: list[Labelled], folder: Contents) -> Manifest:
     return folder.done(replace(found, notes=(*notes, *found.notes)), first.places, outside=UNLABELLED)
 
 
-def of_table(one: Labelled, layout: Layout, root: Path, options: SelectionOptions, alone: str | None) -> Manifest:
+def of_table(
+    one: Labelled, layout: Layout, root: Path, options: SelectionOptions, unlabelled_as: str | None
+) -> Manifest:
     """A manifest of what a table says."""
     about: dict[str, object] = {"columns": one.columns, "missing": one.missing, "notes": one.notes}
     rows = one.rows
@@ -146,7 +150,7 @@ def of_table(one: Labelled, layout: Layout, root: Path, options: SelectionOption
             ends = rows["path"].map(lengths).astype(float)  # an empty end is the recording's own
             rows = rows.assign(end=rows["end"].fillna(ends.where(ends > rows["start"])))
             found = Segments(rows, tuple(rows["path"].unique()))
-            rows, notes = chosen(found, options, lengths, where=root, normal=alone)
+            rows, notes = chosen(found, options, lengths, where=root, normal=unlabelled_as)
             about["notes"] = (*one.notes, *notes)
         if "group" not in rows:
             about["grouped_by"] = "recording"
@@ -195,7 +199,9 @@ def by_label_files(folder: Contents) -> Manifest:
             columns |= one.columns.meanings() if one.columns else {}
     every = pd.concat(rows, ignore_index=True)
     named = tuple(dict.fromkeys([*folder.labelled, *every["path"]]))
-    kept, said = chosen(Segments(every, named), options, lengths_of(root, named), where=root, normal=folder.alone)
+    kept, said = chosen(
+        Segments(every, named), options, lengths_of(root, named), where=root, normal=folder.unlabelled_as
+    )
     found = Manifest.of(
         kept,
         root,

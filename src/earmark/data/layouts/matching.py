@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from earmark.data.layouts.known import ALONE, CLASS_FOLDERS, SPLIT_WORDS, Layout
+from earmark.data.layouts.known import CLASS_FOLDERS, SPLIT_WORDS, WITHOUT_LABELS, Layout
 from earmark.data.layouts.tabular import split_words
 from earmark.data.manifest import Manifest, compiled
 from earmark.data.validation import COLUMNS
@@ -23,7 +23,7 @@ def fits(layout: Layout, files: list[str]) -> bool:
     return sum(map(bool, map(re.compile(layout.pattern).fullmatch, files))) >= _FITS * len(files)
 
 
-def by_pattern(layout: Layout, root: Path, files: list[str], alone: str | None = None) -> Manifest:
+def by_pattern(layout: Layout, root: Path, files: list[str], unlabelled_as: str | None = None) -> Manifest:
     """Clips of the recordings whose paths match; of the label ``alone`` where the pattern has none.
 
     Raises
@@ -32,7 +32,7 @@ def by_pattern(layout: Layout, root: Path, files: list[str], alone: str | None =
         Where none matches, or the pattern has no label.
     """
     expression = compiled(layout.pattern)
-    if "label" not in expression.groupindex and "label" not in layout.derived and alone is None:
+    if "label" not in expression.groupindex and "label" not in layout.derived and unlabelled_as is None:
         raise DataError(f"pattern {layout.pattern!r} has no group (?P<label>...); add one")
     matches = {f: expression.fullmatch(f) for f in files}
     rows = [{"path": f, **m.groupdict()} for f, m in matches.items() if m is not None]
@@ -40,8 +40,8 @@ def by_pattern(layout: Layout, root: Path, files: list[str], alone: str | None =
         raise DataError(f"{root}: no path matches layout {layout.name}, e.g. {files[0]}; it expects {layout.about}")
     table = pd.DataFrame(rows)
     if "label" not in expression.groupindex and "label" not in layout.derived:
-        table["label"] = alone
-        layout = replace(layout, name=ALONE)
+        table["label"] = unlabelled_as
+        layout = replace(layout, name=WITHOUT_LABELS)
     if "split" not in table and "fold" in table and len(named := split_words(table["fold"])) and named.all():
         table = table.rename(columns={"fold": "split"})
     found = finished(layout, root, table)

@@ -61,18 +61,18 @@ class Names:
 
     def fits(self, name: str, folders: Sequence[str] = ("",)) -> bool:
         """Whether a recording fits, or several do."""
-        path, several = self.find(name, folders)
-        return path is not None or bool(several)
+        path, candidates = self.find(name, folders)
+        return path is not None or bool(candidates)
 
     def resolve(self, names: Iterable[str], folders: Sequence[str] = ("",)) -> Resolved:
         """Find each name's recording; paths start from one of ``folders``, the first that has it."""
         found = Resolved({})
         for name in dict.fromkeys(names):
-            path, several = self.find(name, folders)
+            path, candidates = self.find(name, folders)
             found.paths[name] = name if path is None else path
             if path is None and name.strip():
-                compared = several or len(found.missing) < _COMPARED
-                found.missing[name] = self._remedy(name, several) if compared else _CHECK
+                compared = candidates or len(found.missing) < _COMPARED
+                found.missing[name] = self._remedy(name, candidates) if compared else _CHECK
             elif path is not None and not _same(name, path, folders):
                 found.changed[name] = path
         return found
@@ -97,15 +97,15 @@ class Names:
     def _by_end(self, name: str) -> tuple[str | None, Sequence[str]]:
         """By the last parts of the path, then without the extension: as many of them as tell one recording."""
         parts = _key(name).split("/")
-        several: Sequence[str] = ()
+        candidates: Sequence[str] = ()
         for index, own in ((self._names, parts[-1]), (self._stems, _stem(parts[-1])), (self._stems, parts[-1])):
             found = index.get(own, ())
             if len(found) > 1 and len(parts) > 1:
                 found = _longest(found, parts[:-1])
             if len(found) == 1:
                 return found[0], ()
-            several = several or found
-        return None, several
+            candidates = candidates or found
+        return None, candidates
 
     @cached_property
     def _whole(self) -> dict[str, list[str]]:
@@ -119,11 +119,9 @@ class Names:
     def _stems(self) -> dict[str, list[str]]:
         return _index(self._recordings, lambda path: _stem(_key(path).rpartition("/")[2]))
 
-    def _remedy(self, name: str, several: Sequence[str]) -> str:
-        if several:
-            return (
-                f"{len(several)} files fit, e.g. {several[0]} and {several[1]}: give the path from the table's folder"
-            )
+    def _remedy(self, name: str, candidates: Sequence[str]) -> str:
+        if candidates:
+            return f"{len(candidates)} files fit, e.g. {candidates[0]} and {candidates[1]}: give the path from the table's folder"
         own = _key(_cleaned(name)).rpartition("/")[2]
         near = difflib.get_close_matches(own, list(self._names)[:_LOOKED_AT], n=1, cutoff=_NEAR)
         if not near:

@@ -126,8 +126,8 @@ def read(
     folders = list(dict.fromkeys(["" if f == "." else f for f in (folder or own, own, ".")]))
     exists = partial(names.fits, folders=folders)
     frame = table.frame
-    if not table.headed and (told := _headless(frame, exists)) is not None:
-        frame = told
+    if not table.headed and (named := _headless(frame, exists)) is not None:
+        frame = named
     if not given and not any(_share(frame[name], exists) >= _FOUND for name in frame.columns):
         return None
     try:
@@ -153,10 +153,10 @@ def read(
         )
     if not given and 2 * len(found.missing) > len(found.paths):
         name, remedy = next(iter(found.missing.items()))
-        several = frozenset(path for missed in found.missing for path in names.find(missed, folders)[1])
+        ambiguous = frozenset(path for missed in found.missing for path in names.find(missed, folders)[1])
         count = f"{len(found.missing)} of its {len(found.paths)}"
         problem = f"{root / place}: {count} names lead to no recording, e.g. {name}: {remedy}"
-        covered = frozenset(found.paths.values()) - set(found.missing) | several
+        covered = frozenset(found.paths.values()) - set(found.missing) | ambiguous
         return Labelled((place,), rows, covered=covered, problem=problem)
     missing = {found.paths[name]: remedy for name, remedy in found.missing.items()}
     covered = frozenset(found.paths.values()) - set(missing)
@@ -302,9 +302,9 @@ def joined(found: Sequence[Labelled]) -> Labelled:
         for place in one.places[:1]
     ]
     parts = [SPLIT_WORDS[named[-1]] if named else "" for named in words]
-    told = all(parts) and len(set(parts)) > 1
+    named = all(parts) and len(set(parts)) > 1
     rows = [
-        one.rows.assign(split=part) if told and "split" not in one.rows else one.rows
+        one.rows.assign(split=part) if named and "split" not in one.rows else one.rows
         for one, part in zip(found, parts, strict=True)
     ]
     one = found[0]

@@ -8,12 +8,12 @@ import numpy as np
 
 from earmark.data.manifest import Manifest
 from earmark.data.splits.folds import grouped_folds, nearest, random_folds
-from earmark.data.splits.parts import Split, check_labels, checked, normal_alone
+from earmark.data.splits.parts import Split, check_labels, checked, only_normal
 from earmark.data.splits.validation import with_validation
 from earmark.errors import DataError
 
 __all__ = [
-    "Split", "check_labels", "crossval_folds", "grouped_folds", "holdout", "normal_alone", "random_folds", "with_validation",
+    "Split", "check_labels", "crossval_folds", "grouped_folds", "holdout", "only_normal", "random_folds", "with_validation",
 ]  # fmt: skip
 
 

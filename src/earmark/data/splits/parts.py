@@ -62,7 +62,7 @@ def check_labels(manifest: Manifest, split: Split) -> None:
         )
 
 
-def normal_alone(manifest: Manifest, split: Split, normal: str, *, all_others: bool) -> Split:
+def only_normal(manifest: Manifest, split: Split, normal: str, *, all_others: bool) -> Split:
     """Take everything but normal clips out of training; with ``all_others`` it tests, unless a normal clip of its group trains.
 
     Raises

@@ -50,8 +50,8 @@ def with_validation(
                 raise
             return split
         if known is not None and known[valid].any():
-            told = "the model to go on from knows clips held out to choose by: what is chosen will suit them too well"
-            notes = (*notes, told)
+            named = "the model to go on from knows clips held out to choose by: what is chosen will suit them too well"
+            notes = (*notes, named)
     train = np.setdiff1d(split.train, valid)
     if not needed and labels_lost(labels[split.train], labels[train]):
         return split

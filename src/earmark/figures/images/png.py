@@ -59,8 +59,8 @@ def write(
     """
     about = about | {"rows": values.shape[0], "frames": values.shape[1]}
     if size is not None:
-        picture = Image.fromarray(np.ascontiguousarray(values, np.float32))
-        values = np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+        figure = Image.fromarray(np.ascontiguousarray(values, np.float32))
+        values = np.asarray(figure.resize((size[1], size[0]), Image.Resampling.BILINEAR))
     offset, slope = _scale(values, 2**bits - 1, span)
     pixels = np.empty(values.shape, np.uint16 if bits == 16 else np.uint8)
     for first in range(0, values.shape[1], _FRAMES):  # a recording of a day must not be doubled in memory
