@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from earmark.cli import app
 from earmark.data.tables import EXTENSIONS as TABLES
 from earmark.data.tables.columns import ALIASES
 
-DATA = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+DATA = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 
 
 def rows(section: str) -> list[list[str]]:
@@ -38,3 +40,39 @@ def test_the_options_exist() -> None:
     assert isinstance(group, TyperGroup)
     known = {option for parameter in group.commands["scan"].params for option in parameter.opts}
     assert set(re.findall(r"`(--[\w-]+)", DATA)) <= known
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def test_the_rooms_of_the_architecture_are_the_codes_own() -> None:
+    table = ARCHITECTURE.split("\n## Rooms\n")[1].split("\n```")[0]
+    named = [name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
+    package = ROOT / "src" / "earmark"
+    assert sorted(named) == sorted(
+        p.stem for p in package.iterdir() if p.name not in ("__init__.py", "__pycache__", "py.typed")
+    )
+
+
+def test_every_stop_of_a_recording_exists() -> None:
+    for title, most in (("training", 40), ("prediction", 10)):
+        walk = ARCHITECTURE.split(f"way through {title}\n")[1].split("\n## ")[0]
+        stops = re.findall(r"^\| \d+ \| `([\w.]+)`", walk, re.MULTILINE)
+        assert 5 < len(stops) <= most
+        for stop in stops:
+            assert callable(pkgutil.resolve_name(f"earmark.{stop}")), stop
+
+
+def test_the_places_to_change_exist() -> None:
+    table = ARCHITECTURE.split("\n## Where do I change what\n")[1]
+    for path in re.findall(r"`([\w/]+(?:/|\.py|\.html|\.md))`", table):
+        assert (
+            (ROOT / "src" / "earmark" / path).exists() or (ROOT / path).exists() or (ROOT / "tests" / path[6:]).exists()
+        ), path
+    for row in re.findall(r"^\| .*", table, re.MULTILINE):
+        files = re.findall(r"`([\w/]+\.(?:py|html))`", row)
+        text = "".join((ROOT / "src" / "earmark" / f).read_text(encoding="utf-8") for f in files)
+        for name in re.findall(r"`([A-Z]{3,}[A-Z_]*|_\w+)`", row):
+            assert name in text or any(name in p.read_text(encoding="utf-8") for p in (ROOT / "src").rglob("*.py")), (
+                name
+            )
