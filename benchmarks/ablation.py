@@ -170,10 +170,7 @@ def joined(lines: list[dict[str, Any]], row: str) -> dict[tuple[str, int], dict[
 
 def write(lines: list[dict[str, Any]]) -> None:
     """Put the table of all current lines between the marks of ablation.md."""
-    shown = [
-        "| data | idea | in the base | gain in points, of each seed | loss | time |",
-        "|---|---|---|---|---|---|",
-    ]
+    shown = ["| data | idea | in the base | gain in points, of each seed | loss | time |", "|---|---|---|---|---|---|"]
     for row in ROWS:
         current = joined(lines, row)
         plain = [figures for (idea, _), figures in current.items() if not idea]

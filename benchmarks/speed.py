@@ -55,12 +55,7 @@ def main() -> None:
         rows = {
             f'peer: python -c "{imports}"': [sys.executable, "-c", imports],
             "earmark --help": [earmark, "--help"],
-            "earmark predict MODEL five.wav": [
-                earmark,
-                "predict",
-                model,
-                str(folder / "five.wav"),
-            ],
+            "earmark predict MODEL five.wav": [earmark, "predict", model, str(folder / "five.wav")],
         }
         for what, command in rows.items():
             seconds, peak = measure(command, chosen.runs)

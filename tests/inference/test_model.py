@@ -90,8 +90,7 @@ def test_a_batch_changes_nothing(model: earmark.Model) -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "state"),
-    [(np.zeros(8000), "silence"), (np.sign(tone(100)), "clipped"), (tone(100), "ok")],
+    ("samples", "state"), [(np.zeros(8000), "silence"), (np.sign(tone(100)), "clipped"), (tone(100), "ok")]
 )
 def test_state(model: earmark.Model, samples: np.ndarray, state: str) -> None:
     assert model.predict(samples.astype(np.float32), sr=8000).state == state

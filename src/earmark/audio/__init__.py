@@ -235,12 +235,7 @@ def duration(source: Source) -> tuple[float, int]:
 
 
 def _native_blocks(
-    source: Source,
-    *,
-    channel: int | None,
-    start: float = 0.0,
-    end: float | None = None,
-    measure: Measure | None = None,
+    source: Source, *, channel: int | None, start: float = 0.0, end: float | None = None, measure: Measure | None = None
 ) -> Iterator[Waveform]:
     """Mono blocks at the recording's own rate, every fault raised as `AudioError`."""
     name = describe(source)

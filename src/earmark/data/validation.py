@@ -79,11 +79,7 @@ def validated(table: pd.DataFrame) -> pd.DataFrame:
         ("start", ~(np.isfinite(table["start"]) & (table["start"] >= 0)), "give seconds from 0"),
         ("end", table["end"].notna() & ~(table["end"] > table["start"]), "give seconds behind start"),
         ("split", ~table["split"].isin(["", *SPLITS]), f"use one of {', '.join(SPLITS)}"),
-        (
-            "path",
-            twice & ~again,
-            "the same clip occurs twice with different values: keep one row",
-        ),
+        ("path", twice & ~again, "the same clip occurs twice with different values: keep one row"),
     ]
     for name, wrong, remedy in bad:
         if wrong.any():

@@ -62,11 +62,7 @@ def unlabelled_as(normal: str | None) -> str | None:
 
 
 def describe(
-    spec: BundleSpec,
-    manifest: Manifest,
-    labels: Sequence[str],
-    per: Sequence[str],
-    normal: str | None,
+    spec: BundleSpec, manifest: Manifest, labels: Sequence[str], per: Sequence[str], normal: str | None
 ) -> BundleSpec:
     manifest.machines(per)  # refused early where a column or a value is missing
     found = conditions.chosen_normal(manifest.labels, normal, where=manifest.root)
@@ -134,12 +130,7 @@ def _events(tails: NDArray[np.float64], spec: BundleSpec, spans: Sequence[tuple[
 
 
 def tested_spec(
-    spec: BundleSpec,
-    manifest: Manifest,
-    per: Sequence[str],
-    normal: str | None,
-    *,
-    where: object,
+    spec: BundleSpec, manifest: Manifest, per: Sequence[str], normal: str | None, *, where: object
 ) -> BundleSpec:
     if per:
         manifest.machines(per)
@@ -169,10 +160,7 @@ def unknown_labels(spec: BundleSpec, manifest: Manifest) -> list[str]:
 
 
 def measure(
-    tested: Tested,
-    spec: BundleSpec,
-    unknown: Sequence[str] = (),
-    predicted: Sequence[str] | None = None,
+    tested: Tested, spec: BundleSpec, unknown: Sequence[str] = (), predicted: Sequence[str] | None = None
 ) -> dict[str, Any]:
     from earmark.evaluation import detection
 

@@ -164,10 +164,7 @@ def unknown_labels(spec: BundleSpec, manifest: Manifest) -> list[str]:
 
 
 def measure(
-    tested: Tested,
-    spec: BundleSpec,
-    unknown: Sequence[str] = (),
-    predicted: Sequence[str] | None = None,
+    tested: Tested, spec: BundleSpec, unknown: Sequence[str] = (), predicted: Sequence[str] | None = None
 ) -> dict[str, Any]:
     from earmark.evaluation import classification, detection
 

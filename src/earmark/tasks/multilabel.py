@@ -56,11 +56,7 @@ def check_test(manifest: Manifest) -> None:
 
 
 def describe(
-    spec: BundleSpec,
-    manifest: Manifest,
-    labels: Sequence[str],
-    per: Sequence[str],
-    normal: str | None,
+    spec: BundleSpec, manifest: Manifest, labels: Sequence[str], per: Sequence[str], normal: str | None
 ) -> BundleSpec:
     if per:
         raise DataError(
@@ -139,12 +135,7 @@ def thresholds(scores: NDArray[np.floating[Any]], targets: NDArray[np.int64]) ->
 
 
 def tested_spec(
-    spec: BundleSpec,
-    manifest: Manifest,
-    per: Sequence[str],
-    normal: str | None,
-    *,
-    where: object,
+    spec: BundleSpec, manifest: Manifest, per: Sequence[str], normal: str | None, *, where: object
 ) -> BundleSpec:
     if per:
         raise DataError(f"{where}: is a multi-label model, which has no normal label; remove --per")
@@ -154,10 +145,7 @@ def tested_spec(
 
 
 def measure(
-    tested: Tested,
-    spec: BundleSpec,
-    unknown: Sequence[str] = (),
-    predicted: Sequence[str] | None = None,
+    tested: Tested, spec: BundleSpec, unknown: Sequence[str] = (), predicted: Sequence[str] | None = None
 ) -> dict[str, Any]:
     from earmark.data.manifest import split_labels
     from earmark.evaluation import classification

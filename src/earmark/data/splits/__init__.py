@@ -79,12 +79,7 @@ def holdout(
 
 
 def crossval_folds(
-    manifest: Manifest,
-    *,
-    folds: int | None = None,
-    seed: int = 0,
-    allow_leak: bool = False,
-    strata: Sequence[str] = (),
+    manifest: Manifest, *, folds: int | None = None, seed: int = 0, allow_leak: bool = False, strata: Sequence[str] = ()
 ) -> list[Split]:
     """Official folds, or ``folds`` (5 by default) grouped ones where the number is given or there are no official ones."""
     known = _official(manifest)

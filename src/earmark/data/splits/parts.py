@@ -86,13 +86,7 @@ def only_normal(manifest: Manifest, split: Split, normal: str, *, all_others: bo
 
 
 def checked(
-    manifest: Manifest,
-    test: NDArray[np.bool_],
-    name: str,
-    protocol: str,
-    *,
-    published: bool,
-    allow_leak: bool = False,
+    manifest: Manifest, test: NDArray[np.bool_], name: str, protocol: str, *, published: bool, allow_leak: bool = False
 ) -> Split:
     """Refuse groups on both sides, name labels that cannot be learnt."""
     split = manifest.column("split")
