@@ -127,7 +127,7 @@ def test_crossval_json(run: Callable[..., Run], tones: Path, tmp_path: Path) -> 
         ),
         (
             ("train", "{tones}", "--out", "{tmp}/m", "--from", "{model}", "--task", "anomaly"),
-            "--from goes on from classifiers",
+            "--from continues from classifiers",
         ),
         (
             ("train", "{tones}", "--out", "{tmp}/m", "--background", "quiet"),
@@ -135,7 +135,7 @@ def test_crossval_json(run: Callable[..., Run], tones: Path, tmp_path: Path) -> 
         ),
         (
             ("evaluate", "{model}", "{tones}", "--normal", "low"),
-            "--normal is 'low', but only --per asks for it; leave it out",
+            "--normal is 'low', but only --per requires it; remove it",
         ),
         (("train", "{tones}", "--out", "{tmp}/m", "--test-fold", "9"), "unknown fold '9'; choose a number from 1 to 5"),
         (("train", "{tones}", "--out", "{tmp}/m", "--include", "cow"), "has no label 'cow'"),

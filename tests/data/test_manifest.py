@@ -134,7 +134,7 @@ def test_rows_that_stand_there_twice_are_taken_once(caplog: pytest.LogCaptureFix
     with caplog.at_level("INFO", logger="earmark"):
         manifest = Manifest.of(pd.DataFrame(rows, columns=["path", "label"]), "/data")
     assert manifest.table["path"].tolist() == ["a.wav", "b.wav"]
-    assert "left out  2 rows that stand there twice" in caplog.text
+    assert "skipped   2 rows that are there twice" in caplog.text
     told = pd.DataFrame(
         [(*row, "fan") for row in rows[:2]] + [("a.wav", "x", "pump")], columns=["path", "label", "machine"]
     )

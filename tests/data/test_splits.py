@@ -182,7 +182,7 @@ def test_validation_is_taken_from_what_a_model_does_not_know_while_there_is_such
     assert sorted([*s.train, *s.valid]) == sorted(outer.train)
     few = np.ones(len(m), bool)
     few[outer.train[-4:]] = False  # as many as are too few to choose by
-    told = "the model to go on from knows clips held out to choose by"
+    told = "the model to continue from knows clips held out to choose by"
     assert splits.with_validation(m, outer, share=0.2, known=few).notes[-1].startswith(told)
     everything = splits.with_validation(m, outer, share=0.2, known=np.ones(len(m), bool))
     assert np.array_equal(everything.valid, splits.with_validation(m, outer, share=0.2).valid)

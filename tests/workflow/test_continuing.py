@@ -108,7 +108,7 @@ def test_what_the_model_knows_does_not_test(two: earmark.Result, tones: Path, tm
     tested = pd.read_csv(result.path / "predictions.csv")["path"]
     known = set(earmark.load(two.path).spec.provenance["trained_on"])
     assert not known & {content_hash(tones / path) for path in tested}
-    assert any("clips of the test part train, since the model to go on from knows them" in n for n in result.notes)
+    assert any("clips of the test part train, since the model to continue from knows them" in n for n in result.notes)
 
 
 def test_what_the_model_knows_is_not_chosen_by(two: earmark.Result, tones: Path) -> None:
@@ -119,7 +119,9 @@ def test_what_the_model_knows_is_not_chosen_by(two: earmark.Result, tones: Path)
         found, known = continuing.prepared(split, base, clips)
         assert not known[[*found.valid, *found.test]].any()
         assert sorted([*found.train, *found.valid, *found.test]) == list(range(30))
-        assert any("clips of the valid part train, since the model to go on from knows them" in n for n in found.notes)
+        assert any(
+            "clips of the valid part train, since the model to continue from knows them" in n for n in found.notes
+        )
 
 
 def test_what_the_model_was_chosen_by_chooses_again_and_does_not_test(two: earmark.Result, tones: Path) -> None:
@@ -233,15 +235,15 @@ def test_what_cannot_be_gone_on_from(two: earmark.Result, tones: Path, tmp_path:
             earmark.train(tones, tmp_path / "model", source=GROUPS, options=chosen)
         assert not (tmp_path / "model").exists()
 
-    refused("--set n_mels=64: the model to go on from has settled n_mels", "n_mels=64")
-    refused("--set shifts=2: the model to go on from has settled shifts", "shifts=2")
+    refused("--set n_mels=64: the model to continue from fixes n_mels", "n_mels=64")
+    refused("--set shifts=2: the model to continue from fixes shifts", "shifts=2")
     refused("setting teachers is 2; with --from there is a model to learn from", "teachers=2")
-    refused("--channel 1: the model to go on from took None", channel=1)
+    refused("--channel 1: the model to continue from took None", channel=1)
     refused("no such model", base=tmp_path / "nothing")
     lists = pd.DataFrame({"path": [str(p) for p in sorted(tones.rglob("*.wav"))]})
     lists["label"] = np.where(np.arange(len(lists)) % 2, "low;noise", "low")
     lists.to_csv(tmp_path / "several.csv", index=False)
     with pytest.raises(
-        earmark.DataError, match="its task is multilabel, that of the model to go on from classification"
+        earmark.DataError, match="its task is multilabel, that of the model to continue from classification"
     ):
         earmark.train(tmp_path / "several.csv", tmp_path / "model", options=earmark.TrainOptions(base=two.path))

@@ -133,7 +133,7 @@ def test_settings_of_ones_own_recipe_that_the_model_has_settled_are_named(
     own.write_text("epochs = 1\nn_mels = 48\nwidth = 2.0\n")
     options = earmark.TrainOptions(recipe=str(own), base=trained.path)
     (job,) = plan(tones, SOURCE, options, holdout(options, None, None))
-    told = "the model to go on from has settled n_mels, width: the recipe's values are not used"
+    told = "the model to continue from fixes n_mels, width: the recipe's values are not used"
     assert told in remarked(job).split.notes
     assert job.recipe.n_mels == 32
 

@@ -322,4 +322,4 @@ def test_labels_that_look_like_slips_are_told_before_training(
     (root / "low" / "g0_0.wav").rename(root / "Low_" / "a.wav")
     with caplog.at_level("INFO", logger="earmark"), pytest.raises(earmark.SettingsError):
         earmark.train(root, root.parent / "model", test_fold="none", options=earmark.TrainOptions(device="tpu"))
-    assert "label 'Low_' looks like a slip of 'low'; they are learnt as two" in caplog.text
+    assert "label 'Low_' looks like a typo of 'low'; they are two labels" in caplog.text

@@ -59,6 +59,6 @@ def adapt(
         overwrite=overwrite,
     )
     for skipped in result.skipped:
-        print(f"left out  {skipped}")
+        print(f"excluded  {skipped}")
     print(f"model     {result.path}\ntry       earmark evaluate {result.path} DATA")
     o.exit_for(len(result.skipped))

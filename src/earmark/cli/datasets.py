@@ -47,7 +47,7 @@ def get(
         typer.Option(help="Part to fetch; repeatable. Default: all.", default_factory=list, show_default=False),
     ],
 ) -> None:
-    """Fetch and unpack NAME; the same command goes on after an interruption."""
+    """Fetch and unpack NAME; the same command continues after an interruption."""
     from earmark.data import public as public
 
     place = public.get(name, out or Path(name), parts=part)

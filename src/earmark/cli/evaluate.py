@@ -66,7 +66,7 @@ def evaluate(
     )
     notes.show(metrics["notes"], shown, file=sys.stderr)
     if metrics["trained_on"] and split == "test":
-        print(f"left out  {metrics['trained_on']} clips that the model was trained on", file=sys.stderr)
+        print(f"excluded  {metrics['trained_on']} clips that the model was trained on", file=sys.stderr)
     for skipped in metrics["skipped"]:
         print(f"excluded  {skipped['error']}", file=sys.stderr)
     if json:

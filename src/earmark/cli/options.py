@@ -23,7 +23,7 @@ Bundle = Annotated[Path, typer.Argument(help="Trained model: the bundle's folder
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace what the same kind of command made at the output path.")]
 Layout = Annotated[
-    str | None, typer.Option(help="Layout of the data set; found by itself otherwise.", show_default=False)
+    str | None, typer.Option(help="Layout of the data set; found automatically otherwise.", show_default=False)
 ]
 Pattern = Annotated[
     str | None,
@@ -75,7 +75,7 @@ Base = Annotated[
     Path | None,
     typer.Option(
         "--from",
-        help="Model to go on from: its front end, labels and weights; DATA may add labels.",
+        help="Model to continue from: its front end, labels and weights; DATA may add labels.",
         show_default=False,
     ),
 ]

@@ -89,6 +89,6 @@ def validated(table: pd.DataFrame) -> pd.DataFrame:
             more = f" ({wrong.sum()} rows are like that)" if wrong.sum() > 1 else ""
             raise DataError(f"row {row + 1} ({table['path'].iloc[row]}): {name} is {shown}; {remedy}{more}")
     if again.any():
-        log.info("left out  %d rows that stand there twice", again.sum())
+        log.info("skipped   %d rows that are there twice", again.sum())
         table = table[~again].reset_index(drop=True)
     return table

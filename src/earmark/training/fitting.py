@@ -199,7 +199,7 @@ def uses_bf16(recipe: Recipe, device: str) -> bool:
 
 
 def check(folder: Path) -> None:
-    """Refuse early to go on from a checkpoint that is damaged.
+    """Refuse early to resume from a checkpoint that is damaged.
 
     Raises
     ------

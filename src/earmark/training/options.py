@@ -34,7 +34,7 @@ class TrainOptions:
     per : sequence of str
         Columns that together name a machine: figures, and a detector's thresholds, for each.
     base : path, optional
-        Bundle to go on from: its front end, network, labels and weights.
+        Bundle to continue from: its front end, network, labels and weights.
     normal : str, optional
         The label of sound machines; found by its name otherwise (normal, ok, good, healthy, intact).
     """

@@ -57,7 +57,7 @@ class Checkpoint(callbacks.Checkpoint):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._saved = -SAVE_SECONDS  # so that there soon is something to go on from
+        self._saved = -SAVE_SECONDS  # so that there is soon something to resume from
         self.begun: list[int] = []
         """The epoch in which training began, once it has: all was restored then."""
 

@@ -109,7 +109,7 @@ def adapt(
             which = f" of {machines[number]}" if machines else ""
             raise DataError(
                 f"{manifest.root}: holds one group of normal clips{which}, copies not counted; give {_LEAST} at least (a clip is a "
-                "group unless the data tell others), so that one can be left out to set the threshold with; five or more are better"
+                "group unless the data tell others), so that one can be held out to set the threshold with; five or more are better"
             )
     fitted = detectors.fit(Normal.known_to(detector) + added, where=manifest.root)
     log.info("added     %d normal clips to %d windows known before", len(clips.manifest), len(detector.embeddings))

@@ -93,14 +93,14 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
     sr = chosen.sample_rate or min(rate, _HIGHEST_RATE)
     if not chosen.sample_rate and rate > sr:
         log.info(
-            "note      recorded at %d Hz; what is above %g kHz is not heard (--set sample_rate=%d keeps it)",
+            "note      recorded at %d Hz; what is above %g kHz is lost (--set sample_rate=%d keeps it)",
             rate,
             sr / 2000,
             rate,
         )
     seconds = chosen.window_seconds or seconds
     hop = chosen.hop_length(sr, seconds)
-    # Rounded up: a clip that is a little longer than the window would be heard twice.
+    # Rounded up: a clip that is a little longer than the window would count twice.
     window = max(1, math.ceil(round(seconds * sr) / hop)) * hop
     frame = chosen.frame_seconds(seconds)
     if window < 2 * frame * sr:

@@ -52,12 +52,12 @@ def _network(spec: BundleSpec) -> str:
 
 
 def _remarks(job: Job) -> list[str]:
-    """Notes on the split, and what was left out."""
+    """Notes on the split, and what was excluded."""
     manifest = job.clips.manifest
     lines = [] if manifest.files is None else [f"files     {manifest.files.counts}"]
     lines += [f"note      {note}" for note in job.split.notes]
     if job.clips.skipped:
-        lines.append(f"left out  {len(job.clips.skipped)} clips that cannot be used:")
+        lines.append(f"excluded  {len(job.clips.skipped)} clips that cannot be used:")
         lines += [f"          {line}" for line in job.clips.reasons]
     return lines
 
@@ -163,7 +163,7 @@ def _input(spec: BundleSpec) -> str:
     if settings.image_height:
         said += f" as a picture of {settings.image_height} x {settings.image_width}"
     levelled = f"{spec.levels}, " if spec.levels.whole else ""
-    shifts = f"each heard {spec.shifts} times, " if spec.shifts > 1 else ""
+    shifts = f"each predicted {spec.shifts} times, " if spec.shifts > 1 else ""
     channel = "" if spec.channel is None else f"channel {spec.channel}, "
     return f"{spec.window_seconds:g} s windows at {spec.sample_rate} Hz, {shifts}{channel}{levelled}{said}"
 

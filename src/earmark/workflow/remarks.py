@@ -117,7 +117,7 @@ def _other_than_set(job: Job, user: set[str]) -> Iterator[str]:
     else:
         taken = kept(user)
         if taken:
-            yield f"the model to go on from has settled {', '.join(taken)}: the recipe's values are not used"
+            yield f"the model to continue from fixes {', '.join(taken)}: the recipe's values are not used"
     if "sample_rate" in user and chosen.sample_rate and (rate := _highest_rate(job)) and chosen.sample_rate > rate:
         yield f"sample_rate={chosen.sample_rate} is above the recordings' {rate} Hz: they hold nothing above {rate / 2:g} Hz"
     if job.task.LEARNER == tasks.DETECTOR:

@@ -56,7 +56,7 @@ class Result:
     metrics : dict
         As `earmark.evaluation.classification.measure`; empty where nothing was tested.
     skipped : tuple of AudioError
-        Why clips were left out, one each.
+        Why clips were excluded, one each.
     accounting : dict
         ``files``: what became of every file of the data set; ``columns``: what every column of its tables holds.
     notes : tuple of str

@@ -99,7 +99,7 @@ def tune(
     Parameters
     ----------
     data, test_fold, folds, source, options
-        As for `earmark.train`; ``options.resume`` goes on with an interrupted search.
+        As for `earmark.train`; ``options.resume`` continues an interrupted search.
     out : path
         Folder that takes ``tuned.toml`` and ``trials.csv``.
     trials : int
@@ -167,7 +167,7 @@ def _search(optuna: Any, job: Job, work: Path, *, trials: int, search: Sequence[
     try:
         while (count := len(_done(study))) < trials:
             log.info("— trial %d of %d", count + 1, trials)
-            # Seeded for each trial, so that a search that goes on draws what an unbroken one draws.
+            # Seeded for each trial, so that a resumed search draws what an unbroken one draws.
             seed = int(np.random.SeedSequence([job.options.seed, count]).generate_state(1)[0])
             # A trial that a killed search left running must not count among the bad ones.
             study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=False)
@@ -183,7 +183,7 @@ def _search(optuna: Any, job: Job, work: Path, *, trials: int, search: Sequence[
 
 
 def _study(optuna: Any, folder: Path) -> Any:
-    """The search, kept in a file from which it goes on.
+    """The search, kept in a file from which it is resumed.
 
     Raises
     ------

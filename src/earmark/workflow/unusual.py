@@ -74,7 +74,7 @@ def watch(
 ) -> tuple[list[dict[str, Any]], list[tuple[str, Figure]]]:
     """Alarms over whole recordings of which segments are labelled, and pictures of some; what has no label counts as normal.
 
-    The labels are those of the manifest as it was read: a fault whose clip is left out is a fault all the same.
+    The labels are those of the manifest as it was read: a fault whose clip is excluded is a fault all the same.
     """
     table = clips.manifest.table.reset_index(drop=True)
     machines = machine_names(clips.manifest, model.spec)

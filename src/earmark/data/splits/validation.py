@@ -50,7 +50,9 @@ def with_validation(
                 raise
             return split
         if known is not None and known[valid].any():
-            named = "the model to go on from knows clips held out to choose by: what is chosen will suit them too well"
+            named = (
+                "the model to continue from knows clips held out to choose by: what is chosen will suit them too well"
+            )
             notes = (*notes, named)
     train = np.setdiff1d(split.train, valid)
     if not needed and labels_lost(labels[split.train], labels[train]):
