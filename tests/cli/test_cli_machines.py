@@ -79,7 +79,10 @@ def test_folds(run: Callable[..., Run], machines: Path, tmp_path: Path) -> None:
         (("--task", "novelty"), "--task is 'novelty'; choose auto or anomaly"),
         (("--task", "anomaly", "--normal", "fine"), "has no label 'fine' (--normal); it has abnormal, normal"),
         (("--task", "anomaly", "--set", "false_alarms=rarely"), "setting false_alarms is 'rarely'; give a share"),
-        (("--task", "anomaly", "--recipe", "balanced"), "setting network is 'resnet'; an anomaly detector takes bands"),
+        (
+            ("--task", "anomaly", "--recipe", "balanced"),
+            "setting network is 'resnet'; an anomaly detector requires bands",
+        ),
     ],
 )
 def test_wrong_calls(

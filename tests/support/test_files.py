@@ -49,7 +49,7 @@ def test_a_folder_where_another_process_is_at_work_is_left_alone(tmp_path: Path)
     script = """
 import sys
 from pathlib import Path
-from earmark import files
+from earmark.support import files
 with files.work_folder(Path(sys.argv[1]), "x", resume=False, overwrite=False):
     print("there", flush=True)
     input()

@@ -388,7 +388,7 @@ def test_what_cannot_be_done(machines: Path, tmp_path: Path, trained: earmark.Re
     refused("--task is 'clustering'; choose auto or anomaly", task="clustering")
     refused("setting false_alarms is 'often'", task="anomaly", settings=["false_alarms=often"])
     refused("recipe anomaly makes anomaly detectors .earmark train --task anomaly.; choose another", recipe="anomaly")
-    refused("setting network is 'resnet'; an anomaly detector takes bands", task="anomaly", recipe="fast")
+    refused("setting network is 'resnet'; an anomaly detector requires bands", task="anomaly", recipe="fast")
     refused("setting features is 'chroma'", task="anomaly", settings=["features=chroma"])
     refused("setting features is 'mfcc'", task="anomaly", settings=["features=mfcc"])
     refused("which of its labels is normal", tones, task="anomaly")
@@ -450,4 +450,4 @@ def test_long_recordings_are_not_judged_where_labels_were_left_out(detected: ear
     source = earmark.DataOptions(include=("normal", "abnormal"))
     found = earmark.evaluate(detected.path, tmp_path / "table.csv", source=source)
     assert "watch" not in found
-    assert any(note.startswith("whole recordings are not judged where labels were left out") for note in found["notes"])
+    assert any(note.startswith("whole recordings are not judged where labels were excluded") for note in found["notes"])

@@ -157,7 +157,7 @@ def test_evaluates_and_cross_validates(chords: tuple[Path, earmark.Result], tmp_
 
 def test_machines_need_one_label_a_clip(chords: tuple[Path, earmark.Result], tmp_path: Path) -> None:
     options = earmark.TrainOptions(per=("path",), settings=TINY)
-    with pytest.raises(earmark.DataError, match="its clips have several labels or none, .* leave out --per"):
+    with pytest.raises(earmark.DataError, match="its clips have several labels or none, .* remove --per"):
         earmark.train(chords[0], tmp_path / "model", options=options)
 
 

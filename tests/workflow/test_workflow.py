@@ -300,7 +300,7 @@ def test_copies_of_training_clips_count_as_trained_on(trained: earmark.Result, t
 def test_several_labels_do_not_fit_a_model_of_one(trained: earmark.Result, tones: Path, tmp_path: Path) -> None:
     rows = [f"{p},{p.parent.name};x" for p in sorted(tones.rglob("*.wav"))]
     (tmp_path / "data.csv").write_text("path,label\n" + "\n".join(rows))
-    with pytest.raises(earmark.DataError, match="its clips have several labels or none, the model tells one each"):
+    with pytest.raises(earmark.DataError, match="its clips have several labels or none, the model predicts one each"):
         earmark.evaluate(trained.path, tmp_path / "data.csv")
 
 
