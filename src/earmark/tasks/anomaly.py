@@ -28,6 +28,7 @@ NAME = "anomaly"
 LEARNER = "detector"
 ASKED = True
 RECIPE = "anomaly"
+MULTILABEL = False
 MERGE: MergeRule = "max"
 LEAST_LABELS = 1
 THRESHOLDS = False

@@ -28,6 +28,7 @@ NAME = "classification"
 LEARNER = "network"
 ASKED = False
 RECIPE = ""
+MULTILABEL = False
 MERGE: MergeRule = "mean"
 LEAST_LABELS = 2
 THRESHOLDS = False

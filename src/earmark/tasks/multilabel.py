@@ -26,6 +26,7 @@ NAME = "multilabel"
 LEARNER = "network"
 ASKED = False
 RECIPE = ""
+MULTILABEL = True
 MERGE: MergeRule = "max"
 LEAST_LABELS = 1
 THRESHOLDS = True

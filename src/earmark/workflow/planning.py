@@ -38,9 +38,8 @@ def plan(
     asked = check_options(options)
     manifest = read(data, source, None if asked is None else asked.unlabelled_as(options.normal))
     notes = reading_notes(manifest)
-    task = asked or tasks.TASKS[manifest.task]
+    task = asked or start.task(manifest)
     task.check(manifest, continued=start.continued)
-    start.open()
     name, chosen = choose_recipe(manifest, task, options, start)
     divide(manifest, task, options, splitter)  # a faulty split is reported before everything is decoded
     spec, chosen = start.describe(manifest, chosen, options)

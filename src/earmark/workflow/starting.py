@@ -17,6 +17,7 @@ from earmark.data.manifest import Manifest
 from earmark.data.splits import Split
 from earmark.errors import DataError, SettingsError
 from earmark.networks.classifier import Classifier
+from earmark.tasks import Task
 from earmark.training import recipe
 from earmark.training.options import TrainOptions
 from earmark.training.recipe import Recipe
@@ -31,8 +32,14 @@ class Start(Protocol):
     """The recipe that ``auto`` stands for; empty where the data choose it."""
     continued: bool
 
-    def open(self) -> None:
-        """Read what is needed, once the data are known to be in order."""
+    def task(self, manifest: Manifest) -> Task:
+        """The task that follows from the labels, or that of the model.
+
+        Raises
+        ------
+        EarmarkError
+            Where the model cannot be continued from, or not with these labels.
+        """
 
     def check_recipe(self, chosen: Recipe) -> None:
         """Refuse settings that contradict the start."""
@@ -64,8 +71,8 @@ class Fresh:
     RECIPE = ""
     continued = False
 
-    def open(self) -> None:
-        """Nothing is needed."""
+    def task(self, manifest: Manifest) -> Task:
+        return tasks.TASKS[manifest.task]
 
     def check_recipe(self, chosen: Recipe) -> None:
         """Every recipe will do."""
@@ -100,8 +107,13 @@ class Continued:
     def _base(self) -> Bundle:
         return continuing.opened(self._path, self._options)
 
-    def open(self) -> None:
-        assert self._base
+    def task(self, manifest: Manifest) -> Task:
+        base = self._base.spec
+        if manifest.multilabel != tasks.of(base).MULTILABEL:
+            raise DataError(
+                f"{manifest.root}: its task is {manifest.task}, that of the model to continue from {base.task}; train anew"
+            )
+        return tasks.of(base)
 
     def check_recipe(self, chosen: Recipe) -> None:
         if chosen.teachers:
@@ -129,10 +141,6 @@ class Continued:
     def labels(self, manifest: Manifest) -> tuple[str, ...]:
         """The model's labels first, then new ones."""
         base = self._base.spec
-        if tasks.TASKS[manifest.task] is not tasks.of(base):
-            raise DataError(
-                f"{manifest.root}: its task is {manifest.task}, that of the model to continue from {base.task}; train anew"
-            )
         return (*base.labels, *(label for label in manifest.labels if label not in base.labels))
 
     def divide(self, split: Split, clips: Clips) -> tuple[Split, NDArray[np.bool_] | None]:
