@@ -57,7 +57,7 @@ class Task(Protocol):
     """Whether ``--task`` must name it; else it follows from the data."""
     RECIPE: str
     """The recipe that ``auto`` stands for; empty where the labels choose it."""
-    MULTILABEL: bool
+    LABEL_LISTS: bool
     """Whether a clip may have several labels or none."""
     MERGE: MergeRule
     """How the scores of windows make those of a recording."""

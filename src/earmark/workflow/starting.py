@@ -109,7 +109,7 @@ class Continued:
 
     def task(self, manifest: Manifest) -> Task:
         base = self._base.spec
-        if manifest.multilabel != tasks.of(base).MULTILABEL:
+        if manifest.multilabel != tasks.of(base).LABEL_LISTS:
             raise DataError(
                 f"{manifest.root}: its task is {manifest.task}, that of the model to continue from {base.task}; train anew"
             )
