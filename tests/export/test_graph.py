@@ -36,7 +36,7 @@ class Operations(nn.Module):
         level = (x.square().clamp(min=1e-3).log() - self.scale) / self.scale * 2.0
         mixed = torch.matmul((level - level.mean(dim=1, keepdim=True)).transpose(1, 2), self.scale)
         picked = torch.cat([x[..., 3::4], x[:, :, 2:9].neg()], dim=2)
-        return mixed.unsqueeze(1).mean(dim=3).flatten(1), level.amax(dim=2), picked
+        return mixed.unsqueeze(1).mean(dim=(1, 3)), level.amax(dim=2) + level.sum(dim=-1), picked
 
 
 class Layers(nn.Module):
@@ -48,10 +48,11 @@ class Layers(nn.Module):
         self.normed = nn.Sequential(nn.Conv2d(4, 8, 3, dilation=2, padding=2, groups=2, bias=False), nn.BatchNorm2d(8))
         self.pool = nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False)
         self.drop = nn.Dropout(0.5)
+        self.rectify = nn.ReLU()
         self.dense = nn.Linear(8 * 4, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.normed(F.relu(self.plain(x))))
+        x = F.relu(self.normed(self.rectify(self.plain(x))))
         x = F.max_pool2d(self.pool(x), 2)
         return self.dense(self.drop(x.mean(dim=3).flatten(1)))
 

@@ -45,13 +45,13 @@ def page(
     facts : mapping
         Rows of the table on data and protocol.
     notes, skipped : sequence of str
-        What a reader of the figures must know, and the recordings that were left out.
+        What a reader of the figures must know, and the recordings that were excluded.
     history : sequence of mapping
         As `earmark.training.fitting.history` gives it.
     folds : sequence of mapping
         Name and metrics of each fold.
-    pictures : sequence of (str, Figure)
-        Caption and picture of what shows why recordings are unusual.
+    figures : sequence of (str, Figure)
+        Caption and figure of what shows why recordings are unusual.
     """
     return _TEMPLATES.get_template("report.html").render(
         title=title,
@@ -68,7 +68,7 @@ def page(
 
 
 def _confusion(metrics: Mapping[str, Any]) -> str:
-    """The picture; nothing without counts, or where a clip may have several labels, so that none is mistaken for another."""
+    """The figure; nothing without counts, or where a clip may have several labels, so that none is mistaken for another."""
     if not {"confusion", "labels"} <= metrics.keys():
         return ""
     return plots.data_uri(plots.confusion_matrix(metrics["confusion"], metrics["labels"]))

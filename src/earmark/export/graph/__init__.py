@@ -182,7 +182,7 @@ def _resize(g: _Graph, x: str, *, size: Sequence[int], mode: str, align_corners:
 
 
 def _reduce(kind: str) -> Callable[..., str]:
-    return lambda g, x, dim, keepdim=False: g.node(kind, x, g.constant([dim]), keepdims=int(keepdim))
+    return lambda g, x, dim, keepdim=False: g.node(kind, x, g.constant(np.atleast_1d(dim)), keepdims=int(keepdim))
 
 
 def _max_pool(g: _Graph, x: str, kernel_size: int, **_: Any) -> str:
@@ -237,6 +237,7 @@ _OPERATIONS: dict[Any, Callable[..., Any]] = {
     "unsqueeze": lambda g, x, dim: g.node("Unsqueeze", x, g.constant([dim])),
     "mean": _reduce("ReduceMean"),
     "amax": _reduce("ReduceMax"),
+    "sum": _reduce("ReduceSum"),
     "flatten": lambda g, x, start: g.node("Flatten", x, axis=start),
     F.relu: lambda g, x, **_: g.node("Relu", x),
     F.max_pool2d: _max_pool,
@@ -249,6 +250,7 @@ _MODULES: dict[type[nn.Module], Callable[..., Any]] = {
     nn.Conv2d: _convolution,
     nn.AvgPool2d: _average_pool,
     nn.Linear: _linear,
+    nn.ReLU: lambda g, x, **_: g.node("Relu", x),
     nn.Dropout: lambda _, x, **__: x,
     nn.Identity: lambda _, x, **__: x,
     Blockwise: _blockwise,

@@ -1,4 +1,4 @@
-"""What all pictures share: colours, the ground and the text on it, axes, and how a picture is kept."""
+"""What all figures share: colours, the background and the text on it, axes, and how a figure is saved."""
 
 from __future__ import annotations
 
