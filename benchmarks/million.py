@@ -18,8 +18,8 @@ import pandas as pd
 STEPS = """
 import json, resource, sys, time
 begin = time.perf_counter()
-from earmark import layouts, splits
-from earmark.manifest import Manifest
+from earmark.data import layouts, splits
+from earmark.data.manifest import Manifest
 seconds = {"import": time.perf_counter() - begin}
 begin = time.perf_counter()
 manifest = layouts.find(sys.argv[1])
