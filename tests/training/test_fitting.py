@@ -410,7 +410,7 @@ def test_many_labels_get_more_epochs() -> None:
 
 def test_device_and_precision() -> None:
     assert fitting.resolve_device("cpu") == "cpu"
-    with pytest.raises(SettingsError, match="--device tpu is not to be had here; choose cpu"):
+    with pytest.raises(SettingsError, match="--device tpu is not available here; choose cpu"):
         fitting.resolve_device("tpu")
     assert fitting.uses_bf16(recipe.Recipe(precision="bf16"), "cpu")
     assert not fitting.uses_bf16(recipe.Recipe(precision="float32"), "cpu")

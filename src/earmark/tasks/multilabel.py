@@ -1,4 +1,4 @@
-"""Multi-label classification: each label by itself is there or not."""
+"""Multi-label classification: each label is there or not, whatever the others."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def resolve_device(device: str) -> str:
         return next(name for name in ("cuda", "mps", "cpu") if present[name])
     if not present.get(device, False):
         raise SettingsError(
-            f"--device {device} is not to be had here; choose {', '.join(d for d in present if present[d])} or auto"
+            f"--device {device} is not available here; choose {', '.join(d for d in present if present[d])} or auto"
         )
     return device
 

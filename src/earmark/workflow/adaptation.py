@@ -85,7 +85,7 @@ def adapt(
     stated = false_alarms or spec.detector["false_alarms"]
     detectors.false_alarm_rate(
         stated, spec.stride_seconds, len(detector.excess)
-    )  # a fault in it is told before the work
+    )  # a fault in it is reported before the work
     manifest = source.read(data, unlabelled_as=spec.normal)
     taken = reading_notes(manifest)
     for note in taken:

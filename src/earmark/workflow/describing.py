@@ -35,7 +35,7 @@ def survey(manifest: Manifest, crop_seconds: float = 0.0, *, uneven: bool = Fals
     ----------
     manifest : Manifest
     crop_seconds : float
-        Length of the stretches that training will see, or 0 for whole windows.
+        Length of the crops that training will see, or 0 for whole windows.
     uneven : bool
         The clips will be of other lengths than their headers say.
 

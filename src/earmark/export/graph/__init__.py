@@ -114,7 +114,9 @@ class _Graph(Nodes):
                 known = _OPERATIONS.get(target) if part is None else _MODULES.get(type(part))
                 if known is None:
                     what = type(part).__name__ if part is not None else getattr(target, "__name__", target)
-                    raise EarmarkError(f"ONNX export: operation {what} has no translation; add one to earmark/export/graph")
+                    raise EarmarkError(
+                        f"ONNX export: operation {what} has no translation; add one to earmark/export/graph"
+                    )
                 own = {"module": part} if part is not None else {}
                 values[node.name] = known(self, *ours(node.args, known), **own, **ours(node.kwargs))
         return None
