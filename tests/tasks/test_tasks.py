@@ -19,6 +19,7 @@ from earmark.audio.windows import merge
 from earmark.bundle import BundleSpec
 from earmark.errors import BundleError, SettingsError
 from earmark.tasks import Judged, classification
+from earmark.workflow import planning
 
 NETWORKS = [name for name, task in tasks.TASKS.items() if task.LEARNER == tasks.NETWORK]
 SPEC = BundleSpec(("a", "b", "c"), {"name": "resnet", "width": 1.0}, 8_000, 1.0, 0.5, {})
@@ -81,6 +82,16 @@ def test_unknown_tasks_are_refused() -> None:
     with pytest.raises(SettingsError, match="--task is 'multilabel'; choose auto or anomaly"):
         tasks.asked("multilabel")
     assert tasks.asked("auto") is None
+
+
+def test_a_task_that_trains_a_network_is_no_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = types.SimpleNamespace(**{**vars(classification), "NAME": "ordinal", "ASKED": True})
+    monkeypatch.setitem(tasks.TASKS, "ordinal", own)  # type: ignore[misc]
+    with pytest.raises(SettingsError, match="--from takes the task of its model: remove it or --task ordinal$"):
+        planning.check_options(earmark.TrainOptions(task="ordinal", base=tmp_path))
+    with pytest.raises(SettingsError, match="--normal is 'a', but only --per and --task anomaly require it"):
+        planning.check_options(earmark.TrainOptions(task="ordinal", normal="a"))
+    assert planning.check_options(earmark.TrainOptions(task="ordinal")) is own
 
 
 def test_a_new_task_is_one_file_and_one_registration(

@@ -34,7 +34,7 @@ def test_training_learns_and_reports_what_it_tested(trained: earmark.Result) -> 
     page = (trained.path / "report.html").read_text()
     assert "Confusion matrix" in page and "Learning curves" in page and "http" not in page
     card = (trained.path / "README.md").read_text()
-    assert "24 trained, 0 validated, 6 tested, 0 left out" in card
+    assert "24 trained, 0 validated, 6 tested, 0 excluded" in card
 
 
 def test_the_proof_that_the_export_says_the_same_is_kept(trained: earmark.Result) -> None:

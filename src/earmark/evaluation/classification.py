@@ -177,8 +177,7 @@ def over_folds(folds: Sequence[Mapping[str, Any]]) -> tuple[dict[str, float | No
     None where it is defined in no fold; the deviation also where it is defined in one fold alone. Metrics that no fold has are not
     there.
     """
-    every = ("accuracy", "map", "auc", "pauc", "precision", "recall", "f1", "loss")
-    names = [name for name in every if any(name in fold for fold in folds)]
+    names = [name for name in dict.fromkeys(key for fold in folds for key in fold) if name not in ("name", "n")]
     defined = {name: [fold[name] for fold in folds if fold.get(name) is not None] for name in names}
     return (
         {name: float(np.mean(values)) if values else None for name, values in defined.items()},

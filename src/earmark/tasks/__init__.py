@@ -69,6 +69,8 @@ class Task(Protocol):
     """The metric that a search for settings maximises; empty where settings cannot be searched."""
     UNKNOWN: str
     """What becomes of test clips whose label the model does not have."""
+    METRICS: Sequence[str]
+    """Those whose mean and deviation over folds are given."""
     FOLD_COLUMNS: Sequence[tuple[str, str]]
     """Metric and title of each column in the report's table of folds."""
     LABEL_COLUMNS: Sequence[tuple[str, str]]

@@ -34,6 +34,7 @@ LEAST_LABELS = 1
 THRESHOLDS = False
 SEARCHED = ""
 UNKNOWN = ""
+METRICS: Sequence[str] = ("accuracy", "auc", "pauc", "precision", "recall", "f1")
 FOLD_COLUMNS: Sequence[tuple[str, str]] = (
     ("auc", "AUC"), ("pauc", "pAUC"), ("recall", "recall"), ("precision", "precision"),
 )  # fmt: skip

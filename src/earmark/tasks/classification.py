@@ -34,6 +34,7 @@ LEAST_LABELS = 2
 THRESHOLDS = False
 SEARCHED = "accuracy"
 UNKNOWN = "counted as wrong"
+METRICS: Sequence[str] = ("accuracy", "precision", "recall", "f1", "loss")
 FOLD_COLUMNS: Sequence[tuple[str, str]] = (("accuracy", "accuracy"), ("f1", "macro F1"), ("loss", "loss"))
 LABEL_COLUMNS: Sequence[tuple[str, str]] = (("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
 CONFUSION = True

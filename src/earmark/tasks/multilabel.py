@@ -32,6 +32,7 @@ LEAST_LABELS = 1
 THRESHOLDS = True
 SEARCHED = "map"
 UNKNOWN = "excluded"
+METRICS: Sequence[str] = ("accuracy", "map", "precision", "recall", "f1", "loss")
 FOLD_COLUMNS = classification.FOLD_COLUMNS
 LABEL_COLUMNS: Sequence[tuple[str, str]] = (*classification.LABEL_COLUMNS, ("ap", "average precision"))
 CONFUSION = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -83,9 +84,8 @@ def adapt(
     if detector is None:
         raise BundleError(f"{model}: is no anomaly detector, which alone can be adapted; train one with --task anomaly")
     stated = false_alarms or spec.detector["false_alarms"]
-    detectors.false_alarm_rate(
-        stated, spec.stride_seconds, len(detector.excess)
-    )  # a fault in it is reported before the work
+    # A fault in it is reported before the work.
+    detectors.false_alarm_rate(stated, spec.stride_seconds, len(detector.excess))
     manifest = source.read(data, unlabelled_as=spec.normal)
     taken = reading_notes(manifest)
     for note in taken:
@@ -104,13 +104,7 @@ def adapt(
     machines = (*spec.machines, *sorted(set(names) - set(spec.machines))) if spec.machines else ()
     spec = dataclasses.replace(spec, machines=machines, metrics={}, provenance=_record(spec, clips))
     added = gather(loaded.embeddings, clips, spec, names)
-    for number in np.unique(added.machine):
-        if len(np.unique(added.group[added.machine == number])) < _LEAST:
-            which = f" of {machines[number]}" if machines else ""
-            raise DataError(
-                f"{manifest.root}: holds one group of normal clips{which}, copies not counted; give {_LEAST} at least (a clip is a "
-                "group unless the data tell others), so that one can be held out to set the threshold with; five or more are better"
-            )
+    _check_groups(added, machines, where=manifest.root)
     fitted = detectors.fit(Normal.known_to(detector) + added, where=manifest.root)
     log.info("added     %d normal clips to %d windows known before", len(clips.manifest), len(detector.embeddings))
     leaks = [note for note in spec.provenance.get("split", {}).get("notes", ()) if note.startswith("LEAK")]
@@ -131,6 +125,17 @@ def adapt(
         )
         bundle.write_description(folder, spec)
     return Result(target, {}, found.skipped, tuple(notes), found.manifest.accounted())
+
+
+def _check_groups(added: Normal, machines: Sequence[str], *, where: object) -> None:
+    """Refuse machines of which no group can be held out."""
+    for number in np.unique(added.machine):
+        if len(np.unique(added.group[added.machine == number])) < _LEAST:
+            which = f" of {machines[number]}" if machines else ""
+            raise DataError(
+                f"{where}: holds one group of normal clips{which}, copies not counted; give {_LEAST} at least (a clip is a "
+                "group unless the data tell others), so that one can be held out to set the threshold with; five or more are better"
+            )
 
 
 def _normal(spec: BundleSpec, manifest: Manifest, given: str | None) -> str:

@@ -126,10 +126,12 @@ def _folders(names: Iterable[str]) -> list[str]:
 def _pooled(jobs: list[Job], places: list[Path], folder: Path) -> dict[str, Any]:
     """What all folds say together, from their bundles; written into ``folder``."""
     clips, task, options = jobs[0].clips, jobs[0].task, jobs[0].options
-    keys = ("n", "accuracy", "map", "auc", "pauc", "precision", "recall", "f1", "loss")
     specs = [bundle.read(place).spec for place in places]
     spec, measured = task.pooled(specs), [made.metrics for made in specs]
-    found = [{"name": j.split.name, **{k: m[k] for k in keys if k in m}} for j, m in zip(jobs, measured, strict=True)]
+    found = [
+        {"name": j.split.name, **{k: m[k] for k in ("n", *task.METRICS) if k in m}}
+        for j, m in zip(jobs, measured, strict=True)
+    ]
     pooled = pd.concat(
         [pd.read_csv(p / PREDICTIONS, dtype=str, keep_default_na=False) for p in places], ignore_index=True
     )

@@ -145,7 +145,7 @@ def _teacher(job: Job, classifier: Classifier, work: Path, fit: Callable[[Classi
     log.info("first     %d networks to learn from are trained", job.recipe.teachers)
     fit(teacher, folder)
     with atomic_file(weights, durable=True) as temporary:
-        # Written here: to a path the library writes by itself, and reports a full disk as an error of its own.
+        # Written here: given a path the library opens it, and reports a full disk as an error of its own.
         temporary.write_bytes(safetensors.torch.save({k: v.contiguous() for k, v in teacher.state_dict().items()}))
     return teacher
 

@@ -75,11 +75,12 @@ def check_options(options: TrainOptions) -> Task | None:
         With the remedy.
     """
     asked = tasks.asked(options.task)
+    detects = asked is not None and asked.LEARNER == tasks.DETECTOR
     if options.base is not None and asked is not None:
-        raise SettingsError(
-            f"--from continues from classifiers: remove it or --task {asked.NAME} (earmark adapt teaches detectors)"
-        )
-    if options.normal is not None and not options.per and asked is None:
+        why = "continues from classifiers" if detects else "takes the task of its model"
+        more = " (earmark adapt teaches detectors)" if detects else ""
+        raise SettingsError(f"--from {why}: remove it or --task {asked.NAME}{more}")
+    if options.normal is not None and not options.per and not detects:
         raise SettingsError(f"--normal is {options.normal!r}, but only --per and --task anomaly require it; remove it")
     recipe.load(options.recipe, options.settings)
     return asked
