@@ -43,7 +43,7 @@ def main() -> None:
 
 def accuracy(data: Path, count: int, seed: int, recipe: str) -> tuple[float, int]:
     """Accuracy with this many training clips of each label, and how many these are in all."""
-    manifest = earmark.DataOptions().read(data)
+    manifest = earmark.read(data)
     split = splits.holdout(manifest, test_fold="1")
     labels = manifest.table["label"].to_numpy()[split.train]
     rng = np.random.default_rng(seed)

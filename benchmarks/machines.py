@@ -46,9 +46,7 @@ USED = (
 
 def propellers(data: Path, out: Path) -> None:
     """Supervised, unseen flights, four folds."""
-    found = earmark.crossval(
-        data / "propeller_mimii", out, folds=4, options=earmark.TrainOptions(per=PER, overwrite=True)
-    )
+    found = earmark.crossval(data / "propeller_mimii", out, folds=4, per=PER, overwrite=True).to_dict()
     print(detection.markdown(found["machines"]))
 
 
@@ -65,7 +63,7 @@ def noisy(data: Path, out: Path) -> None:
 def synthetic(_: Path, out: Path) -> None:
     """Sixteen synthetic machines at -6 dB, supervised, three folds of unseen clips."""
     folder = synth.write_mimii(_emptied(out / "data"), wear=(0.3, 1.0), seed=1)
-    found = earmark.crossval(folder, out / "cv", folds=3, options=earmark.TrainOptions(per=PER, overwrite=True))
+    found = earmark.crossval(folder, out / "cv", folds=3, per=PER, overwrite=True).to_dict()
     print(detection.markdown(found["machines"]))
     _by_wear(folder, pd.read_csv(out / "cv" / "predictions.csv"), "correct")
 
@@ -74,8 +72,8 @@ def normal_only(data: Path, out: Path) -> None:
     """Propellers from normal sound alone: five repeats of five folds of unseen flights, at 5 % false alarms."""
     rows = []
     for seed in range(5):
-        options = earmark.TrainOptions(task="anomaly", per=PER, settings=["false_alarms=5%"], seed=seed, overwrite=True)
-        found = earmark.crossval(data / "propeller_mimii", out / str(seed), folds=5, options=options)
+        options = {"task": "anomaly", "per": PER, "settings": ["false_alarms=5%"], "seed": seed, "overwrite": True}
+        found = earmark.crossval(data / "propeller_mimii", out / str(seed), folds=5, **options).to_dict()
         rows.append([found["auc"], found["pauc"], found["recall"], found["false_alarm_rate"]["seen"]])
         rows[-1] += [found["over_machines"]["harmonic_mean"][name] for name in ("auc", "pauc")]
     names = ("AUC", "pAUC", "recall at 5 %", "false alarms seen", "harmonic AUC", "harmonic pAUC")
@@ -88,8 +86,8 @@ def normal_only(data: Path, out: Path) -> None:
 def wear(_: Path, out: Path) -> None:
     """Sixteen synthetic machines from normal sound alone: AUC over wear."""
     folder = synth.write_mimii(_emptied(out / "data"), normal=60, abnormal=20, wear=(0.05, 1.0), seed=2)
-    options = earmark.TrainOptions(task="anomaly", per=PER, settings=["false_alarms=5%"], overwrite=True)
-    found = earmark.crossval(folder, out / "cv", folds=4, options=options)
+    options = {"task": "anomaly", "per": PER, "settings": ["false_alarms=5%"], "overwrite": True}
+    found = earmark.crossval(folder, out / "cv", folds=4, **options).to_dict()
     print(detection.markdown(found["machines"]))
     print(f"false alarms {found['false_alarm_rate']}")
     _by_wear(folder, pd.read_csv(out / "cv" / "predictions.csv"), "tail")
@@ -116,12 +114,12 @@ def adaptation(data: Path, out: Path) -> None:
         _write(clean, normal[normal["group"].isin(train)], places[0])
         _write(loud, loud.table.loc[few], places[1])
         _write(loud, loud.table[~loud.table["group"].isin(known)], places[2])
-        options = earmark.TrainOptions(task="anomaly", per=PER, settings=["false_alarms=5%"], overwrite=True)
-        earmark.train(places[0], out / "before", test_fold="none", options=options)
+        options = {"task": "anomaly", "per": PER, "settings": ["false_alarms=5%"], "overwrite": True}
+        earmark.train(places[0], out / "before", test_fold="none", **options)
         earmark.adapt(out / "before", places[1], out / "after", overwrite=True)
         row = []
         for name in ("before", "after"):
-            found = earmark.evaluate(out / name, places[2], split="all")
+            found = earmark.evaluate(out / name, places[2], split="all").to_dict()
             row += [found["auc"], found["pauc"], found["recall"], found["false_alarm_rate"]["seen"]]
         rows.append(row)
     mean = np.mean(rows, axis=0)
@@ -138,8 +136,8 @@ def watch(_: Path, out: Path) -> None:
         synth.write_mimii(place / "data", machines=[kind], units=(2,), normal=360, abnormal=0, seed=3)
         faults = [(1500.0, 1620.0, 0.5), (3600.0, 3900.0, 0.7), (6000.0, 6060.0, 1.0)]
         recording = synth.write_watch(place / "watch.wav", kind, unit=2, faults=faults, seed=4)
-        options = earmark.TrainOptions(task="anomaly", settings=["false_alarms=1/8h"], overwrite=True)
-        result = earmark.train(place / "data", place / "model", test_fold="none", options=options)
+        options = {"task": "anomaly", "settings": ["false_alarms=1/8h"], "overwrite": True}
+        result = earmark.train(place / "data", place / "model", test_fold="none", **options)
         begin = time.perf_counter()
         prediction = earmark.load(result.path).predict(recording, windows=True)
         seconds = time.perf_counter() - begin
@@ -160,9 +158,9 @@ def watch(_: Path, out: Path) -> None:
 
 def sample(data: Path, out: Path) -> None:
     """MIMII's own clips, one normal and one abnormal of each id: that it runs, no more."""
-    options = earmark.TrainOptions(per=("machine",), overwrite=True, settings=["epochs=1", "min_steps=40"])
-    source = earmark.DataOptions(group="id")
-    result = earmark.train(data / "mimii_sample", out, folds=4, source=source, options=options)
+    options = {"per": ("machine",), "overwrite": True, "settings": ["epochs=1", "min_steps=40"]}
+    source = {"group": "id"}
+    result = earmark.train(data / "mimii_sample", out, folds=4, **source, **options)
     print(detection.markdown(result.metrics["machines"]))
     print(*result.notes, sep="\n")
 
@@ -191,7 +189,7 @@ def _folds_of(manifest: Manifest, out: Path, *, share: float = 1.0) -> None:
         )
         place = out / "folds" / f"{number}.csv"
         _write(manifest, rows, place)
-        result = earmark.train(place, out / "folds" / str(number), options=earmark.TrainOptions(per=PER))
+        result = earmark.train(place, out / "folds" / str(number), per=PER)
         print(
             f"fold {number}: {rows['split'].value_counts().to_dict()}, {100 * result.metrics['accuracy']:.1f} %",
             flush=True,

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from earmark.bundle import BundleSpec
 from earmark.networks.classifier import Classifier
 from earmark.training import fitting, recipe
+from earmark.training.settings import Recipe
 
 SR, CLASSES, SHORT, LONG = 16_000, 50, 5, 45
 
@@ -88,7 +89,7 @@ def main() -> None:
         print(profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=20, max_name_column_width=45))
 
 
-def classifier(settings: recipe.Recipe) -> Classifier:
+def classifier(settings: Recipe) -> Classifier:
     """One for clips of 5 s at 16 kHz."""
     torch.manual_seed(0)
     hop = settings.hop_length(SR, 5.0) / SR
@@ -116,11 +117,11 @@ def multiply_adds(made: Classifier, x: Tensor) -> int:
     return count
 
 
-def fit(settings: recipe.Recipe, steps: int) -> None:
+def fit(settings: Recipe, steps: int) -> None:
     """Train for this many steps."""
     made = classifier(settings)
     targets = np.arange(steps * settings.batch_size) % CLASSES
-    once = recipe.Recipe(**{**settings.to_dict(), "epochs": 1, "epochs_a_label": 0.0, "min_steps": 0})
+    once = Recipe(**{**settings.to_dict(), "epochs": 1, "epochs_a_label": 0.0, "min_steps": 0})
     with tempfile.TemporaryDirectory() as folder:
         features: Any = Noise(made.front_end.row_count)
         frames = made.front_end.frames(5 * SR)

@@ -120,8 +120,8 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> earmark.Result:
     """A bundle trained on `tones`; tests that change it copy it."""
     out = tmp_path_factory.mktemp("model") / "model"
-    source = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
-    return earmark.train(tones, out, source=source, options=earmark.TrainOptions(settings=TINY))
+    source = {"group_pattern": r"[^/]+/g\d+_"}
+    return earmark.train(tones, out, **source, settings=TINY)
 
 
 @pytest.fixture

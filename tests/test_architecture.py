@@ -16,7 +16,7 @@ SOURCE = Path(earmark.__file__).parent
 
 # A package imports only from packages further up in this list.
 ROOMS = (
-    "errors", "types", "support", "audio", "bundle", "data", "evaluation", "tasks", "inference", "frontend", "networks", "training",
+    "errors", "support", "types", "audio", "bundle", "data", "evaluation", "tasks", "inference", "frontend", "networks", "training",
     "export", "figures", "workflow", "cli",
 )  # fmt: skip
 OWNERS = {
@@ -135,9 +135,9 @@ def test_prediction_imports_no_training_package(trained: earmark.Result, tones: 
 def test_public_surface() -> None:
     assert earmark.__all__ == sorted(earmark.__all__)
     assert set(earmark.__all__) == {
-        "AudioError", "BundleError", "DataError", "DataOptions", "Deviation", "EarmarkError", "Event", "Interrupted",
+        "AudioError", "BundleError", "DataError", "Deviation", "EarmarkError", "Event", "Interrupted",
         "Manifest", "MissingExtra", "Model", "OutputError", "Prediction", "Result", "Scan", "Score", "SettingsError",
-        "TrainOptions", "Tuned", "Waveform", "Window", "adapt", "crossval", "evaluate", "load", "scan", "train", "tune",
+        "Tuned", "Waveform", "Window", "adapt", "crossval", "evaluate", "load", "predict", "read", "scan", "train", "tune",
     }  # fmt: skip
     for name in earmark.__all__:
         assert getattr(earmark, name).__doc__, name

@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from earmark.data.manifest import Manifest
-    from earmark.data.options import DataOptions
+    from earmark.data.options import read
     from earmark.data.scan import Scan, scan
     from earmark.errors import (
         AudioError,
@@ -26,9 +27,14 @@ if TYPE_CHECKING:
         SettingsError,
     )
     from earmark.inference.model import Model, load
-    from earmark.training.options import TrainOptions
+    from earmark.inference.predicting import predict
     from earmark.types import Deviation, Event, Prediction, Score, Waveform, Window
-    from earmark.workflow import Result, Tuned, adapt, crossval, evaluate, train, tune
+    from earmark.workflow.adaptation import adapt
+    from earmark.workflow.crossvalidation import crossval
+    from earmark.workflow.evaluating import evaluate
+    from earmark.workflow.results import Result
+    from earmark.workflow.training import train
+    from earmark.workflow.tuning import Tuned, tune
 
 _HOMES = {
     "earmark.errors": (
@@ -36,18 +42,22 @@ _HOMES = {
     ),
     "earmark.data.manifest": ("Manifest",),
     "earmark.inference.model": ("Model", "load"),
+    "earmark.inference.predicting": ("predict",),
     "earmark.types": ("Deviation", "Event", "Prediction", "Score", "Waveform", "Window"),
-    "earmark.data.options": ("DataOptions",),
-    "earmark.training.options": ("TrainOptions",),
+    "earmark.data.options": ("read",),
     "earmark.data.scan": ("Scan", "scan"),
-    "earmark.workflow": ("Result", "Tuned", "adapt", "crossval", "evaluate", "train", "tune"),
+    "earmark.workflow.adaptation": ("adapt",),
+    "earmark.workflow.crossvalidation": ("crossval",),
+    "earmark.workflow.evaluating": ("evaluate",),
+    "earmark.workflow.results": ("Result",),
+    "earmark.workflow.training": ("train",),
+    "earmark.workflow.tuning": ("Tuned", "tune"),
 }  # fmt: skip
 
 __all__ = [
     "AudioError",
     "BundleError",
     "DataError",
-    "DataOptions",
     "Deviation",
     "EarmarkError",
     "Event",
@@ -61,7 +71,6 @@ __all__ = [
     "Scan",
     "Score",
     "SettingsError",
-    "TrainOptions",
     "Tuned",
     "Waveform",
     "Window",
@@ -69,6 +78,8 @@ __all__ = [
     "crossval",
     "evaluate",
     "load",
+    "predict",
+    "read",
     "scan",
     "train",
     "tune",
@@ -86,6 +97,8 @@ def __getattr__(name: str) -> Any:
 
 
 def _import(home: str) -> Any:
+    # Read by torch when it is loaded: threads that wait for work then leave the cores to others.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return import_module(home)
     except ModuleNotFoundError as error:

@@ -16,6 +16,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+from pathlib import Path
 from types import ModuleType
 
 
@@ -108,13 +110,32 @@ class MissingExtra(EarmarkError):
     """An optional package is absent."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f'{package} is not installed; run: pip install "earmark[{extra}]"')
+        super().__init__(f"{package} is not installed; run: {install_command(extra)}")
         self.package = package
         self.extra = extra
 
 
 class Interrupted(EarmarkError):
     """Stopped by the user; what was done so far is kept."""
+
+
+def install_command(extra: str) -> str:
+    """The pip command that adds an extra: from the folder that Earmark was installed from, else its packages by name."""
+    from importlib import metadata
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    try:
+        found = metadata.distribution("earmark")
+    except metadata.PackageNotFoundError:
+        return f'pip install ".[{extra}]" in the folder of Earmark\'s source'
+    source = json.loads(found.read_text("direct_url.json") or "{}")
+    folder = Path(url2pathname(urlsplit(source.get("url", "")).path))
+    if "dir_info" in source and folder.exists():
+        editable = "--editable " if source["dir_info"].get("editable") else ""
+        return f'pip install {editable}"{folder}[{extra}]"'
+    needed = [text.partition(";") for text in found.requires or ()]
+    return "pip install " + " ".join(f'"{name.strip()}"' for name, _, when in needed if f'"{extra}"' in when.replace("'", '"'))
 
 
 def require(package: str, *, extra: str) -> ModuleType:

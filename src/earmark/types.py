@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Waveform:
     """A mono recording in memory.
 
@@ -31,6 +31,9 @@ class Waveform:
     def duration(self) -> float:
         """Length in seconds."""
         return len(self.samples) / self.sr
+
+    def __repr__(self) -> str:
+        return f"Waveform({self.duration:.3g} s at {self.sr} Hz)"
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class Event:
         return out if self.tail is None else {**out, "tail": self.tail}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """What a model says of one recording.
 
@@ -210,6 +213,22 @@ class Prediction:
         """
         return self._likeliest().score
 
+    def __repr__(self) -> str:
+        where = "" if self.path is None else f"{self.path!r}, "
+        if self.error is not None:
+            return f"Prediction({where}error: {self.error})"
+        state = "" if self.state == "ok" else f", {self.state}"
+        more = f", {len(self.windows)} windows" if self.windows else ""
+        return f"Prediction({where}{self.label} {self.score:.3f}{state}{more})"
+
+    def _repr_html_(self) -> str:
+        from earmark.support import display
+
+        rows = [[score.label, f"{score.score:.3f}"] for score in self.scores]
+        rows += [[f"{e.label}, {e.start:.1f} to {e.end:.1f} s", f"{e.score:.3f}"] for e in self.events]
+        note = self.error or f"state {self.state}" + (f", {len(self.windows)} windows" if self.windows else "")
+        return display.table(self.path or "recording", rows, header=("label", "score"), note=note)
+
     def _likeliest(self) -> Score:
         if self.error is not None:
             raise EarmarkError(self.error)
@@ -234,7 +253,7 @@ class Prediction:
         return out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Deviation:
     """Which frequencies and times of a recording differ from its machine's normal sound.
 
@@ -272,3 +291,15 @@ class Deviation:
             f"most unusual around {self.frequencies[worst]:.0f} Hz: {abs(self.excess_db[worst]):.1f} dB {side} normal, "
             f"{abs(self.bands[worst]):.1f} deviations"
         )
+
+    def __repr__(self) -> str:
+        return f"Deviation({self})"
+
+    def _repr_html_(self) -> str:
+        from earmark.support import display
+
+        order = abs(self.bands).argsort()[::-1][:5]
+        rows = [
+            [f"{self.frequencies[i]:.0f} Hz", f"{self.excess_db[i]:+.1f} dB", f"{self.bands[i]:+.1f}"] for i in order
+        ]
+        return display.table(str(self), rows, header=("band", "from normal", "deviations"))

@@ -195,9 +195,9 @@ def test_ingest_excludes_what_cancels(inverted: Path) -> None:
     manifest = layouts.find(inverted)
     clips = ingest(manifest, sr=8_000)
     assert [e.kind for e in clips.skipped] == ["cancelled"] * 4
-    assert "choose one channel with --channel 0" in str(clips.skipped[0])
+    assert "choose one channel with channel=0" in str(clips.skipped[0])
     assert set(clips.manifest.table["label"]) == {"high", "noise"}
-    assert clips.remarks == (("high/g0_0.wav", "dead-channel", "channel 1 is silent; --channel 0 takes the loudest"),)
+    assert clips.remarks == (("high/g0_0.wav", "dead-channel", "channel 1 is silent; channel=0 takes the loudest"),)
     chosen = ingest(manifest, sr=8_000, channel=0)
     assert not chosen.skipped and not chosen.remarks and len(chosen.manifest) == 12
 

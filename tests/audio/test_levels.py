@@ -198,10 +198,8 @@ def levelled(tmp_path_factory: pytest.TempPathFactory) -> Run:
     said = io.StringIO()
     handler = logging.StreamHandler(said)
     logging.getLogger("earmark").addHandler(handler)
-    options = earmark.TrainOptions(
-        settings=(*TINY, "epochs=15", "remove_dc=1", "trim_db=40", "normalise=peak", "window_seconds=0.5")
-    )
-    result = earmark.train(root / "data", root / "model", options=options)
+    options = {"settings": (*TINY, "epochs=15", "remove_dc=1", "trim_db=40", "normalise=peak", "window_seconds=0.5")}
+    result = earmark.train(root / "data", root / "model", **options)
     logging.getLogger("earmark").removeHandler(handler)
     return Run(root / "data", result.path, said.getvalue())
 
@@ -274,7 +272,7 @@ def test_evaluate_and_predict_agree(levelled: Run, tmp_path: Path) -> None:
 def test_stretches_are_levelled_by_themselves(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.concatenate([tone(300) * 0.1, tone(300), np.zeros(SR)]), SR)
     (tmp_path / "a.csv").write_text("path,label,start,end\na.wav,x,0,1\na.wav,y,0.5,3\na.wav,y,2,3\n")
-    manifest = earmark.DataOptions().read(tmp_path / "a.csv")
+    manifest = earmark.read(tmp_path / "a.csv")
     raw, clips = ingest(manifest, sr=SR), ingest(manifest, sr=SR, levels=EVERY)
     for row in range(3):
         assert np.array_equal(clips.waveform(row), EVERY.apply(raw.waveform(row)))

@@ -78,7 +78,7 @@ def test_altered_file(copied: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"schema": 99}, "newer Earmark .schema 99.*pip install --upgrade earmark"),
+        ({"schema": 99}, "newer Earmark .schema 99.*update Earmark"),
         ({"schema": None}, "no schema number"),
         ({"labels": ["one"]}, "labels is"),
         ({"merge": "median"}, "merge is 'median'"),

@@ -48,8 +48,6 @@ def test_their_description_is_read_whole(task: str) -> None:
 
 
 def test_classifiers_go_on_from_them(tones: Path, tmp_path: Path) -> None:
-    options = earmark.TrainOptions(
-        base=GOLDEN / "classification", settings=("epochs=1", "epochs_a_label=0", "min_steps=0")
-    )
-    made = earmark.train(tones, tmp_path / "model", options=options)
+    options = {"base": GOLDEN / "classification", "settings": ("epochs=1", "epochs_a_label=0", "min_steps=0")}
+    made = earmark.train(tones, tmp_path / "model", **options)
     assert earmark.load(made.path).labels == ("high", "low", "noise")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -14,10 +15,13 @@ import pytest
 
 import earmark
 from conftest import TINY, Run
-from earmark.cli import crossval
+from earmark.cli import app, crossval
 from earmark.data import cache
-from earmark.data.selections import SelectionOptions
+from earmark.data.options import ScanCall
 from earmark.evaluation import classification
+from earmark.support.keywords import described
+from earmark.training.settings import Recipe
+from earmark.workflow import calls
 
 
 def settings(*changes: str) -> list[str]:
@@ -41,8 +45,45 @@ def test_help_names_every_verb(run: Callable[..., Run]) -> None:
         "datasets",
         "cache",
     ):
-        assert f"\n  {verb} " in shown.out
-        assert run(verb, "--help").code == 0
+        (line,) = [line for line in shown.out.splitlines() if line.startswith(f"│ {verb} ")]
+        assert "…" not in line and "..." not in line
+        assert run(verb, "--help").code == run(verb, "-h").code == 0
+
+
+def test_every_summary_is_an_imperative_that_fits() -> None:
+    from typer.main import get_command
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    summaries = [
+        command.help.partition("\n")[0]
+        for group in (commands, *(c.commands for c in commands.values() if hasattr(c, "commands")))
+        for command in group.values()
+    ]
+    assert len(summaries) > 12
+    for summary in summaries:
+        assert len(summary) <= 60 and summary.endswith("."), summary
+
+
+def test_help_groups_options_and_ends_with_examples(run: Callable[..., Run]) -> None:
+    shown = run("train", "--help").out
+    places = [shown.index(f"─ {group} ─") for group in ("Data", "Split", "Training", "Machines", "Output")]
+    assert places == sorted(places)
+    assert shown.index("Examples") > places[-1] and "earmark train recordings --out model" in shown
+
+
+def test_version_and_a_slip_of_the_keyboard(run: Callable[..., Run]) -> None:
+    assert run("--version").out.startswith("earmark ")
+    assert "Did you mean 'train'?" in run("trian").err
+    assert "did you mean 'mixup'?" in run("settings", "mixpu").err
+
+
+def test_settings_are_explained(run: Callable[..., Run]) -> None:
+    (row,) = json.loads(run("settings", "mixup", "--json").out)
+    assert row["allowed"] == "0 to 10" and row["default"] == 0.2 and row["recipes"]["notebook"] == 0
+    shown = run("settings").out
+    for field in dataclasses.fields(Recipe):
+        assert f"  {field.name} " in shown
+    assert shown.index("Augmentation") < shown.index("  mixup ")
 
 
 def test_train_evaluate_predict(run: Callable[..., Run], tones: Path, tmp_path: Path) -> None:
@@ -119,15 +160,15 @@ def test_crossval_json(run: Callable[..., Run], tones: Path, tmp_path: Path) -> 
         (("train", "{tones}", "--out", "{tmp}/m", "--seed", "-1"), "seed is -1; the allowed range is 0 to 4294967295"),
         (
             ("train", "{tones}", "--out", "{tmp}/m", "--normal", "low"),
-            "--normal is 'low', but only --per and --task anomaly",
+            "--normal is 'low', but only --per COLUMNS and --task anomaly",
         ),
         (
             ("train", "{tones}", "--out", "{tmp}/m", "--group", "path", "--group-pattern", "g."),
-            "--group and --group-pattern both name the groups; give one of them",
+            "--group COLUMN and --group-pattern REGEX both name the groups; give one of them",
         ),
         (
             ("train", "{tones}", "--out", "{tmp}/m", "--from", "{model}", "--task", "anomaly"),
-            "--from continues from classifiers",
+            "--from MODEL continues from classifiers",
         ),
         (
             ("train", "{tones}", "--out", "{tmp}/m", "--background", "quiet"),
@@ -135,7 +176,7 @@ def test_crossval_json(run: Callable[..., Run], tones: Path, tmp_path: Path) -> 
         ),
         (
             ("evaluate", "{model}", "{tones}", "--normal", "low"),
-            "--normal is 'low', but only --per requires it; remove it",
+            "--normal is 'low', but only --per COLUMNS requires it; remove it",
         ),
         (("train", "{tones}", "--out", "{tmp}/m", "--test-fold", "9"), "unknown fold '9'; choose a number from 1 to 5"),
         (("train", "{tones}", "--out", "{tmp}/m", "--include", "cow"), "has no label 'cow'"),
@@ -195,7 +236,7 @@ def test_scan(run: Callable[..., Run], tones: Path, make_tones: Callable[..., Pa
 def test_scan_of_recordings_without_labels(run: Callable[..., Run], tones: Path) -> None:
     shown = run("scan", tones / "low")
     assert shown.code == 1, shown.err  # one label is never all right
-    assert "problem   no labels, so that all of it counts as 'normal': fit for --task anomaly alone" in shown.out
+    assert "problem   no labels, so that all of it counts as 'normal': only --task anomaly can use it" in shown.out
     assert "nothing is wrong" not in shown.out
 
 
@@ -214,13 +255,9 @@ def test_what_was_left_out_is_exit_code_1_and_a_full_disk_2(
 ) -> None:  # fmt: skip
     bad = earmark.AudioError("empty", "a.wav", "0 bytes", "replace it")
     given = [w.format(data=tones, out=tmp_path / "out", model=trained.path) for w in words]
-    left_out = [{"path": "a.wav", "error": str(bad)}]
-    found: Any = earmark.Result(tmp_path, {}, (bad,), ())
-    if verb == "evaluate":
-        found = {**trained.metrics, "notes": [], "trained_on": 0, "skipped": left_out}
-    if verb == "crossval":
-        over = {"mean": {"accuracy": 1.0}, "std": {"accuracy": 0.0}}
-        found = {**trained.metrics, **over, "folds": [], "notes": [], "skipped": left_out}
+    metrics = {} if verb in ("train", "adapt") else trained.metrics
+    over = {"mean": {"accuracy": 1.0}, "std": {"accuracy": 0.0}, "folds": [], "trained_on": 0}
+    found = earmark.Result(tmp_path, metrics, (), (bad,), {}, over)
     monkeypatch.setattr(earmark, verb, lambda *_, **__: found)
     assert run(verb, *given).code == 1
 
@@ -233,55 +270,37 @@ def test_what_was_left_out_is_exit_code_1_and_a_full_disk_2(
     assert "No space left on device" in failed.err
 
 
-DATA = (
-    "--include a,b --group g --group-pattern p --layout selections --pattern q --label-column L --min-seconds 0.25 --overlaps drop "
-    "--background quiet"
-)
-FIT = (
-    "--recipe fast --set lr=0.01 --strict --allow-leak --channel 1 --from base --task anomaly --per m,i --normal ok --seed 7 "
-    "--device cpu --resume --overwrite"
-)
+VALUES = {"int": ("3", 3), "int | None": ("3", 3), "float": ("0.25", 0.25), "bool": ("", True)}
 
 
 @pytest.mark.parametrize(
-    ("verb", "words", "further"),
+    ("verb", "call"),
     [
-        ("train", f"data --out out --test-fold 2 --folds 4 {DATA} {FIT}", {"test_fold": "2", "folds": 4}),
-        ("crossval", f"data --out out --folds 4 --show-leak {DATA} {FIT}", {"folds": 4, "show_leak": True}),
-        (
-            "evaluate",
-            f"model data --split all --per m,i --normal ok --out out --strict --overwrite {DATA}",
-            {"split": "all", "per": ("m", "i"), "normal": "ok", "out": Path("out"), "overwrite": True},
-        ),
+        ("train", calls.TrainCall), ("crossval", calls.CrossvalCall), ("evaluate", calls.EvaluateCall), ("tune", calls.TuneCall),
+        ("adapt", calls.AdaptCall), ("scan", ScanCall),
     ],
-)
+)  # fmt: skip
 def test_every_option_is_carried_through(
-    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, verb: str, words: str, further: dict[str, Any]
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, verb: str, call: type[Any]
 ) -> None:
-    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    seen: list[dict[str, Any]] = []
 
-    def record(*arguments: Any, **named: Any) -> None:
-        calls.append((arguments, named))
+    def record(**named: Any) -> None:
+        seen.append(named)
         raise earmark.DataError("enough")
 
     monkeypatch.setattr(earmark, verb, record)
-    assert run(verb, *words.split()).code == 2
-    ((positions, named),) = calls
-    assert [str(p) for p in positions] == words.split("--")[0].split() + (["out"] if verb != "evaluate" else [])
-    selections = SelectionOptions(label_column="L", min_seconds=0.25, overlaps="drop", background="quiet")
-    expected: dict[str, Any] = {
-        "source": earmark.DataOptions(
-            layout="selections", pattern="q", include=("a", "b"), group="g", group_pattern="p", selections=selections,
-            strict=True,
-        ),
-        **further,
-    }  # fmt: skip
-    if verb != "evaluate":
-        expected["options"] = earmark.TrainOptions(
-            recipe="fast", settings=["lr=0.01"], channel=1, seed=7, device="cpu", resume=True, overwrite=True,
-            allow_leak=True, base=Path("base"), task="anomaly", per=("m", "i"), normal="ok",
-        )  # fmt: skip
-    assert named == expected
+    words, expected = [], {}
+    for name, (field, said) in described(call).items():
+        word, value = VALUES.get(str(field.type), (f"a_{name}", f"a_{name}"))
+        if said.group:
+            words += [said.flag or "--" + name.replace("_", "-"), *([word] if word else [])]
+        else:
+            words.append(word)
+        expected[name] = [value] if said.repeated else Path(value) if "StrPath" in str(field.type) else value
+    assert run(verb, *words).code == 2
+    assert seen == [expected]
+    assert {f.name for f in dataclasses.fields(call)} == set(expected)
 
 
 def test_strict_stops(run: Callable[..., Run], trained: earmark.Result, make_tones: Callable[..., Path]) -> None:
@@ -305,12 +324,12 @@ def test_folds_that_cannot_tell_a_figure_are_shown(capsys: pytest.CaptureFixture
     crossval._show_folds(summary)
     crossval._show_leak({**summary, "random": summary}, 0)
     shown = capsys.readouterr().out
-    assert "one            AUC 0.800  f1 0.500  (9 clips)\ntwo            accuracy 90.0 %  f1 -  (8 clips)\n" in shown
+    assert "one            AUC 0.800  f1 0.500  (9 clips)\ntwo            accuracy 90.0%  f1 -  (8 clips)\n" in shown
     assert "mean of folds  AUC 0.800 (of the 1 folds where it is defined)" in shown
-    assert "grouped   80.0 %  (80.0 / -)" in shown  # one value has no deviation
+    assert "grouped   80.0%  (80.0 / -)" in shown  # one value has no deviation
     never = {"folds": folds[1:], "mean": {"accuracy": 0.9}, "std": {"accuracy": 0.0}}
     crossval._show_leak({**summary, "random": never}, 0)
-    assert "random    90.0 % ± 0.0  (90.0)" in capsys.readouterr().out
+    assert "random    90.0% ± 0.0  (90.0)" in capsys.readouterr().out
 
 
 def test_show_leak(run: Callable[..., Run], tones: Path, tmp_path: Path) -> None:

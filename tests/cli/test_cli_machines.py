@@ -34,7 +34,7 @@ def test_the_whole_way(run: Callable[..., Run], machines: Path, tmp_path: Path) 
     table = made.out[made.out.index("machine ") :].splitlines()
     assert table[0].split() == ["machine", "precision", "recall", "accuracy", "AUC", "n"]
     assert [line.split()[0] for line in table[1:4]] == ["pump/id_00", "pump/id_02", "mean"]
-    assert "false alarms: " in made.out and "stated 5 % of the windows" in made.out
+    assert "false alarms: " in made.out and "stated 5% of the windows" in made.out
 
     found = run("evaluate", model, machines, "--out", tmp_path / "figures", "--json")
     assert found.code == 0
@@ -75,9 +75,9 @@ def test_folds(run: Callable[..., Run], machines: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--per", "shift"), "has no column 'shift' (--per)"),
+        (("--per", "shift"), "has no column 'shift' (--per COLUMNS)"),
         (("--task", "novelty"), "--task is 'novelty'; choose auto or anomaly"),
-        (("--task", "anomaly", "--normal", "fine"), "has no label 'fine' (--normal); it has abnormal, normal"),
+        (("--task", "anomaly", "--normal", "fine"), "has no label 'fine' (--normal LABEL); it has abnormal, normal"),
         (("--task", "anomaly", "--set", "false_alarms=rarely"), "setting false_alarms is 'rarely'; give a share"),
         (
             ("--task", "anomaly", "--recipe", "balanced"),

@@ -61,7 +61,7 @@ def test_raven_selections_once_for_all_views(tmp_path: Path) -> None:
     assert format_of(place) == "raven"
     assert rows(place) == [(0.5, 1.25, "wren"), (2.0, 3.5, "robin")]
     assert [label for _, _, label in rows(place, label_column="note")] == ["loud", ""]
-    with pytest.raises(DataError, match=r"no column 'Kind' \(--label-column; it has Selection, View"):
+    with pytest.raises(DataError, match=r"no column 'Kind' \(label_column=COLUMN; it has Selection, View"):
         read_labels(place, label_column="Kind")
 
 
@@ -140,7 +140,7 @@ def test_text_grids_long_and_short(tmp_path: Path) -> None:
         ("0\t1\tx\n3\t2\ty\n", "line 2"),
         ("Begin Time (s)\tEnd Time (s)\tSpecies\n0\t1\tx\ty\n", "line 2 has 4 columns, the header 3"),
         ("Begin Time (s)\tEnd Time (s)\tSpecies\nsoon\t1\tx\n", r"row 1: Begin Time \(s\) is 'soon'; give seconds"),
-        ("Begin Time (s)\tEnd Time (s)\tWho\n0\t1\tx\n", "no column of labels .*--label-column"),
+        ("Begin Time (s)\tEnd Time (s)\tWho\n0\t1\tx\n", "no column of labels .*label_column=COLUMN"),
         ("Begin Time (s)\tSpecies\n0\tx\n", r"no column 'End Time \(s\)'"),
         ("start,end,duration,label\n0,1,2,x\n", "contradict each other: start and duration reach 2 s, the end is 1 s"),
     ],

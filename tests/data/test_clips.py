@@ -134,7 +134,7 @@ def test_what_is_not_heard_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixt
     root = write_tones(tmp_path, clips=2, sr=96_000)
     with caplog.at_level("INFO", logger="earmark"):
         assert make_spec(layouts.find(root), recipe.load()).sample_rate == 32_000
-    assert "recorded at 96000 Hz; what is above 16 kHz is lost (--set sample_rate=96000 keeps it)" in caplog.text
+    assert "recorded at 96000 Hz; what is above 16 kHz is lost (sample_rate=96000 keeps it)" in caplog.text
     caplog.clear()
     assert make_spec(layouts.find(root), recipe.load("auto", ["sample_rate=96000"])).sample_rate == 96_000
     assert "not heard" not in caplog.text

@@ -22,10 +22,10 @@ def test_choosing_the_normal_label() -> None:
     assert conditions.chosen_normal(["fan_b", "fan_a"], "fan_a", where="data") == "fan_a"
     assert conditions.chosen_normal(["idle"], None, where="data") == "idle"
     with pytest.raises(
-        DataError, match=r"^data: which of its labels is normal\? It has a, b; name it with --normal LABEL"
+        DataError, match=r"^data: which of its labels is normal\? It has a, b; name it with normal=LABEL"
     ):
         conditions.chosen_normal(["b", "a"], None, where="data")
-    with pytest.raises(DataError, match=r"^data: has no label 'c' \(--normal\); it has a, b"):
+    with pytest.raises(DataError, match=r"^data: has no label 'c' \(normal=LABEL\); it has a, b"):
         conditions.chosen_normal(["b", "a"], "c", where="data")
 
 

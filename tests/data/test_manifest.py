@@ -98,7 +98,7 @@ def test_groups_from_a_column_or_a_pattern() -> None:
     assert manifest.with_groups(pattern=r"(?P<group>\d)\.wav").table["group"].tolist() == ["1", "2", "2"]
     with pytest.raises(DataError, match="no column 'speaker'"):
         manifest.with_groups(column="speaker")
-    with pytest.raises(DataError, match="does not match --group-pattern"):
+    with pytest.raises(DataError, match="does not match group_pattern="):
         manifest.with_groups(pattern="^a")
     with pytest.raises(DataError, match="not a regular expression"):
         manifest.with_groups(pattern="(")
@@ -208,5 +208,5 @@ def test_labels_are_cut_at_the_separator() -> None:
     manifest = Manifest.of(pd.DataFrame({"path": list("abc"), "label": ["x, y", "y", "z;x"]}), "/data").separated(",")
     assert manifest.table["label"].tolist() == ["x;y", "y", "x;z"] and manifest.task == "multilabel"
     for separator in ("|", ""):
-        with pytest.raises(DataError, match="no label holds .* .--label-separator.; remove the option"):
+        with pytest.raises(DataError, match="no label holds .* .label_separator=CHARACTER.; remove the option"):
             manifest.separated(separator)

@@ -44,7 +44,7 @@ def test_training_leaves_out_what_scan_calls_unusable(dirty: tuple[Path, dict[st
     assert {Path(e.source).relative_to(root).as_posix() for e in clips.skipped} == {
         path for path, kind in faults.items() if kind in inspection.UNUSABLE - {"missing"}
     }
-    with pytest.raises(earmark.DataError, match=r"42 of its 302 clips cannot be used.*--strict"):
+    with pytest.raises(earmark.DataError, match=r"42 of its 302 clips cannot be used.*strict=True"):
         ingest(found.manifest, sr=broken.SR, strict=True)
 
 
@@ -97,7 +97,7 @@ def test_random_leak_counts_groups(tmp_path: Path) -> None:
         (tmp_path / label).mkdir()
         for i in range(2):
             soundfile.write(tmp_path / label / f"s{i}_x.wav", broken.good(i + 10 * ord(label)), broken.SR)
-    found = earmark.scan(tmp_path, source=earmark.DataOptions(group_pattern=r"s\d"))
+    found = earmark.scan(tmp_path, group_pattern=r"s\d")
     assert found.random_leak == pytest.approx(0.8)
 
 

@@ -82,7 +82,7 @@ def test_label_files_that_few_recordings_have_are_asked_about(tmp_path: Path) ->
     write_tones(tmp_path, clips=3)
     (tmp_path / "low" / "g0_0.txt").write_text("0\t0.5\tx\n")
     with pytest.raises(
-        DataError, match="1 of its 9 recordings have label files .*--layout selections .* --layout class-fold"
+        DataError, match="1 of its 9 recordings have label files .*layout='selections' .* layout='class-fold"
     ):
         layouts.find(tmp_path)
     assert len(layouts.find(tmp_path, layout="class-folders")) == 9
@@ -105,9 +105,9 @@ def test_overlaps_short_labels_and_rounded_ends(tmp_path: Path) -> None:
 
 
 def test_choices_are_checked() -> None:
-    with pytest.raises(DataError, match="--overlaps is 'both'; choose keep or drop"):
+    with pytest.raises(DataError, match="overlaps is 'both'; choose keep or drop"):
         SelectionOptions(overlaps="both")
-    with pytest.raises(DataError, match="--min-seconds is -1"):
+    with pytest.raises(DataError, match="min_seconds is -1"):
         SelectionOptions(min_seconds=-1)
 
 
@@ -121,9 +121,9 @@ def test_text_that_is_no_label_file_changes_nothing(tmp_path: Path) -> None:
 
 def test_trains_on_long_recordings(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    source = earmark.DataOptions(selections=SelectionOptions(background="nothing"))
-    options = earmark.TrainOptions(settings=[*TINY, "min_steps=100"])
-    result = earmark.train(write_long(tmp_path / "data"), tmp_path / "model", source=source, options=options)
+    source = {"background": "nothing"}
+    options = {"settings": [*TINY, "min_steps=100"]}
+    result = earmark.train(write_long(tmp_path / "data"), tmp_path / "model", **source, **options)
     assert result.metrics["labels"] == ["high", "low", "nothing"]
     assert result.metrics["accuracy"] > 0.8
 
@@ -156,7 +156,7 @@ def test_a_fault_labelled_in_a_flat_folder_is_not_learnt_as_normal(tmp_path: Pat
         soundfile.write(tmp_path / f"{i}.wav", tone(300, 1.0, seed=i), SR)
     assert layouts.find(tmp_path, unlabelled_as="normal").layout == layouts.WITHOUT_LABELS
     (tmp_path / "3.txt").write_text("0.2\t0.5\tbearing fault\n")
-    with pytest.raises(DataError, match="1 of its 5 recordings have label files .* --layout recordings to ignore them"):
+    with pytest.raises(DataError, match="1 of its 5 recordings have label files .* layout='recordings' to ignore them"):
         layouts.find(tmp_path, unlabelled_as="normal")
     assert len(layouts.find(tmp_path, unlabelled_as="normal", layout=layouts.WITHOUT_LABELS)) == 5
 
@@ -166,13 +166,13 @@ def test_label_files_in_other_layouts_are_asked_about_too(tmp_path: Path) -> Non
         (tmp_path / "split" / name).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(tmp_path / "split" / f"{name}.wav", tone(300, 1.0), SR)
     (tmp_path / "split" / "train" / "normal" / "a.txt").write_text("0.2\t0.5\tbearing fault\n")
-    with pytest.raises(DataError, match="--layout split-folders to ignore them"):
+    with pytest.raises(DataError, match="layout='split-folders' to ignore them"):
         layouts.find(tmp_path / "split")
     (tmp_path / "flat").mkdir()
     for i in range(3):
         soundfile.write(tmp_path / "flat" / f"{i}.wav", tone(300, 1.0), SR)
     (tmp_path / "flat" / "0.txt").write_text("0.2\t0.5\twren\n")
-    with pytest.raises(DataError, match="or --layout selections: 1 of its 3 recordings have labels beside them"):
+    with pytest.raises(DataError, match="or layout='selections': 1 of its 3 recordings have labels beside them"):
         layouts.find(tmp_path / "flat")
 
 
@@ -180,10 +180,10 @@ def test_labels_without_a_name_are_counted(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(300, 5.0), SR)
     head = "Begin Time (s)\tEnd Time (s)\tAnnotation\tCode\n"
     (tmp_path / "a.txt").write_text(head + "0\t1\t\twren\n2\t3\t\towl\n")
-    with pytest.raises(DataError, match="makes a clip: 2 labels without a name .of tables, --label-column"):
+    with pytest.raises(DataError, match="makes a clip: 2 labels without a name .of tables, label_column=COLUMN"):
         layouts.find(tmp_path)
     assert layouts.find(tmp_path, selections=SelectionOptions(label_column="Code")).labels == ["owl", "wren"]
     (tmp_path / "a.txt").write_text(head + "0\t1\twren\t\n2\t3\t\towl\n")
     manifest = layouts.find(tmp_path)
     assert manifest.labels == ["wren"]
-    assert "excluded: 1 labels without a name (of tables, --label-column names their column)" in manifest.notes
+    assert "excluded: 1 labels without a name (of tables, label_column=COLUMN names their column)" in manifest.notes

@@ -165,12 +165,12 @@ def test_sentences_say_what_how_well_and_what_to_do() -> None:
     assert only(shortcuts(*changed(noise(14, 14), "sample rate"))).sentence == (
         "sample rate alone predicts the label with 100% balanced accuracy, where guessing gives 50%: a 44100 Hz, b 16000 Hz. "
         "A model can learn the recording instead of the sound. "
-        "Record all labels with the same device, or train with --set sample_rate=16000, the lowest rate."
+        "Record all labels with the same device, or train with sample_rate=16000, the lowest rate."
     )
     assert only(shortcuts(*changed(noise(10, 10, 10, 10), "level", 0.8, "d"))).sentence == (
         "level alone tells d from the other labels with 90% balanced accuracy, where guessing gives 50%: d -26 dB, "
         "the others -20 dB. If that is not how the sounds differ, a model learns the recording instead of the sound. "
-        "Train with --set normalise=rms."
+        "Train with normalise=rms."
     )
     facts, labels, groups = changed(noise(10, 10, 10, 10, 10), "encoding")
     facts.loc[10:18, "encoding"] = "MP3"

@@ -82,4 +82,4 @@ def test_labels_of_one_data_set_are_told_by_how_rare_they_are() -> None:
 )
 def test_labels_that_look_like_several_name_the_separator(labels: list[str], mark: str) -> None:
     note = similar.joined_labels(labels)
-    assert f"--label-separator {mark!r}" in note if mark else not note
+    assert f"label_separator={mark!r}" in note if mark else not note

@@ -126,7 +126,7 @@ def test_a_given_number_of_folds_goes_before_the_official_ones() -> None:
 
 def test_straddling_groups_are_refused_unless_the_layout_declares_them() -> None:
     names = ["train", "test"] * 40
-    pair = r"20 groups .*000.wav \(not tested\) and 001.wav \(tested\), group g0.*--allow-leak"
+    pair = r"20 groups .*000.wav \(not tested\) and 001.wav \(tested\), group g0.*allow_leak=True"
     with pytest.raises(DataError, match=pair):
         splits.holdout(manifest(split=names))
     declared = splits.holdout(manifest(split=names, published="published with the same speakers"))
@@ -143,7 +143,7 @@ def test_straddling_validation_is_refused() -> None:
 def test_too_few_groups_or_clips() -> None:
     with pytest.raises(DataError, match="5 folds of 3 groups cannot be made"):
         splits.grouped_folds(manifest(3, 4), folds=5)
-    with pytest.raises(DataError, match="no label has more than 2 clips; choose --folds 2 to 2, or train on all"):
+    with pytest.raises(DataError, match="no label has more than 2 clips; choose folds=2 to 2, or train on all"):
         splits.grouped_folds(manifest(6, 1), folds=5)
 
 
@@ -151,7 +151,7 @@ def test_one_recording_cannot_be_split() -> None:
     m = manifest(4, 5, path=["day.wav"] * 20, start=[float(i) for i in range(20)], end=[i + 1.0 for i in range(20)])
     with pytest.raises(DataError, match="all its clips are of one recording, .* add recordings, or train on all"):
         splits.grouped_folds(m, folds=2)
-    with pytest.raises(DataError, match="5 folds of 4 groups cannot be made; choose --folds 2 to 2$"):
+    with pytest.raises(DataError, match="5 folds of 4 groups cannot be made; choose folds=2 to 2$"):
         splits.grouped_folds(manifest(4, 1), folds=5)
 
 
@@ -224,7 +224,7 @@ def test_random_folds_ignore_groups_and_say_so() -> None:
 
 def test_unknown_groups_are_told_beside_the_figures() -> None:
     m = manifest()
-    told = "no groups are known, so that clips of one source may be on both sides of the split"
+    told = "no groups are known, so clips of one source may be in training and test"
     assert splits.holdout(m).notes == ()
     assert splits.holdout(replace(m, grouped_by="")).notes[0].startswith(told)
     published = manifest(split=["test"] * 8 + ["train"] * 72)

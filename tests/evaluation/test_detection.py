@@ -227,14 +227,14 @@ def test_markdown() -> None:
     assert detection.markdown(rows).splitlines() == [
         "| machine | precision | recall | accuracy | n | note |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
-        "| a\\|b | - | - | 100.0 % (34.2 to 100.0) | 2 | no abnormal clip: precision, recall, F1 and AUC are undefined |",
-        "| fan | 66.7 % (20.8 to 93.9) | 100.0 % (34.2 to 100.0) | 75.0 % (30.1 to 95.4) | 4 |  |",
-        "| **mean** | **66.7 %** | **100.0 %** | **87.5 %** |  |  |",
+        "| a\\|b | - | - | 100.0% (34.2 to 100.0) | 2 | no abnormal clip: precision, recall, F1 and AUC are undefined |",
+        "| fan | 66.7% (20.8 to 93.9) | 100.0% (34.2 to 100.0) | 75.0% (30.1 to 95.4) | 4 |  |",
+        "| **mean** | **66.7%** | **100.0%** | **87.5%** |  |  |",
     ]
     scored = detection.machine_table(machines[:4], abnormal[:4], flagged[:4], np.array([0, 2.0, 1, 3]))
     lines = detection.markdown(scored).splitlines()
     assert lines[0] == "| machine | precision | recall | accuracy | AUC | pAUC | n |"
-    assert lines[2].endswith("| 75.0 % (30.1 to 95.4) | 75.0 % | 73.7 % | 4 |")
+    assert lines[2].endswith("| 75.0% (30.1 to 95.4) | 75.0% | 73.7% | 4 |")
     assert len({line.count(" | ") for line in lines}) == 1
     assert detection.markdown([]).count("\n") == 3
 

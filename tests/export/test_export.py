@@ -65,7 +65,7 @@ def test_a_difference_publishes_nothing(
 
     monkeypatch.setattr(earmark.Model, "scores", scores)
     with pytest.raises(EarmarkError, match=r"differ from torch's by .* nothing was published"):
-        earmark.train(tones, tmp_path / "model", options=earmark.TrainOptions(settings=(*TINY, "epochs=1")))
+        earmark.train(tones, tmp_path / "model", settings=(*TINY, "epochs=1"))
     assert not (tmp_path / "model").exists()
 
 
@@ -91,13 +91,13 @@ def test_description_is_in_the_metadata(trained: earmark.Result) -> None:
 
 
 def test_plain_network_exports(tones: Path, tmp_path: Path) -> None:
-    options = earmark.TrainOptions(settings=(*TINY, "network=plain", "epochs=2"))
-    result = earmark.train(tones, tmp_path / "plain", options=options)
+    options = {"settings": (*TINY, "network=plain", "epochs=2")}
+    result = earmark.train(tones, tmp_path / "plain", **options)
     assert earmark.load(result.path).predict(tone(300), sr=8000).label in ("high", "low", "noise")
 
 
 def test_a_window_that_the_network_folds_into_one_frame(tones: Path, tmp_path: Path) -> None:
-    options = earmark.TrainOptions(settings=(*TINY, "epochs=1", "hop_seconds=0.025", "fft_seconds=0.05"))
-    result = earmark.train(tones, tmp_path / "short", options=options)
+    options = {"settings": (*TINY, "epochs=1", "hop_seconds=0.025", "fft_seconds=0.05")}
+    result = earmark.train(tones, tmp_path / "short", **options)
     model = earmark.load(result.path)
     assert model.logits(np.zeros((3, model.spec.plan.window), np.float32))[0].shape == (3, 3)

@@ -424,7 +424,7 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
 
 def test_missing_packages_name_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "find_spec", lambda name: None if name == "torch" else name)
-    with pytest.raises(MissingExtra, match=r'pip install "earmark\[train\]"'):
+    with pytest.raises(MissingExtra, match=r'pip install .*\[train\]"'):
         images.write(put(tmp_path / "a.wav"), tmp_path / "out")
 
 

@@ -64,7 +64,7 @@ def spec(kind: type[BundleSpec] = Detector, **more: Any) -> Any:
 def test_page_of_a_classifier_has_its_figures_and_no_others() -> None:
     shown = text(CLASSES)
     for part in (
-        "100.0 % accuracy (95 %: ",
+        "100.0% accuracy (95%: ",
         "1.000 macro F1",
         "0.000 loss",
         "2 clips tested",
@@ -80,8 +80,8 @@ def test_page_of_a_classifier_has_its_figures_and_no_others() -> None:
 def test_page_of_a_detector_leads_with_what_counts() -> None:
     shown = text(DETECTOR)
     for part in (
-        "0.912 AUC (95 %: 0.880 to 0.940)", "0.750 pAUC", "0.800 recall", "0.960 precision", "0.873 F1", "400 clips tested",
-        "0.667 % false alarms, of 300 normal clips (stated 1 % of the windows; 95 %: 0.18 % to 2.4 %)", "2.4 false alarms an hour",
+        "0.912 AUC (95%: 0.880 to 0.940)", "0.750 pAUC", "0.800 recall", "0.960 precision", "0.873 F1", "400 clips tested",
+        "0.667% false alarms, of 300 normal clips (stated 1% of the windows; 95%: 0.18% to 2.4%)", "2.4 false alarms an hour",
     ):  # fmt: skip
         assert part in shown
     for part in ("accuracy", "macro", "loss", "Confusion", "Labels"):
@@ -107,14 +107,14 @@ def test_page_has_a_row_for_each_machine() -> None:
     }
     shown = text({**CLASSES, "machines": [MACHINE, bare], "over_machines": over})
     assert "Machines machine clips precision recall accuracy AUC pAUC note" in shown
-    assert "fan <00> 120, 60 abnormal 93.1 % (88.0 to 96.3) 50.0 % 75.0 % (70.0 to 80.0) 0.900 0.800 few clips" in shown
+    assert "fan <00> 120, 60 abnormal 93.1% (88.0 to 96.3) 50.0% 75.0% (70.0 to 80.0) 0.900 0.800 few clips" in shown
     assert "pump 7 - - - - -" in shown
     assert (
-        "In brackets: 95 % intervals. Mean over the machines: precision 90.0 %, recall 50.0 %, F1 0.600, AUC 0.900. "
+        "In brackets: 95% intervals. Mean over the machines: precision 90.0%, recall 50.0%, F1 0.600, AUC 0.900. "
         "Harmonic mean over the machines: AUC 0.850, pAUC 0.700. Score: 0.765." in shown
     )
     shown = text({**CLASSES, "machines": [{"machine": "pump", "n": 7, "recall": 1.0}, bare]})
-    assert "accuracy pump 7 - 100.0 % - pump 7 - - -" in shown
+    assert "accuracy pump 7 - 100.0% - pump 7 - - -" in shown
     assert "AUC" not in shown and "note" not in shown and "brackets" not in shown and "over the machines" not in shown
 
 
@@ -125,7 +125,7 @@ def test_page_of_long_recordings() -> None:
     }  # fmt: skip
     assert (
         "Long recordings faults found 5 of 6 delay until found 12.4 s (3.0 to 60.5) false alarms 3 in 24.5 h of normal sound "
-        "false alarms an hour 0.122 (95 %: 0.025 to 0.36)" in text({**DETECTOR, "watch": watch})
+        "false alarms an hour 0.122 (95%: 0.025 to 0.36)" in text({**DETECTOR, "watch": watch})
     )
     shown = text({**NOTHING, "watch": dict.fromkeys(watch) | {"faults": 0, "found": 0}})
     assert "faults found 0 of 0" in shown and "None" not in shown and "an hour" not in shown
@@ -149,7 +149,7 @@ def test_card_of_a_detector() -> None:
         "The threshold is set for a false-alarm rate of 1/8h: one window in 28,800 of normal sound, which is rarer than the "
         "normal clips could show and therefore extrapolated.\n\n**Note:** few normal clips.\n",
         "\n| figure | value |\n|---|---|\n| AUC | 0.912 |\n| pAUC | 0.750 |\n| recall at the threshold | 0.800 |\n"
-        "| false-alarm rate at the threshold | 0.667 % of normal clips (95 % interval 0.18 to 2.4), stated 1 % of the windows |\n"
+        "| false-alarm rate at the threshold | 0.667% of normal clips (95% interval 0.18 to 2.4), stated 1% of the windows |\n"
         "| clips tested | 400 |\n",
         "A sound that was never normal in training counts as abnormal, harmless ones too: new backgrounds need `earmark adapt`.",
         "**Note:** LEAK.",
@@ -174,7 +174,7 @@ def test_card_of_a_classifier_says_nothing_of_detectors() -> None:
     made = dataclasses.replace(spec(BundleSpec, metrics=CLASSES), task="classification", labels=("a", "b"))
     card = report.model_card(made, [])
     assert card.startswith("# Sound classifier: a, b\n\nMade by Earmark 1. Input: 1 s windows at 16000 Hz, mono;")
-    assert "| accuracy | 100.0 % " in card and "Scores are not calibrated." in card
+    assert "| accuracy | 100.0% " in card and "Scores are not calibrated." in card
     assert "unusual" not in card and "AUC" not in card
     limit = "A sound that is none of the labels still gets one of them."
     assert limit in card and limit not in report.model_card(dataclasses.replace(made, task="multilabel"), [])

@@ -13,7 +13,7 @@ from references import BASE, examples, front_end
 from earmark.errors import SettingsError
 from earmark.frontend.front_end import FrontEnd, FrontEndSettings
 from earmark.frontend.settings import RANGES
-from earmark.training.recipe import Recipe
+from earmark.training.settings import Recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

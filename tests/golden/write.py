@@ -93,16 +93,12 @@ def main(target: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         datasets(work)
-        source = earmark.DataOptions(group_pattern=r"(g\d)_")
-        earmark.train(
-            work / "classes", work / "classification", source=source, options=earmark.TrainOptions(settings=TINY)
-        )
-        earmark.train(
-            work / "several" / "labels.csv", work / "multilabel", options=earmark.TrainOptions(settings=TINY, seed=1)
-        )
+        source = {"group_pattern": r"(g\d)_"}
+        earmark.train(work / "classes", work / "classification", **source, settings=TINY)
+        earmark.train(work / "several" / "labels.csv", work / "multilabel", settings=TINY, seed=1)
         earmark.train(
             work / "machines" / "labels.csv", work / "anomaly",
-            options=earmark.TrainOptions(settings=DETECTOR, task="anomaly", per=("machine",)),
+            settings=DETECTOR, task="anomaly", per=("machine",),
         )  # fmt: skip
         recordings(work / "recordings")
         shutil.rmtree(target, ignore_errors=True)

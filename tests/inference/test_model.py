@@ -49,9 +49,9 @@ def test_other_rates_are_resampled(model: earmark.Model, sr: int) -> None:
 
 
 def test_windows_that_are_heard_shifted(tones: Path, tmp_path: Path) -> None:
-    options = earmark.TrainOptions(settings=(*TINY, "epochs=1", "shifts=3"))
-    source = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
-    model = earmark.load(earmark.train(tones, tmp_path / "model", source=source, options=options).path)
+    options = {"settings": (*TINY, "epochs=1", "shifts=3")}
+    source = {"group_pattern": r"[^/]+/g\d+_"}
+    model = earmark.load(earmark.train(tones, tmp_path / "model", **source, **options).path)
     samples = tone(300, 0.6, seed=99)
     window = len(samples)
     assert window == model.spec.plan.window

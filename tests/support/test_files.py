@@ -74,10 +74,10 @@ def test_claim(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert claim(tmp_path / "empty") == tmp_path / "empty"
     files.write_text(tmp_path / "empty" / "earmark.json", "{}")
-    with pytest.raises(OutputError, match="exists already; choose another path, or pass --overwrite"):
+    with pytest.raises(OutputError, match="exists already; choose another path, or pass overwrite=True"):
         claim(tmp_path / "empty")
     with pytest.raises(
-        OutputError, match="was not made by this command \\(it lacks earmark.json, b\\), so --overwrite"
+        OutputError, match="was not made by this command \\(it lacks earmark.json, b\\), so overwrite=True"
     ):
         claim(tmp_path / "empty", overwrite=True)
     files.write_text(tmp_path / "empty" / "b", "x")
@@ -110,11 +110,11 @@ def test_work_folder(tmp_path: Path) -> None:
             (work / "inner").mkdir(exist_ok=True)
             return sorted(path.name for path in work.iterdir())
 
-    with pytest.raises(OutputError, match="holds no interrupted run; leave out --resume"):
+    with pytest.raises(OutputError, match="holds no interrupted run; leave out resume=True"):
         enter("a", resume=True)
     assert not list(tmp_path.iterdir())
     assert enter("a") == ["a", "inner", "run.json"]
-    with pytest.raises(OutputError, match="pass --resume to go on with it, or --overwrite"):
+    with pytest.raises(OutputError, match="pass resume=True to go on with it, or overwrite=True"):
         enter("a")
     with pytest.raises(OutputError, match="had other data or settings"):
         enter("b", resume=True)

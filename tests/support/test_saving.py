@@ -21,7 +21,7 @@ from earmark.support import files
 from earmark.training import checkpoints, fitting
 from earmark.training.steps import Fitting
 
-SOURCE = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
+SOURCE = {"group_pattern": r"[^/]+/g\d+_"}
 QUICK = (*TINY, "epochs=4")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -31,12 +31,12 @@ def full(*_: object, **__: object) -> None:
 
 
 def go(data: Path, out: Path, *, resume: bool = False, settings: tuple[str, ...] = QUICK) -> earmark.Result:
-    return earmark.train(data, out, source=SOURCE, options=earmark.TrainOptions(settings=settings, resume=resume))
+    return earmark.train(data, out, **SOURCE, settings=settings, resume=resume)
 
 
 def call(run: Callable[..., Run], data: Path, out: Path, *more: str, settings: tuple[str, ...] = QUICK) -> Run:
     changes = [word for change in settings for word in ("--set", change)]
-    return run("train", data, "--out", out, "--group-pattern", SOURCE.group_pattern, *changes, *more)
+    return run("train", data, "--out", out, "--group-pattern", SOURCE["group_pattern"], *changes, *more)
 
 
 def stopped_at(monkeypatch: pytest.MonkeyPatch, epoch: int) -> pytest.MonkeyPatch:
@@ -156,7 +156,7 @@ def test_a_run_goes_on_after_a_write_that_failed(
         failed = call(run, tones, out)
     assert failed.code == 2 and "Traceback" not in failed.err
     last = failed.err.splitlines()[-1]
-    assert str(tmp_path / "model") in last and last.endswith(", then run the same command with --resume.")
+    assert str(tmp_path / "model") in last and last.endswith(", then run it again with --resume.")
     assert os.strerror(code) in last
     assert not out.exists() and (Path(f"{out}.partial") / fitting.CHECKPOINT).exists()
     assert not [p.name for p in Path(f"{out}.partial").iterdir() if p.name.startswith((".last", "features"))]
@@ -316,7 +316,7 @@ def test_a_cross_validation_goes_on_after_a_full_disk(
         "--folds",
         "2",
         "--group-pattern",
-        SOURCE.group_pattern,
+        SOURCE["group_pattern"],
         *changes,
     )
     write, made = export.write_model, []
@@ -331,7 +331,7 @@ def test_a_cross_validation_goes_on_after_a_full_disk(
         broken.setattr(export, "write_model", second)
         failed = run(*words)
     assert failed.code == 2
-    assert failed.err.splitlines()[-1].endswith("then run the same command with --resume: 1 of 2 folds are done.")
+    assert failed.err.splitlines()[-1].endswith("then run it again with --resume: 1 of 2 folds are done.")
     assert run(*words, "--resume").code == 0
     assert sorted(p.name for p in (tmp_path / "cv").iterdir()) == [
         "crossval.json", "fold-1", "fold-2", "predictions.csv", "report.html",
@@ -365,18 +365,18 @@ def test_a_search_goes_on_after_a_full_disk_and_tells_a_damaged_study(
     settings = {"trials": 3, "search": ["lr"], "source": SOURCE}
     with monkeypatch.context() as broken:
         broken.setattr(JournalFileBackend, "append_logs", half)
-        with pytest.raises(DiskError, match=r"out.partial: .* is full .*then run the same command with --resume\.$"):
-            earmark.tune(tones, tmp_path / "out", options=earmark.TrainOptions(settings=TINY), **settings)
+        with pytest.raises(DiskError, match=r"out.partial: .* is full .*then run it again with resume=True\.$"):
+            earmark.tune(tones, tmp_path / "out", settings=TINY, **settings)
     work = tmp_path / "out.partial"
-    again = earmark.TrainOptions(settings=TINY, resume=True)
+    again = {"settings": TINY, "resume": True}
     study = (work / "study.log").read_bytes()
     assert not study.endswith(b"\n")
     for damaged in (b"garbage\n" + study, study[: study.rfind(b"\n") + 1] + b'{"op_code":99}\n', b"[]\n"):
         (work / "study.log").write_bytes(damaged)
-        with pytest.raises(OutputError, match=r"study.log: is damaged .*--overwrite instead of --resume"):
-            earmark.tune(tones, tmp_path / "out", options=again, **settings)
+        with pytest.raises(OutputError, match=r"study.log: is damaged .*overwrite=True instead of resume=True"):
+            earmark.tune(tones, tmp_path / "out", **again, **settings)
     (work / "study.log").write_bytes(study)
-    found = earmark.tune(tones, tmp_path / "out", options=again, **settings)
+    found = earmark.tune(tones, tmp_path / "out", **again, **settings)
     assert found.trials == 3 and len(done) == 4
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["study.log", "trials.csv", "tuned.toml"]
 

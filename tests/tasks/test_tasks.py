@@ -19,6 +19,7 @@ from earmark.audio.windows import merge
 from earmark.bundle import BundleSpec
 from earmark.errors import BundleError, SettingsError
 from earmark.tasks import Judged, classification
+from earmark.training.options import TrainOptions
 from earmark.workflow import planning
 
 NETWORKS = [name for name, task in tasks.TASKS.items() if task.LEARNER == tasks.NETWORK]
@@ -79,7 +80,7 @@ def test_unknown_tasks_are_refused() -> None:
         tasks.of(dataclasses.replace(SPEC, task="ordinal"), source="x")
     with pytest.raises(BundleError, match="labels is"):
         tasks.of(dataclasses.replace(SPEC, labels=("a",)))
-    with pytest.raises(SettingsError, match="--task is 'multilabel'; choose auto or anomaly"):
+    with pytest.raises(SettingsError, match="task is 'multilabel'; choose auto or anomaly"):
         tasks.asked("multilabel")
     assert tasks.asked("auto") is None
 
@@ -87,11 +88,11 @@ def test_unknown_tasks_are_refused() -> None:
 def test_a_task_that_trains_a_network_is_no_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = types.SimpleNamespace(**{**vars(classification), "NAME": "ordinal", "ASKED": True})
     monkeypatch.setitem(tasks.TASKS, "ordinal", own)  # type: ignore[misc]
-    with pytest.raises(SettingsError, match="--from takes the task of its model: remove it or --task ordinal$"):
-        planning.check_options(earmark.TrainOptions(task="ordinal", base=tmp_path))
-    with pytest.raises(SettingsError, match="--normal is 'a', but only --per and --task anomaly require it"):
-        planning.check_options(earmark.TrainOptions(task="ordinal", normal="a"))
-    assert planning.check_options(earmark.TrainOptions(task="ordinal")) is own
+    with pytest.raises(SettingsError, match="base=MODEL takes the task of its model: remove it or task=ordinal$"):
+        planning.check_options(TrainOptions(task="ordinal", base=tmp_path))
+    with pytest.raises(SettingsError, match="normal is 'a', but only per=COLUMNS and task='anomaly' require it"):
+        planning.check_options(TrainOptions(task="ordinal", normal="a"))
+    assert planning.check_options(TrainOptions(task="ordinal")) is own
 
 
 def test_a_new_task_is_one_file_and_one_registration(
@@ -108,15 +109,13 @@ def test_a_new_task_is_one_file_and_one_registration(
 
     own = {"NAME": "ordinal", "ASKED": True, "measure": measure, "describe": describe, "headline": headline}
     monkeypatch.setitem(tasks.TASKS, "ordinal", types.SimpleNamespace(**{**vars(classification), **own}))  # type: ignore[misc]
-    source = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
-    options = earmark.TrainOptions(settings=[*TINY, "epochs=1"], task="ordinal")
-    made = earmark.train(tones, tmp_path / "model", source=source, options=options)
+    source = {"group_pattern": r"[^/]+/g\d+_"}
+    options = {"settings": [*TINY, "epochs=1"], "task": "ordinal"}
+    made = earmark.train(tones, tmp_path / "model", **source, **options)
     assert made.metrics["clips_twice"] == 2 * made.metrics["n"]
     assert "twice the clips" in (made.path / "report.html").read_text(encoding="utf-8")
     assert bundle.read(made.path).spec.task == "ordinal"
     assert earmark.load(made.path).predict(tones / "low" / "g0_0.wav").label in ("high", "low", "noise")
-    assert earmark.evaluate(made.path, tones, source=source)["clips_twice"] == 2 * made.metrics["n"]
-    again = earmark.TrainOptions(settings=["epochs=1", "min_steps=0"], base=made.path)
-    assert (
-        bundle.read(earmark.train(tones, tmp_path / "again", source=source, options=again).path).spec.task == "ordinal"
-    )
+    assert earmark.evaluate(made.path, tones, **source).to_dict()["clips_twice"] == 2 * made.metrics["n"]
+    again = {"settings": ["epochs=1", "min_steps=0"], "base": made.path}
+    assert bundle.read(earmark.train(tones, tmp_path / "again", **source, **again).path).spec.task == "ordinal"

@@ -27,10 +27,11 @@ from earmark.errors import SettingsError
 from earmark.networks.classifier import Classifier
 from earmark.training import fitting, recipe
 from earmark.training.batches import Features
+from earmark.training.settings import Recipe
 from earmark.training.steps import Fitting
 from earmark.training.watchers import MovingAverage
 
-SOURCE = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
+SOURCE = {"group_pattern": r"[^/]+/g\d+_"}
 
 
 def weights(path: Path) -> dict[str, np.ndarray]:
@@ -38,8 +39,8 @@ def weights(path: Path) -> dict[str, np.ndarray]:
 
 
 def test_same_seed_same_weights(tones: Path, trained: earmark.Result, tmp_path: Path) -> None:
-    again = earmark.train(tones, tmp_path / "again", source=SOURCE, options=earmark.TrainOptions(settings=TINY))
-    other = earmark.train(tones, tmp_path / "other", source=SOURCE, options=earmark.TrainOptions(settings=TINY, seed=1))
+    again = earmark.train(tones, tmp_path / "again", **SOURCE, settings=TINY)
+    other = earmark.train(tones, tmp_path / "other", **SOURCE, settings=TINY, seed=1)
     first = weights(trained.path)
     assert all(np.array_equal(first[k], v) for k, v in weights(again.path).items())
     assert not all(np.array_equal(first[k], v) for k, v in weights(other.path).items())
@@ -55,16 +56,16 @@ def test_a_resumed_run_equals_an_unbroken_one(
             raise KeyboardInterrupt
         return begin(self)
 
-    out, options = tmp_path / "model", earmark.TrainOptions(settings=TINY)
+    out, options = tmp_path / "model", {"settings": TINY}
     monkeypatch.setattr(Fitting, "train_dataloader", interrupt)
-    with pytest.raises(earmark.Interrupted, match="holds the last checkpoint: run the same command with --resume"):
-        earmark.train(tones, out, source=SOURCE, options=options)
+    with pytest.raises(earmark.Interrupted, match="holds the last checkpoint: run it again with resume=True"):
+        earmark.train(tones, out, **SOURCE, **options)
     monkeypatch.setattr(Fitting, "train_dataloader", begin)
     assert not out.exists()
     with pytest.raises(earmark.OutputError, match="holds an interrupted run"):
-        earmark.train(tones, out, source=SOURCE, options=options)
+        earmark.train(tones, out, **SOURCE, **options)
     with pytest.raises(earmark.OutputError, match="had other data or settings"):
-        earmark.train(tones, out, source=SOURCE, options=earmark.TrainOptions(settings=TINY, seed=5, resume=True))
+        earmark.train(tones, out, **SOURCE, settings=TINY, seed=5, resume=True)
     for other in (
         {"settings": (*TINY, "lr=0.01")},
         {"settings": (*TINY, "window_seconds=0.4")},
@@ -72,8 +73,8 @@ def test_a_resumed_run_equals_an_unbroken_one(
     ):
         fold = other.pop("test_fold", None)
         with pytest.raises(earmark.OutputError, match="had other data or settings"):
-            earmark.train(tones, out, source=SOURCE, test_fold=fold, options=earmark.TrainOptions(**other, resume=True))
-    resumed = earmark.train(tones, out, source=SOURCE, options=earmark.TrainOptions(settings=TINY, resume=True))
+            earmark.train(tones, out, **SOURCE, test_fold=fold, **other, resume=True)
+    resumed = earmark.train(tones, out, **SOURCE, settings=TINY, resume=True)
     unbroken = weights(trained.path)
     assert all(np.array_equal(unbroken[k], v) for k, v in weights(resumed.path).items())
     assert len(fitting.history(resumed.path)) == 10
@@ -89,9 +90,7 @@ def test_a_resumed_run_equals_an_unbroken_one(
     ],
 )
 def test_other_front_ends_learn_and_are_exported(tones: Path, tmp_path: Path, settings: tuple[str, ...]) -> None:
-    result = earmark.train(
-        tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=(*TINY, "epochs=12", *settings))
-    )
+    result = earmark.train(tones, tmp_path / "model", **SOURCE, settings=(*TINY, "epochs=12", *settings))
     assert result.metrics["accuracy"] >= 2 / 3  # of six clips; the export compared torch with ONNX Runtime
 
 
@@ -102,7 +101,7 @@ def test_contrast_learns_and_is_exported(make_tones: Callable[..., Path], tmp_pa
         samples, sr = soundfile.read(path)
         soundfile.write(path, samples + 1e-3 * rng.normal(size=len(samples)), sr)
     settings = (*TINY, "epochs=12", "features=mfcc,chroma,contrast", "deltas=2", "roll=0")
-    result = earmark.train(data, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    result = earmark.train(data, tmp_path / "model", **SOURCE, settings=settings)
     assert result.metrics["accuracy"] >= 2 / 3
 
 
@@ -116,8 +115,8 @@ def test_contrast_learns_and_is_exported(make_tones: Callable[..., Path], tmp_pa
     ],
 )
 def test_ideas_learn_and_are_exported(tones: Path, tmp_path: Path, settings: tuple[str, ...]) -> None:
-    options = earmark.TrainOptions(settings=(*TINY, "epochs=12", *settings))
-    result = earmark.train(tones, tmp_path / "model", source=SOURCE, options=options)
+    options = {"settings": (*TINY, "epochs=12", *settings)}
+    result = earmark.train(tones, tmp_path / "model", **SOURCE, **options)
     assert result.metrics["accuracy"] >= 2 / 3
     members = earmark.load(result.path).spec.network["members"]
     assert members == (2 if "members=2" in settings else 1)
@@ -158,7 +157,7 @@ def test_a_run_broken_off_after_its_last_step_keeps_its_averages(
     tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = (*TINY, "epochs=2", "ema=0.5")
-    unbroken = earmark.train(tones, tmp_path / "whole", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    unbroken = earmark.train(tones, tmp_path / "whole", **SOURCE, settings=settings)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -167,9 +166,9 @@ def test_a_run_broken_off_after_its_last_step_keeps_its_averages(
         broken.setattr("earmark.training.watchers.SAVE_SECONDS", 0.0)
         broken.setattr("earmark.export.write_model", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            earmark.train(tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
-    again = earmark.TrainOptions(settings=settings, resume=True)
-    resumed = earmark.train(tones, tmp_path / "model", source=SOURCE, options=again)
+            earmark.train(tones, tmp_path / "model", **SOURCE, settings=settings)
+    again = {"settings": settings, "resume": True}
+    resumed = earmark.train(tones, tmp_path / "model", **SOURCE, **again)
     first = weights(unbroken.path)
     assert all(np.array_equal(first[k], v) for k, v in weights(resumed.path).items())
 
@@ -182,8 +181,8 @@ def test_mixing_rests_at_the_end(tones: Path, tmp_path: Path) -> None:
         "half": ("mixup=1", "cutmix=0.5", "unmixed=0.5"),
         "always": ("mixup=1", "cutmix=0.5"),
     }.items():
-        options = earmark.TrainOptions(settings=(*TINY, "epochs=2", *mixing))
-        found[name] = weights(earmark.train(tones, tmp_path / name, source=SOURCE, options=options).path)["head.weight"]
+        options = {"settings": (*TINY, "epochs=2", *mixing)}
+        found[name] = weights(earmark.train(tones, tmp_path / name, **SOURCE, **options).path)["head.weight"]
     assert np.array_equal(found["never"], found["rests"])
     assert not np.array_equal(found["never"], found["half"])
     assert not np.array_equal(found["always"], found["half"])
@@ -191,8 +190,8 @@ def test_mixing_rests_at_the_end(tones: Path, tmp_path: Path) -> None:
 
 def test_teachers_count_by_their_share_of_the_target(tones: Path, tmp_path: Path) -> None:
     def trained(name: str, *settings: str) -> dict[str, np.ndarray]:
-        options = earmark.TrainOptions(settings=(*TINY, "epochs=2", *settings))
-        return weights(earmark.train(tones, tmp_path / name, source=SOURCE, options=options).path)
+        options = {"settings": (*TINY, "epochs=2", *settings)}
+        return weights(earmark.train(tones, tmp_path / name, **SOURCE, **options).path)
 
     alone, unheard = trained("alone"), trained("unheard", "teachers=1", "distill=0")
     heard = trained("heard", "teachers=1", "distill=0.5")
@@ -204,7 +203,7 @@ def test_resumed_runs_with_averages_and_teachers_equal_unbroken_ones(
     tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = (*TINY, "epochs=4", "ema=0.3", "teachers=2")
-    unbroken = earmark.train(tones, tmp_path / "whole", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    unbroken = earmark.train(tones, tmp_path / "whole", **SOURCE, settings=settings)
     begin, begun = Fitting.train_dataloader, []
 
     def interrupt(self: Fitting) -> object:
@@ -216,15 +215,8 @@ def test_resumed_runs_with_averages_and_teachers_equal_unbroken_ones(
     monkeypatch.setattr(Fitting, "train_dataloader", interrupt)
     for _ in range(2):
         with pytest.raises(earmark.Interrupted, match="holds the last checkpoint"):
-            earmark.train(
-                tones,
-                tmp_path / "model",
-                source=SOURCE,
-                options=earmark.TrainOptions(settings=settings, resume=len(begun) > 0),
-            )
-    resumed = earmark.train(
-        tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings, resume=True)
-    )
+            earmark.train(tones, tmp_path / "model", **SOURCE, settings=settings, resume=len(begun) > 0)
+    resumed = earmark.train(tones, tmp_path / "model", **SOURCE, settings=settings, resume=True)
     first = weights(unbroken.path)
     assert all(np.array_equal(first[k], v) for k, v in weights(resumed.path).items())
 
@@ -240,7 +232,7 @@ def test_resumed_runs_with_early_stopping_equal_unbroken_ones(
     monkeypatch.setattr(Fitting, "validation_step", validate)
     monkeypatch.setattr("earmark.training.watchers.SAVE_SECONDS", 0.0)
     settings = (*TINY, "epochs=5", "patience=2", "validation=0.25")
-    unbroken = earmark.train(tones, tmp_path / "whole", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    unbroken = earmark.train(tones, tmp_path / "whole", **SOURCE, settings=settings)
     assert len(fitting.history(unbroken.path)) == 4
     begin = Fitting.train_dataloader
 
@@ -258,9 +250,9 @@ def test_resumed_runs_with_early_stopping_equal_unbroken_ones(
         else:
             broken.setattr("earmark.export.write_model", interrupt_export)
         with pytest.raises((KeyboardInterrupt, earmark.Interrupted)):
-            earmark.train(tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
-    again = earmark.TrainOptions(settings=settings, resume=True)
-    resumed = earmark.train(tones, tmp_path / "model", source=SOURCE, options=again)
+            earmark.train(tones, tmp_path / "model", **SOURCE, settings=settings)
+    again = {"settings": settings, "resume": True}
+    resumed = earmark.train(tones, tmp_path / "model", **SOURCE, **again)
     first = weights(unbroken.path)
     assert all(np.array_equal(first[k], v) for k, v in weights(resumed.path).items())
     assert len(fitting.history(resumed.path)) == 4
@@ -268,7 +260,7 @@ def test_resumed_runs_with_early_stopping_equal_unbroken_ones(
 
 def test_a_trained_front_end_is_trained(tones: Path, tmp_path: Path) -> None:
     settings = (*TINY, "epochs=12", "scale=pcen-trained")
-    result = earmark.train(tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    result = earmark.train(tones, tmp_path / "model", **SOURCE, settings=settings)
     found = weights(result.path)
     for name, begin in (("gain", 0.98), ("bias", 2.0), ("power", 0.5)):
         values = np.exp(found[f"front_end.finishes.0.pcen.{name}"])
@@ -308,7 +300,7 @@ def test_ctrl_c_leaves_a_state_to_resume_from_and_says_so(tones: Path, tmp_path:
 
 def test_early_stopping_takes_its_own_part_of_the_training_groups(tones: Path, tmp_path: Path) -> None:
     settings = (*TINY, "epochs=60", "patience=2", "validation=0.25")
-    result = earmark.train(tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    result = earmark.train(tones, tmp_path / "model", **SOURCE, settings=settings)
     history = fitting.history(result.path)
     assert len(history) < 60
     assert {"train_loss", "train_accuracy", "valid_loss", "valid_accuracy"} <= set(history[0])
@@ -328,7 +320,7 @@ def test_the_epoch_is_chosen_on_the_validation_part(
 
     monkeypatch.setattr("earmark.workflow.network.Features", features)
     settings = (*TINY, "epochs=1", "patience=2", "validation=0.25")
-    result = earmark.train(tones, tmp_path / "model", source=SOURCE, options=earmark.TrainOptions(settings=settings))
+    result = earmark.train(tones, tmp_path / "model", **SOURCE, settings=settings)
     tested = {content_hash(tones / path) for path in pd.read_csv(result.path / "predictions.csv")["path"]}
     train, valid = map(set, handed)
     assert train and valid and tested and not (train & valid or train & tested or valid & tested)
@@ -377,7 +369,7 @@ def test_focal_loss_of_a_small_power_has_a_slope_where_all_is_right() -> None:
 
 
 def test_small_data_sets_get_more_epochs() -> None:
-    settings = recipe.Recipe(epochs=10, min_steps=1000, batch_size=32)
+    settings = Recipe(epochs=10, min_steps=1000, batch_size=32)
     assert fitting.epochs(settings, 320, 4) == 100
     assert fitting.epochs(settings, 32_000, 4) == 10
 
@@ -404,17 +396,17 @@ def test_focal_loss_weighs_each_clip_by_what_is_wrong() -> None:
 
 
 def test_many_labels_get_more_epochs() -> None:
-    settings = recipe.Recipe(epochs=40, epochs_a_label=0.5, min_steps=0, batch_size=32)
+    settings = Recipe(epochs=40, epochs_a_label=0.5, min_steps=0, batch_size=32)
     assert [fitting.epochs(settings, 320, labels) for labels in (2, 50)] == [41, 65]
 
 
 def test_device_and_precision() -> None:
     assert fitting.resolve_device("cpu") == "cpu"
-    with pytest.raises(SettingsError, match="--device tpu is not available here; choose cpu"):
+    with pytest.raises(SettingsError, match="device='tpu' is not available here; choose cpu"):
         fitting.resolve_device("tpu")
-    assert fitting.uses_bf16(recipe.Recipe(precision="bf16"), "cpu")
-    assert not fitting.uses_bf16(recipe.Recipe(precision="float32"), "cpu")
-    assert fitting.uses_bf16(recipe.Recipe(), "cpu") == bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    assert fitting.uses_bf16(Recipe(precision="bf16"), "cpu")
+    assert not fitting.uses_bf16(Recipe(precision="float32"), "cpu")
+    assert fitting.uses_bf16(Recipe(), "cpu") == bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def test_a_crop_is_of_the_window_and_of_a_picture_the_whole() -> None:

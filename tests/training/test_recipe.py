@@ -23,8 +23,8 @@ def test_changes_are_typed() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("epoch=3", "unknown setting 'epoch'; the settings are sample_rate,"),
-        ("epochs", "has no '='"),
+        ("epoch=3", "unknown setting 'epoch' .did you mean 'epochs'..; earmark.settings lists"),
+        ("epochs", "setting 'epochs' has no value; write key=value"),
         ("epochs=3.5", "setting epochs is '3.5'; give a whole number"),
         ("lr=fast", "setting lr is 'fast'; give a number"),
         ("epochs=0", "setting epochs is 0; the allowed range is 1 to 100000"),

@@ -20,29 +20,31 @@ from earmark import bundle
 from earmark.bundle import BundleSpec
 from earmark.data import splits
 from earmark.data.clips import ingest
+from earmark.data.options import DataOptions
 from earmark.data.splits import Split
 from earmark.frontend.front_end import FrontEndSettings
 from earmark.networks.classifier import Classifier
 from earmark.training import recipe
+from earmark.training.options import TrainOptions
 from earmark.workflow import continuing, planning, starting
 from earmark.workflow.provenance import group_names, namesakes
 
-GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
+GROUPS = {"group_pattern": r"[^/]+/g\d+_"}
 MORE = ("epochs=4", "min_steps=0", "batch_size=8", "mixup=0", "dropout=0", "lr=3e-3")
 
 
 @pytest.fixture(scope="module")
 def two(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> earmark.Result:
     """A bundle that knows two of the three labels."""
-    source = earmark.DataOptions(group_pattern=GROUPS.group_pattern, include=("low", "noise"))
-    options = earmark.TrainOptions(settings=TINY)
-    return earmark.train(tones, tmp_path_factory.mktemp("two") / "model", source=source, options=options)
+    source = {"group_pattern": GROUPS["group_pattern"], "include": ("low", "noise")}
+    options = {"settings": TINY}
+    return earmark.train(tones, tmp_path_factory.mktemp("two") / "model", **source, **options)
 
 
 def test_weights_and_statistics_are_taken_and_new_labels_come_last(two: earmark.Result, tones: Path) -> None:
     source = bundle.read(two.path)
-    options = earmark.TrainOptions(base=two.path)
-    spec, _ = starting.start_of(options).describe(GROUPS.read(tones), recipe.load("finetune"), options)
+    options = TrainOptions(base=two.path)
+    spec, _ = starting.start_of(options).describe(earmark.read(tones, **GROUPS), recipe.load("finetune"), options)
     assert spec.labels == ("low", "noise", "high")
     assert (spec.front_end, spec.window_seconds, spec.network) == (
         source.spec.front_end, source.spec.window_seconds, source.spec.network,
@@ -65,8 +67,8 @@ def test_weights_and_statistics_are_taken_and_new_labels_come_last(two: earmark.
 
 
 def test_a_label_is_added(two: earmark.Result, tones: Path, tmp_path: Path) -> None:
-    options = earmark.TrainOptions(base=two.path, settings=MORE)
-    result = earmark.train(tones, tmp_path / "model", source=GROUPS, options=options)
+    options = {"base": two.path, "settings": MORE}
+    result = earmark.train(tones, tmp_path / "model", **GROUPS, **options)
     spec = earmark.load(result.path).spec
     assert spec.labels == ("low", "noise", "high")
     assert result.metrics["accuracy"] > 0.5
@@ -92,10 +94,10 @@ def test_what_the_model_has_settled_goes_into_the_record() -> None:
 
 
 def test_networks_side_by_side_are_gone_on_from(tones: Path, tmp_path: Path) -> None:
-    options = earmark.TrainOptions(settings=(*TINY, "members=2", "epochs=2"))
-    first = earmark.train(tones, tmp_path / "first", source=GROUPS, options=options)
-    options = earmark.TrainOptions(base=first.path, settings=(*MORE, "epochs=1"))
-    result = earmark.train(tones, tmp_path / "second", source=GROUPS, options=options)
+    options = {"settings": (*TINY, "members=2", "epochs=2")}
+    first = earmark.train(tones, tmp_path / "first", **GROUPS, **options)
+    options = {"base": first.path, "settings": (*MORE, "epochs=1")}
+    result = earmark.train(tones, tmp_path / "second", **GROUPS, **options)
     spec = earmark.load(result.path).spec
     assert spec.network["members"] == spec.provenance["recipe"]["members"] == 2
 
@@ -103,8 +105,8 @@ def test_networks_side_by_side_are_gone_on_from(tones: Path, tmp_path: Path) -> 
 def test_what_the_model_knows_does_not_test(two: earmark.Result, tones: Path, tmp_path: Path) -> None:
     from earmark.data.cache import content_hash
 
-    options = earmark.TrainOptions(base=two.path, settings=(*MORE, "epochs=1"), seed=3)
-    result = earmark.train(tones, tmp_path / "model", source=GROUPS, options=options)
+    options = {"base": two.path, "settings": (*MORE, "epochs=1"), "seed": 3}
+    result = earmark.train(tones, tmp_path / "model", **GROUPS, **options)
     tested = pd.read_csv(result.path / "predictions.csv")["path"]
     known = set(earmark.load(two.path).spec.provenance["trained_on"])
     assert not known & {content_hash(tones / path) for path in tested}
@@ -112,7 +114,7 @@ def test_what_the_model_knows_does_not_test(two: earmark.Result, tones: Path, tm
 
 
 def test_what_the_model_knows_is_not_chosen_by(two: earmark.Result, tones: Path) -> None:
-    clips = ingest(GROUPS.read(tones), sr=8_000)
+    clips = ingest(earmark.read(tones, **GROUPS), sr=8_000)
     base = bundle.read(two.path).spec
     train, rest = np.arange(0, 10), np.arange(10, 30)
     for split in (Split(train, rest, rest[:0], "", ""), Split(train, rest[:10], rest[10:], "", "")):
@@ -125,7 +127,7 @@ def test_what_the_model_knows_is_not_chosen_by(two: earmark.Result, tones: Path)
 
 
 def test_what_the_model_was_chosen_by_chooses_again_and_does_not_test(two: earmark.Result, tones: Path) -> None:
-    clips = ingest(GROUPS.read(tones), sr=8_000)
+    clips = ingest(earmark.read(tones, **GROUPS), sr=8_000)
     trained, chosen = clips.hashes[:10], clips.hashes[10:14]
     base = dataclasses.replace(
         bundle.read(two.path).spec, provenance={"trained_on": [*trained, *chosen], "chosen_by": list(chosen)}
@@ -149,7 +151,7 @@ def test_new_recordings_of_groups_that_the_model_knows_are_told(
     two: earmark.Result, tones: Path, tmp_path: Path
 ) -> None:
     write_tones(tmp_path / "tones", clips=6, sr=16_000)
-    clips = ingest(GROUPS.read(tmp_path / "tones"), sr=8_000)
+    clips = ingest(earmark.read(tmp_path / "tones", **GROUPS), sr=8_000)
     known = splits.grouped_folds(clips.manifest, folds=3)[0]
     base = bundle.read(two.path).spec
     common = namesakes(base, clips.manifest.take(known.test))
@@ -159,7 +161,7 @@ def test_new_recordings_of_groups_that_the_model_knows_are_told(
         n for n in found.notes if f"{len(common)} groups of the test part are named as groups that the model was" in n
     ]
     assert told and not any(name in told[0] for name in common)  # names of speakers stay out of bundles
-    fresh = ingest(earmark.DataOptions().read(tmp_path / "tones"), sr=8_000)
+    fresh = ingest(earmark.read(tmp_path / "tones"), sr=8_000)
     assert not any("are named as groups" in note for note in continuing.prepared(known, base, fresh)[0].notes)
 
 
@@ -182,8 +184,8 @@ def test_what_a_named_recipe_says_stands(two: earmark.Result, tones: Path, tmp_p
     named = tmp_path / "mine.toml"
     named.write_text("time_stretch = 0.3\nepochs = 2\n")
     for picked, stretched in (("auto", 0.0), ("finetune", 0.0), ("fast", 0.0), (str(named), 0.3)):
-        options = earmark.TrainOptions(base=of_machines, recipe=picked)
-        chosen = planning.plan(tones, GROUPS, options, planning.holdout(options, None, None))[0].recipe
+        options = TrainOptions(base=of_machines, recipe=picked)
+        chosen = planning.plan(tones, DataOptions(**GROUPS), options, planning.holdout(options, None, None))[0].recipe
         assert (chosen.time_stretch, chosen.mel_warp) == (stretched, 0.0)  # the pitch is named by none of them
 
 
@@ -197,7 +199,7 @@ def test_what_tells_the_labels_is_left_alone_here_too() -> None:
 
 
 def test_of_a_split_that_parts_groups_the_recordings_alone_are_known(two: earmark.Result, tones: Path) -> None:
-    clips = ingest(GROUPS.read(tones), sr=8_000)
+    clips = ingest(earmark.read(tones, **GROUPS), sr=8_000)
     base = bundle.read(two.path).spec
     groups, trained = clips.manifest.column("group"), set(base.provenance["trained_on"])
     seen = np.array([content in trained for content in clips.hashes])
@@ -221,9 +223,9 @@ def test_of_a_split_that_parts_groups_the_recordings_alone_are_known(two: earmar
 
 def test_labels_that_may_be_forgotten_are_named(two: earmark.Result, tmp_path: Path) -> None:
     write_tones(tmp_path / "tones", clips=6, sr=16_000)
-    source = earmark.DataOptions(group_pattern=GROUPS.group_pattern, include=("high", "low"))
-    options = earmark.TrainOptions(base=two.path, settings=(*MORE, "epochs=1"))
-    result = earmark.train(tmp_path / "tones", tmp_path / "model", source=source, options=options)
+    source = {"group_pattern": GROUPS["group_pattern"], "include": ("high", "low")}
+    options = {"base": two.path, "settings": (*MORE, "epochs=1")}
+    result = earmark.train(tmp_path / "tones", tmp_path / "model", **source, **options)
     assert any("which it may forget: noise" in note for note in result.notes)
     assert earmark.load(result.path).sample_rate == 8000  # the model's, not that of the new recordings
 
@@ -231,14 +233,14 @@ def test_labels_that_may_be_forgotten_are_named(two: earmark.Result, tmp_path: P
 def test_what_cannot_be_gone_on_from(two: earmark.Result, tones: Path, tmp_path: Path) -> None:
     def refused(match: str, *settings: str, **options: Any) -> None:
         with pytest.raises(earmark.EarmarkError, match=match):
-            chosen = earmark.TrainOptions(**{"base": two.path, "settings": settings, **options})
-            earmark.train(tones, tmp_path / "model", source=GROUPS, options=chosen)
+            chosen = {"base": two.path, "settings": settings, **options}
+            earmark.train(tones, tmp_path / "model", **GROUPS, **chosen)
         assert not (tmp_path / "model").exists()
 
-    refused("--set n_mels=64: the model to continue from fixes n_mels", "n_mels=64")
-    refused("--set shifts=2: the model to continue from fixes shifts", "shifts=2")
-    refused("setting teachers is 2; with --from there is a model to learn from", "teachers=2")
-    refused("--channel 1: the model to continue from took None", channel=1)
+    refused("n_mels=64: the model to continue from fixes n_mels", "n_mels=64")
+    refused("shifts=2: the model to continue from fixes shifts", "shifts=2")
+    refused("setting teachers is 2; with base=MODEL there is a model to learn from", "teachers=2")
+    refused("channel=1: the model to continue from took None", channel=1)
     refused("no such model", base=tmp_path / "nothing")
     lists = pd.DataFrame({"path": [str(p) for p in sorted(tones.rglob("*.wav"))]})
     lists["label"] = np.where(np.arange(len(lists)) % 2, "low;noise", "low")
@@ -246,4 +248,4 @@ def test_what_cannot_be_gone_on_from(two: earmark.Result, tones: Path, tmp_path:
     with pytest.raises(
         earmark.DataError, match="its task is multilabel, that of the model to continue from classification"
     ):
-        earmark.train(tmp_path / "several.csv", tmp_path / "model", options=earmark.TrainOptions(base=two.path))
+        earmark.train(tmp_path / "several.csv", tmp_path / "model", base=two.path)

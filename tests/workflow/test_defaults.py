@@ -35,7 +35,7 @@ def test_two_groups_make_two_folds_and_say_so() -> None:
     assert all(s.notes == (note,) for s in splits.crossval_folds(m))
     assert splits.holdout(m).notes == (note,)
     for explicit in (5, 3):
-        with pytest.raises(DataError, match=f"{explicit} folds of 2 groups cannot be made; choose --folds 2 to 2"):
+        with pytest.raises(DataError, match=f"{explicit} folds of 2 groups cannot be made; choose folds=2 to 2"):
             splits.crossval_folds(m, folds=explicit)
         with pytest.raises(DataError, match=f"{explicit} folds of 2 groups cannot be made"):
             splits.holdout(m, folds=explicit)
@@ -48,9 +48,7 @@ def test_few_clips_of_each_label_make_few_folds_and_say_so() -> None:
     found = splits.crossval_folds(m)
     assert len(found) == 2 and "2 folds instead of 5: no label has more than 2 clips" in found[0].notes
     assert all(len(s.train) == len(s.test) == 2 and not s.lost for s in found)
-    with pytest.raises(
-        DataError, match="3 folds cannot be made: no label has more than 2 clips; choose --folds 2 to 2"
-    ):
+    with pytest.raises(DataError, match="3 folds cannot be made: no label has more than 2 clips; choose folds=2 to 2"):
         splits.crossval_folds(m, folds=3)
     many = manifest(["a", "b", "c"] * 10, [f"g{i}" for i in range(30)])
     assert splits.crossval_folds(many)[0].notes == ()
@@ -63,7 +61,7 @@ def test_where_nothing_can_be_held_out_the_remedy_is_named() -> None:
         manifest(["a", "b", "c"], ["x", "y", "z"]),
     ):
         for folds in (None, 2):
-            with pytest.raises(DataError, match="train on all of it with earmark train --test-fold none"):
+            with pytest.raises(DataError, match="train on all of it with test_fold='none'"):
                 splits.holdout(m, folds=folds)
         assert len(splits.holdout(m, test_fold="none").train) == len(m)
 
@@ -85,7 +83,7 @@ def test_defaults_hold_out_whatever_can_be_held_out(clips: list[tuple[str, int]]
     groups = m.table["group"].nunique()
     possible = groups > 1 and m.table["label"].value_counts().max() > 1
     if not possible:
-        with pytest.raises(DataError, match="--test-fold none"):
+        with pytest.raises(DataError, match="test_fold='none'"):
             splits.holdout(m, seed=seed)
         return
     made = splits.crossval_folds(m, seed=seed)
@@ -195,8 +193,5 @@ def test_a_detector_says_what_was_held_out_where_it_learns_from_too_few(
     data = write(tmp_path / "data", {"normal": 5, "fault": 2}, 1.0)
     found = run("train", data, "--out", tmp_path / "m", "--task", "anomaly")
     assert found.code == 2
-    assert (
-        "(1 more are held out to test: earmark train --test-fold none learns from them too)"
-        in found.err.splitlines()[-1]
-    )
+    assert "(1 more are held out to test: --test-fold none learns from them too)" in found.err.splitlines()[-1]
     assert run("train", data, "--out", tmp_path / "m", "--task", "anomaly", "--test-fold", "none").code == 0

@@ -21,7 +21,7 @@ from earmark.evaluation import detection
 from earmark.workflow.unusual import faults_of
 
 PER = ("machine", "id")
-DETECTOR = earmark.TrainOptions(task="anomaly", per=PER, settings=["false_alarms=5%"])
+DETECTOR = {"task": "anomaly", "per": PER, "settings": ["false_alarms=5%"]}
 UNITS = ["fan/id_00", "fan/id_02", "pump/id_00", "pump/id_02"]
 
 
@@ -37,7 +37,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def detected(machines: Path, tmp_path_factory: pytest.TempPathFactory) -> earmark.Result:
     """A detector of them."""
-    return earmark.train(machines, tmp_path_factory.mktemp("detector") / "model", options=DETECTOR)
+    return earmark.train(machines, tmp_path_factory.mktemp("detector") / "model", **DETECTOR)
 
 
 def clip(machines: Path, label: str, kind: str = "fan", number: int = 0) -> Path:
@@ -113,7 +113,8 @@ def test_prediction_of_a_detector(detected: earmark.Result, machines: Path) -> N
     assert (sound.labels, sound.machine) == ((), "pump/id_00")
     assert set(sound.to_dict()) == {"path", "state", "predictions", "labels", "machine", "threshold", "tail"}
     with pytest.raises(
-        earmark.SettingsError, match="machine 'press' \\(--machine\\) is not one of the model's; give one of fan/id_00"
+        earmark.SettingsError,
+        match="machine 'press' \\(machine=NAME\\) is not one of the model's; give one of fan/id_00",
     ):
         model.predict(clip(machines, "normal"), machine="press")
 
@@ -144,7 +145,7 @@ def test_since_when_a_long_recording_is_abnormal(detected: earmark.Result, tmp_p
 def test_evaluating_a_detector_takes_what_it_does_not_know(
     detected: earmark.Result, machines: Path, tmp_path: Path
 ) -> None:
-    found = earmark.evaluate(detected.path, machines, out=tmp_path / "out")
+    found = earmark.evaluate(detected.path, machines, out=tmp_path / "out").to_dict()
     assert found["n"] == detected.metrics["n"]
     assert found["auc"] == pytest.approx(detected.metrics["auc"])
     names = {p.name for p in (tmp_path / "out").iterdir()}
@@ -158,7 +159,7 @@ def test_stretches_of_a_recording_give_delay_and_false_alarms(detected: earmark.
     rows = [("watch.wav", 0, 30, "normal"), ("watch.wav", 30, 50, "abnormal"), ("watch.wav", 50, 90, "normal")]
     table = pd.DataFrame(rows, columns=["path", "start", "end", "label"]).assign(machine="fan", id="id_00")
     table.to_csv(tmp_path / "table.csv", index=False)
-    watch = earmark.evaluate(detected.path, tmp_path / "table.csv", out=tmp_path / "out")["watch"]
+    watch = earmark.evaluate(detected.path, tmp_path / "table.csv", out=tmp_path / "out").to_dict()["watch"]
     page = (tmp_path / "out" / "report.html").read_text()
     assert "watch.wav: how unusual it is over time" in page
     begin = re.search(r"watch\.wav \(abnormal\) from ([\d.]+) s", page)
@@ -199,7 +200,7 @@ def test_why_names_the_band(detected: earmark.Result, machines: Path) -> None:
 
 
 def test_folds_of_a_detector_test_every_clip_once(machines: Path, tmp_path: Path) -> None:
-    found = earmark.crossval(machines, tmp_path / "cv", folds=3, options=DETECTOR)
+    found = earmark.crossval(machines, tmp_path / "cv", folds=3, **DETECTOR).to_dict()
     table = pd.read_csv(tmp_path / "cv" / "predictions.csv")
     assert found["n"] == len(table) == table["path"].nunique() == 80
     abnormal = (table["label"] == "abnormal").to_numpy()
@@ -256,7 +257,7 @@ def test_recordings_without_labels_are_normal(machines: Path, tmp_path: Path) ->
     for i, path in enumerate(sorted(machines.rglob("id_00/normal/*.wav"))):
         (tmp_path / "plant").mkdir(exist_ok=True)
         (tmp_path / "plant" / f"hall_{i}.wav").write_bytes(path.read_bytes())
-    result = earmark.train(tmp_path / "plant", tmp_path / "model", options=earmark.TrainOptions(task="anomaly"))
+    result = earmark.train(tmp_path / "plant", tmp_path / "model", task="anomaly")
     found = result.metrics
     assert (found["auc"], found["machines"][0]["machine"]) == (None, "all")
     assert "no abnormal clip" in found["machines"][0]["note"]
@@ -269,7 +270,7 @@ def test_names_that_speak_of_faults_are_not_taken_for_normal(machines: Path, tmp
     for name, label, number in (*((f"rec{n}", "normal", n) for n in range(4)), ("abnormal_x", "abnormal", 0)):
         (tmp_path / "plant" / f"{name}.wav").write_bytes(clip(machines, label, number=number).read_bytes())
     with pytest.raises(earmark.DataError, match="abnormal_x.wav sounds like a fault by its name"):
-        earmark.train(tmp_path / "plant", tmp_path / "model", options=earmark.TrainOptions(task="anomaly"))
+        earmark.train(tmp_path / "plant", tmp_path / "model", task="anomaly")
 
 
 def test_a_folder_of_faults_is_not_taken_for_normal(detected: earmark.Result, machines: Path, tmp_path: Path) -> None:
@@ -279,7 +280,7 @@ def test_a_folder_of_faults_is_not_taken_for_normal(detected: earmark.Result, ma
     with pytest.raises(earmark.DataError, match="abnormal/00000000.wav sounds like a fault by its name"):
         earmark.evaluate(detected.path, faults)
     note = "15 recordings without labels are taken for normal"
-    assert note in earmark.evaluate(detected.path, clip(machines, "normal").parent, split="all")["notes"]
+    assert note in earmark.evaluate(detected.path, clip(machines, "normal").parent, split="all").to_dict()["notes"]
 
 
 def test_a_label_of_a_kind_of_fault_is_not_taken_for_normal(
@@ -287,17 +288,17 @@ def test_a_label_of_a_kind_of_fault_is_not_taken_for_normal(
 ) -> None:
     shutil.copytree(clip(machines, "abnormal").parent, tmp_path / "data" / "knocking")
     with pytest.raises(
-        earmark.DataError, match="It has knocking; name it with --normal LABEL, or say --normal normal where"
+        earmark.DataError, match="It has knocking; name it with normal=LABEL, or say normal='normal' where"
     ):
         earmark.evaluate(detected.path, tmp_path / "data")
-    found = earmark.evaluate(detected.path, tmp_path / "data", normal="normal")
+    found = earmark.evaluate(detected.path, tmp_path / "data", normal="normal").to_dict()
     assert (found["n"], found["auc"], found["per_class"]["abnormal"]["n"]) == (5, None, 5)
     shutil.copytree(clip(machines, "normal").parent, tmp_path / "data" / "ok")
     with pytest.raises(earmark.DataError, match="has no label 'normal'"):
         earmark.evaluate(detected.path, tmp_path / "data", normal="normal")
     shutil.rmtree(tmp_path / "data" / "ok")
     (tmp_path / "data" / "knocking").rename(tmp_path / "data" / "defect")
-    assert earmark.evaluate(detected.path, tmp_path / "data")["per_class"]["abnormal"]["n"] == 5
+    assert earmark.evaluate(detected.path, tmp_path / "data").to_dict()["per_class"]["abnormal"]["n"] == 5
 
 
 def test_a_fault_labelled_past_the_end_is_a_fault_all_the_same(detected: earmark.Result, tmp_path: Path) -> None:
@@ -305,7 +306,7 @@ def test_a_fault_labelled_past_the_end_is_a_fault_all_the_same(detected: earmark
         tmp_path / "watch.wav", "fan", unit=0, faults=[(50.0, 60.0, 1.0)], seconds=60.0, snr_db=6.0, seed=3
     )
     (tmp_path / "watch.txt").write_text("0\t40\tnormal\n50\t63\tabnormal\n")
-    found = earmark.evaluate(detected.path, tmp_path)
+    found = earmark.evaluate(detected.path, tmp_path).to_dict()
     assert "lies past the recording's end" in found["skipped"][0]["error"]
     assert (found["watch"]["faults"], found["watch"]["found"]) == (1, 1)
     assert found["watch"]["normal_hours"] == pytest.approx(50 / 3600)
@@ -314,8 +315,8 @@ def test_a_fault_labelled_past_the_end_is_a_fault_all_the_same(detected: earmark
 def test_one_long_recording_is_enough_to_learn_from(tmp_path: Path) -> None:
     for day in range(2):
         synth.write_watch(tmp_path / "plant" / f"{day}.wav", "pump", unit=0, seconds=60.0, snr_db=6.0, seed=day)
-    options = earmark.TrainOptions(task="anomaly", settings=["window_seconds=2", "false_alarms=5%"])
-    result = earmark.train(tmp_path / "plant", tmp_path / "model", test_fold="none", options=options)
+    options = {"task": "anomaly", "settings": ["window_seconds=2", "false_alarms=5%"]}
+    result = earmark.train(tmp_path / "plant", tmp_path / "model", test_fold="none", **options)
     model = earmark.load(result.path)
     assert model.detector is not None
     assert len(np.unique(model.detector.group)) == 16 and model.spec.detector["normal_windows"] == 60
@@ -328,7 +329,7 @@ def test_one_long_recording_is_enough_to_learn_from(tmp_path: Path) -> None:
 
 def test_why_of_a_long_clip_is_its_most_unusual_window(detected: earmark.Result, tmp_path: Path) -> None:
     synth.write_watch(tmp_path / "watch" / "normal" / "a.wav", "fan", unit=0, seconds=700.0, snr_db=6.0, seed=3)
-    found = earmark.evaluate(detected.path, tmp_path / "watch", out=tmp_path / "out")
+    found = earmark.evaluate(detected.path, tmp_path / "watch", out=tmp_path / "out").to_dict()
     assert found["n"] == 1
     page = (tmp_path / "out" / "report.html").read_text()
     assert "normal/a.wav (normal) from " in page
@@ -344,19 +345,19 @@ def test_machines_and_labels_of_the_data_are_checked(detected: earmark.Result, m
     for label in ("normal", "abnormal"):
         (strange / label).mkdir(parents=True)
         (strange / label / "00000000.wav").write_bytes(clip(machines, label, number=1).read_bytes())
-    found = earmark.evaluate(detected.path, tmp_path, split="all")
+    found = earmark.evaluate(detected.path, tmp_path, split="all").to_dict()
     note = "machines that the detector does not know, held to the one that they sound most like: fan/id_07"
     assert note in found["notes"]
     assert [row["machine"] for row in found["machines"]] == ["fan/id_07"]
 
 
 def test_machines_without_a_normal_clip_to_learn_from_have_no_threshold(machines: Path, tmp_path: Path) -> None:
-    table = earmark.DataOptions().read(machines).table
+    table = earmark.read(machines).table
     test = (table["machine"] == "pump") & (table["id"] == "id_02")
     table["split"] = np.where(test | (table["label"] == "abnormal"), "test", "train")
     table["path"] = [str(machines / path) for path in table["path"]]
     table.to_csv(tmp_path / "table.csv", index=False)
-    result = earmark.train(tmp_path / "table.csv", tmp_path / "model", options=DETECTOR)
+    result = earmark.train(tmp_path / "table.csv", tmp_path / "model", **DETECTOR)
     assert earmark.load(result.path).spec.machines == tuple(UNITS[:3])
     assert any(
         note.startswith("machines that the detector does not learn, since no normal clip") for note in result.notes
@@ -365,8 +366,8 @@ def test_machines_without_a_normal_clip_to_learn_from_have_no_threshold(machines
 
 
 def test_table_of_a_classifier(machines: Path, tmp_path: Path) -> None:
-    options = earmark.TrainOptions(settings=TINY, per=PER)
-    result = earmark.train(machines, tmp_path / "model", options=options)
+    options = {"settings": TINY, "per": PER}
+    result = earmark.train(machines, tmp_path / "model", **options)
     table = pd.read_csv(result.path / "predictions.csv")
     for row in result.metrics["machines"]:
         own = table[(table["machine"] + "/" + table["id"]) == row["machine"]]
@@ -374,29 +375,29 @@ def test_table_of_a_classifier(machines: Path, tmp_path: Path) -> None:
         assert row["n_abnormal"] == (own["label"] == "abnormal").sum() == 1  # spread evenly
         assert row["auc"] == roc_auc_score(own["label"] == "abnormal", own["score_abnormal"])
     assert (result.path / "machines.md").is_file()
-    again = earmark.evaluate(result.path, machines, per=("machine",))
+    again = earmark.evaluate(result.path, machines, per=("machine",)).to_dict()
     assert [row["machine"] for row in again["machines"]] == ["fan", "pump"]
 
 
 def test_what_cannot_be_done(machines: Path, tmp_path: Path, trained: earmark.Result, tones: Path) -> None:
     def refused(match: str, data: Path = machines, **options: Any) -> None:
         with pytest.raises(earmark.EarmarkError, match=match):
-            earmark.train(data, tmp_path / "model", options=earmark.TrainOptions(**options))
+            earmark.train(data, tmp_path / "model", **options)
         assert not (tmp_path / "model").exists()
 
-    refused("has no column 'serial' \\(--per\\); it has .*machine, id", per=("serial",))
-    refused("--task is 'clustering'; choose auto or anomaly", task="clustering")
+    refused("has no column 'serial' \\(per=COLUMNS\\); it has .*machine, id", per=("serial",))
+    refused("task is 'clustering'; choose auto or anomaly", task="clustering")
     refused("setting false_alarms is 'often'", task="anomaly", settings=["false_alarms=often"])
-    refused("recipe anomaly makes anomaly detectors .earmark train --task anomaly.; choose another", recipe="anomaly")
+    refused("recipe anomaly makes anomaly detectors .task='anomaly'.; choose another", recipe="anomaly")
     refused("setting network is 'resnet'; an anomaly detector requires bands", task="anomaly", recipe="fast")
     refused("setting features is 'chroma'", task="anomaly", settings=["features=chroma"])
     refused("setting features is 'mfcc'", task="anomaly", settings=["features=mfcc"])
     refused("which of its labels is normal", tones, task="anomaly")
     refused("which of its labels is normal", tones, per=("group",))
-    refused("has no label 'fine' \\(--normal\\)", task="anomaly", normal="fine")
+    refused("has no label 'fine' \\(normal=LABEL\\)", task="anomaly", normal="fine")
     with pytest.raises(earmark.BundleError, match="is no anomaly detector, which alone can be adapted"):
         earmark.adapt(trained.path, machines, tmp_path / "model")
-    with pytest.raises(earmark.SettingsError, match="is no anomaly detector; train one with --task anomaly"):
+    with pytest.raises(earmark.SettingsError, match="is no anomaly detector; train one with task='anomaly'"):
         earmark.load(trained.path).deviation(clip(machines, "normal"))
     with pytest.raises(earmark.SettingsError, match="it tells none apart: leave it out"):
         earmark.load(trained.path).predict(clip(machines, "normal"), machine="fan")
@@ -414,7 +415,7 @@ def test_a_damaged_detector_is_refused(detected: earmark.Result, tmp_path: Path)
 
 @pytest.mark.data
 def test_mimii_sample_is_read(recordings: Path) -> None:
-    manifest = earmark.DataOptions().read(recordings / "mimii_sample")
+    manifest = earmark.read(recordings / "mimii_sample")
     assert (manifest.layout, len(manifest)) == ("mimii", 32)
     assert sorted(set(manifest.machines(PER))) == [
         f"{m}/id_0{i}" for m in ("fan", "pump", "slider", "valve") for i in (0, 2, 4, 6)
@@ -431,7 +432,7 @@ def test_adapting_to_a_name_that_is_not_known_asks(detected: earmark.Result, mac
     for number in range(3):
         shutil.copy(clip(machines, "normal", number=number), few / f"{number}.wav")
     with pytest.raises(
-        earmark.DataError, match="which of its labels is normal. It has knocking; name it with --normal"
+        earmark.DataError, match="which of its labels is normal. It has knocking; name it with normal=LABEL"
     ):
         earmark.adapt(detected.path, few.parent, tmp_path / "out", machine="fan/id_00")
 
@@ -447,7 +448,7 @@ def test_long_recordings_are_not_judged_where_labels_were_left_out(detected: ear
     rows = [("watch.wav", 0, 30, "normal"), ("watch.wav", 30, 50, "abnormal"), ("watch.wav", 50, 60, "squeal")]
     table = pd.DataFrame(rows, columns=["path", "start", "end", "label"]).assign(machine="fan", id="id_00")
     table.to_csv(tmp_path / "table.csv", index=False)
-    source = earmark.DataOptions(include=("normal", "abnormal"))
-    found = earmark.evaluate(detected.path, tmp_path / "table.csv", source=source)
+    source = {"include": ("normal", "abnormal")}
+    found = earmark.evaluate(detected.path, tmp_path / "table.csv", **source).to_dict()
     assert "watch" not in found
     assert any(note.startswith("whole recordings are not judged where labels were excluded") for note in found["notes"])

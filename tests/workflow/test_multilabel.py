@@ -45,7 +45,7 @@ def chords(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, earmark.Resu
     folder = tmp_path_factory.mktemp("chords")
     data = write_chords(folder / "data")
     settings = [*(s for s in TINY if not s.startswith(("epochs", "mixup"))), "epochs=25", "mixup=0.1"]
-    return data, earmark.train(data, folder / "model", options=earmark.TrainOptions(settings=settings))
+    return data, earmark.train(data, folder / "model", settings=settings)
 
 
 def test_manifest_reads_lists_and_separators(tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def test_one_label_a_clip_in_lists_is_cross_validated_too(tmp_path: Path) -> Non
     (data / "metadata.csv").unlink()
     lines = [json.dumps({"file_name": n, "labels": [x] if x else [], "group": g}) for n, x, g in rows if ";" not in x]
     (data / "metadata.jsonl").write_text("\n".join(lines) + "\n")
-    options = earmark.TrainOptions(settings=[*TINY, "epochs=2"])
-    assert earmark.crossval(data, tmp_path / "cv", folds=2, options=options)["n"] == 24
+    options = {"settings": [*TINY, "epochs=2"]}
+    assert earmark.crossval(data, tmp_path / "cv", folds=2, **options).to_dict()["n"] == 24
 
 
 def test_right_is_right_in_any_order_of_labels() -> None:
@@ -148,17 +148,17 @@ def test_predicts_labels_by_their_thresholds(chords: tuple[Path, earmark.Result]
 
 def test_evaluates_and_cross_validates(chords: tuple[Path, earmark.Result], tmp_path: Path) -> None:
     data, result = chords
-    assert earmark.evaluate(result.path, data)["map"] == pytest.approx(result.metrics["map"])
-    options = earmark.TrainOptions(settings=[*TINY, "epochs=3", "cutmix=0.5", "focal=1", "sampler=balanced"])
-    found = earmark.crossval(data, tmp_path / "cv", folds=2, options=options)
+    assert earmark.evaluate(result.path, data).to_dict()["map"] == pytest.approx(result.metrics["map"])
+    options = {"settings": [*TINY, "epochs=3", "cutmix=0.5", "focal=1", "sampler=balanced"]}
+    found = earmark.crossval(data, tmp_path / "cv", folds=2, **options).to_dict()
     assert {"map", "accuracy", "f1"} <= set(found["mean"])
     assert found["n"] == 48
 
 
 def test_machines_need_one_label_a_clip(chords: tuple[Path, earmark.Result], tmp_path: Path) -> None:
-    options = earmark.TrainOptions(per=("path",), settings=TINY)
-    with pytest.raises(earmark.DataError, match="its clips have several labels or none, .* remove --per"):
-        earmark.train(chords[0], tmp_path / "model", options=options)
+    options = {"per": ("path",), "settings": TINY}
+    with pytest.raises(earmark.DataError, match="its clips have several labels or none, .* remove per=COLUMNS"):
+        earmark.train(chords[0], tmp_path / "model", **options)
 
 
 def test_thresholds_are_chosen_on_the_validation_part(
@@ -181,7 +181,7 @@ def test_thresholds_are_chosen_on_the_validation_part(
     monkeypatch.setattr(classification, "thresholds", spy)
     monkeypatch.setattr(measuring, "test", listen)
     data = chords[0]
-    result = earmark.train(data, tmp_path / "model", options=earmark.TrainOptions(settings=[*TINY, "epochs=1"]))
+    result = earmark.train(data, tmp_path / "model", settings=[*TINY, "epochs=1"])
     said = earmark.load(result.path).spec.provenance
     chosen, tested = heard
     assert given == [len(chosen)]
@@ -190,8 +190,8 @@ def test_thresholds_are_chosen_on_the_validation_part(
 
 
 def test_pooled_clips_are_judged_by_their_folds_thresholds(chords: tuple[Path, earmark.Result], tmp_path: Path) -> None:
-    options = earmark.TrainOptions(settings=[*TINY, "epochs=2"])
-    found = earmark.crossval(chords[0], tmp_path / "cv", folds=2, options=options)
+    options = {"settings": [*TINY, "epochs=2"]}
+    found = earmark.crossval(chords[0], tmp_path / "cv", folds=2, **options).to_dict()
     table = pd.read_csv(tmp_path / "cv" / "predictions.csv", keep_default_na=False)
     same = [set(a.split(";")) == set(b.split(";")) for a, b in zip(table["label"], table["predicted"], strict=True)]
     assert found["accuracy"] == pytest.approx(np.mean(same))

@@ -16,7 +16,7 @@ from earmark.training import recipe
 from earmark.workflow import tuning
 
 pytest.importorskip("optuna")
-GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
+GROUPS = {"group_pattern": r"[^/]+/g\d+_"}
 QUICK = (*TINY, "epochs=2")
 
 
@@ -30,9 +30,9 @@ def test_the_test_part_takes_no_part(tones: Path, tmp_path: Path, monkeypatch: p
         return next(scores)
 
     monkeypatch.setattr(tuning, "_score", score)
-    options = earmark.TrainOptions(settings=TINY)
-    found = earmark.tune(tones, tmp_path / "out", trials=3, search=["lr", "n_mels"], source=GROUPS, options=options)
-    result = earmark.train(tones, tmp_path / "model", source=GROUPS, options=options)
+    options = {"settings": TINY}
+    found = earmark.tune(tones, tmp_path / "out", trials=3, search=["lr", "n_mels"], **GROUPS, **options)
+    result = earmark.train(tones, tmp_path / "model", **GROUPS, **options)
     tested = pd.read_csv(result.path / "predictions.csv")["path"]
     from earmark.data.cache import content_hash
 
@@ -58,13 +58,13 @@ def test_an_interrupted_search_goes_on(tones: Path, tmp_path: Path, monkeypatch:
         return float(len(done))
 
     monkeypatch.setattr(tuning, "_score", score)
-    options = earmark.TrainOptions(settings=TINY)
-    with pytest.raises(earmark.Interrupted, match="holds the 2 trials done: run the same command with --resume"):
-        earmark.tune(tones, tmp_path / "out", trials=4, search=["lr"], source=GROUPS, options=options)
-    again = earmark.TrainOptions(settings=TINY, resume=True)
+    options = {"settings": TINY}
+    with pytest.raises(earmark.Interrupted, match="holds the 2 trials done: run it again with resume=True"):
+        earmark.tune(tones, tmp_path / "out", trials=4, search=["lr"], **GROUPS, **options)
+    again = {"settings": TINY, "resume": True}
     with pytest.raises(earmark.OutputError, match="had other data or settings"):
-        earmark.tune(tones, tmp_path / "out", trials=4, search=["mixup"], source=GROUPS, options=again)
-    found = earmark.tune(tones, tmp_path / "out", trials=4, search=["lr"], source=GROUPS, options=again)
+        earmark.tune(tones, tmp_path / "out", trials=4, search=["mixup"], **GROUPS, **again)
+    found = earmark.tune(tones, tmp_path / "out", trials=4, search=["lr"], **GROUPS, **again)
     assert found.trials == 4  # the broken-off one does not count
     assert len(done) == 5
 
@@ -82,13 +82,13 @@ def test_a_search_that_goes_on_draws_what_an_unbroken_one_draws(
         return len(done) % 5 / 5
 
     monkeypatch.setattr(tuning, "_score", score)
-    call = {"trials": 5, "search": ["lr", "mixup", "n_mels"], "source": GROUPS}
-    options = earmark.TrainOptions(settings=[*TINY, "mixup=0"])
-    earmark.tune(tones, tmp_path / "whole", options=options, **call)
+    call = {"trials": 5, "search": ["lr", "mixup", "n_mels"], **GROUPS}
+    options = {"settings": [*TINY, "mixup=0"]}
+    earmark.tune(tones, tmp_path / "whole", **options, **call)
     with pytest.raises(earmark.Interrupted):
-        earmark.tune(tones, tmp_path / "broken", options=options, **call)
-    again = earmark.TrainOptions(settings=[*TINY, "mixup=0"], resume=True)
-    earmark.tune(tones, tmp_path / "broken", options=again, **call)
+        earmark.tune(tones, tmp_path / "broken", **options, **call)
+    again = {"settings": [*TINY, "mixup=0"], "resume": True}
+    earmark.tune(tones, tmp_path / "broken", **again, **call)
     assert done[:5] == [x for x in done[5:] if x]
     assert len(set(done[:5])) == 5
     assert "mixup=0.0" in done[0]  # the recipe's own, though a logarithmic scale has no 0
@@ -101,8 +101,8 @@ def test_early_stopping_has_clips_of_its_own(tones: Path, tmp_path: Path, monkey
         return 0.5
 
     monkeypatch.setattr(tuning, "_score", score)
-    options = earmark.TrainOptions(settings=[*TINY, "patience=3"])
-    earmark.tune(tones, tmp_path / "out", trials=2, search=["lr"], source=GROUPS, options=options)
+    options = {"settings": [*TINY, "patience=3"]}
+    earmark.tune(tones, tmp_path / "out", trials=2, search=["lr"], **GROUPS, **options)
 
 
 def test_the_recipe_as_it_is_comes_first_also_after_an_interruption(
@@ -117,11 +117,11 @@ def test_the_recipe_as_it_is_comes_first_also_after_an_interruption(
         return 0.25 * len(done)
 
     monkeypatch.setattr(tuning, "_score", score)
-    call = {"trials": 2, "search": ["lr"], "source": GROUPS}
+    call = {"trials": 2, "search": ["lr"], **GROUPS}
     with pytest.raises(earmark.Interrupted):
-        earmark.tune(tones, tmp_path / "out", options=earmark.TrainOptions(settings=TINY), **call)
-    again = earmark.TrainOptions(settings=TINY, resume=True)
-    found = earmark.tune(tones, tmp_path / "out", options=again, **call)
+        earmark.tune(tones, tmp_path / "out", settings=TINY, **call)
+    again = {"settings": TINY, "resume": True}
+    found = earmark.tune(tones, tmp_path / "out", **again, **call)
     assert done[0] == done[1] == ("lr=0.003",)
     assert (found.first, found.trials) == (0.5, 2)
     assert not (tmp_path / "out.partial").exists()
@@ -131,7 +131,7 @@ def test_trials_really_train(run: Callable[..., Run], tones: Path, tmp_path: Pat
     changes = [word for change in QUICK for word in ("--set", change)]
     made = run(
         "tune", tones, "--out", tmp_path / "out", "--trials", "2", "--search", "lr,fft_seconds", "--group-pattern",
-        GROUPS.group_pattern, "--allow-leak", "--seed", "3", "--per", "group", "--normal", "low", *changes,
+        GROUPS["group_pattern"], "--allow-leak", "--seed", "3", "--per", "group", "--normal", "low", *changes,
     )  # fmt: skip
     assert made.code == 0, made.err
     assert "search    2 trials of about " in made.err and "test later and take no part" in made.err
@@ -139,7 +139,7 @@ def test_trials_really_train(run: Callable[..., Run], tones: Path, tmp_path: Pat
     assert again.startswith(
         f"try       earmark train {tones} --recipe {tmp_path / 'out' / 'tuned.toml'} --group-pattern '"
     )
-    assert again.endswith(f"--per group --normal low --seed 3 --allow-leak --out {tmp_path / 'out_model'}")
+    assert again.endswith(f"--allow-leak --seed 3 --per group --normal low --out {tmp_path / 'out_model'}")
     assert made.out.startswith("best      ") and "of 2 trials (the recipe as it was: " in made.out
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["study.log", "trials.csv", "tuned.toml"]
 
@@ -147,14 +147,14 @@ def test_trials_really_train(run: Callable[..., Run], tones: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"search": ["speed"]}, "--search is 'speed'; choose among lr, weight_decay"),
-        ({"trials": 1}, "--trials is 1; give two at least"),
-        ({"options": earmark.TrainOptions(task="anomaly")}, "leave out --task anomaly and --from"),
+        ({"search": ["speed"]}, "search is 'speed'; choose among lr, weight_decay"),
+        ({"trials": 1}, "trials is 1; give two at least"),
+        ({"task": "anomaly"}, "remove task='anomaly' and base=MODEL"),
     ],
 )
 def test_wrong_calls(tones: Path, tmp_path: Path, words: dict[str, Any], message: str) -> None:
     with pytest.raises(earmark.SettingsError, match=message):
-        earmark.tune(tones, tmp_path / "out", source=GROUPS, **words)
+        earmark.tune(tones, tmp_path / "out", **GROUPS, **words)
     assert not list(tmp_path.iterdir())
 
 
@@ -176,11 +176,11 @@ def test_a_trial_that_a_killed_search_left_changes_nothing(
         return float(changes[0].partition("=")[2]) % 1e-3
 
     monkeypatch.setattr(tuning, "_score", score)
-    call = {"trials": 16, "search": ["lr"], "source": GROUPS}
-    earmark.tune(tones, tmp_path / "whole", options=earmark.TrainOptions(settings=TINY), **call)
+    call = {"trials": 16, "search": ["lr"], **GROUPS}
+    earmark.tune(tones, tmp_path / "whole", settings=TINY, **call)
     with pytest.raises(earmark.Interrupted):
-        earmark.tune(tones, tmp_path / "killed", options=earmark.TrainOptions(settings=TINY), **call)
-    earmark.tune(tones, tmp_path / "killed", options=earmark.TrainOptions(settings=TINY, resume=True), **call)
+        earmark.tune(tones, tmp_path / "killed", settings=TINY, **call)
+    earmark.tune(tones, tmp_path / "killed", settings=TINY, resume=True, **call)
     assert [x for x in drawn["killed"] if x != ("again",)] == drawn["whole"]
 
 
@@ -195,6 +195,6 @@ def test_trials_take_the_rate_that_the_clips_were_decoded_at(
 
     make_spec = tuning.make_spec
     monkeypatch.setattr(tuning, "make_spec", spec)
-    options = earmark.TrainOptions(settings=[*TINY, "epochs=1"], seed=2**32 - 1)
-    earmark.tune(tones, tmp_path / "out", trials=2, search=["lr"], source=GROUPS, options=options)
+    options = {"settings": [*TINY, "epochs=1"], "seed": 2**32 - 1}
+    earmark.tune(tones, tmp_path / "out", trials=2, search=["lr"], **GROUPS, **options)
     assert rates == [8_000, 8_000]

@@ -21,9 +21,9 @@ from earmark import audio
 from earmark.support import files
 from earmark.workflow import crossvalidation
 
-GROUPS = earmark.DataOptions(group_pattern=r"[^/]+/g\d+_")
-OPTIONS = earmark.TrainOptions(settings=TINY)
-QUICK = earmark.TrainOptions(settings=(*TINY, "epochs=1"))
+GROUPS = {"group_pattern": r"[^/]+/g\d+_"}
+OPTIONS = {"settings": TINY}
+QUICK = {"settings": (*TINY, "epochs=1")}
 
 
 def test_training_learns_and_reports_what_it_tested(trained: earmark.Result) -> None:
@@ -57,28 +57,28 @@ def test_nothing_of_the_test_part_was_trained_on(trained: earmark.Result, tones:
     seen = set(earmark.load(trained.path).spec.provenance["trained_on"])
     assert not seen & {content_hash(tones / p) for p in table["path"]}
     tested = set(table["group"])
-    every = GROUPS.read(tones).table
+    every = earmark.read(tones, **GROUPS).table
     trained_on = every[~every["path"].isin(table["path"])]
     assert not tested & set(trained_on["group"])
 
 
 def test_evaluate_takes_the_unseen_clips(trained: earmark.Result, tones: Path) -> None:
-    found = earmark.evaluate(trained.path, tones)
+    found = earmark.evaluate(trained.path, tones).to_dict()
     assert (found["n"], found["trained_on"]) == (6, 24)
     for key in ("accuracy", "precision", "recall", "f1", "confusion", "labels", "per_class"):
         assert found[key] == trained.metrics[key]
     assert found["loss"] == pytest.approx(trained.metrics["loss"], abs=1e-6)
-    everything = earmark.evaluate(trained.path, tones, split="all")
+    everything = earmark.evaluate(trained.path, tones, split="all").to_dict()
     assert everything["n"] == 30
     assert "24 of the clips were trained on" in everything["notes"][0]
-    with pytest.raises(earmark.DataError, match="--split is 'train'"):
+    with pytest.raises(earmark.DataError, match="split is 'train'"):
         earmark.evaluate(trained.path, tones, split="train")
 
 
 def test_evaluate_says_when_groups_were_trained_on(trained: earmark.Result, tones: Path) -> None:
-    mixed = earmark.evaluate(trained.path, tones, source=earmark.DataOptions(group_pattern=r"^[^/]+"))
+    mixed = earmark.evaluate(trained.path, tones, group_pattern=r"^[^/]+").to_dict()
     assert "3 groups have clips that were trained on and clips tested here" in mixed["notes"][0]
-    level, note = earmark.evaluate(trained.path, tones, source=GROUPS)["notes"]
+    level, note = earmark.evaluate(trained.path, tones, **GROUPS).to_dict()["notes"]
     assert level.startswith("level alone tells noise from the other labels")
     assert note == "only 6 clips test: figures of so few prove nothing, see their intervals"
 
@@ -88,7 +88,7 @@ def test_evaluate_on_other_data(trained: earmark.Result, make_tones: Callable[..
     (root / "hiss").mkdir()
     soundfile.write(root / "hiss" / "x.wav", tone(100, 0.5), 8_000)
     (root / "low" / "bad.wav").write_text("no sound")
-    found = earmark.evaluate(trained.path, root, out=tmp_path / "report")
+    found = earmark.evaluate(trained.path, root, out=tmp_path / "report").to_dict()
     assert found["n"] == 7
     assert found["labels"] == ["high", "low", "noise", "hiss"]
     assert found["per_class"]["hiss"]["recall"] == 0
@@ -111,12 +111,12 @@ def test_evaluate_on_nothing_but_training_clips(trained: earmark.Result, tones: 
     root = Path(shutil.copytree(tones, tmp_path / "tones"))
     for path in tested:
         (root / path).unlink()
-    with pytest.raises(earmark.DataError, match="was trained on all of its 24 clips; pass --split all"):
+    with pytest.raises(earmark.DataError, match="was trained on all of its 24 clips; pass split='all'"):
         earmark.evaluate(trained.path, root)
 
 
 def test_crossval_pools_one_model_per_fold(tones: Path, tmp_path: Path) -> None:
-    found = earmark.crossval(tones, tmp_path / "cv", folds=2, source=GROUPS, options=QUICK)
+    found = earmark.crossval(tones, tmp_path / "cv", folds=2, **GROUPS, **QUICK).to_dict()
     table = pd.read_csv(tmp_path / "cv" / "predictions.csv")
     assert found["n"] == len(table) == 30
     assert table["path"].is_unique
@@ -140,10 +140,10 @@ def test_a_leak_that_is_allowed_is_stamped_everywhere(tones: Path, tmp_path: Pat
     for i, path in enumerate(sorted(tones.rglob("*.wav"))):
         rows.append(f"{path},{path.parent.name},{path.parent.name}{path.name.split('_')[0]},{i % 2}")
     (tmp_path / "metadata.csv").write_text("\n".join(rows) + "\n")
-    with pytest.raises(earmark.DataError, match=r"15 groups are on both sides .*--allow-leak"):
-        earmark.train(tmp_path / "metadata.csv", tmp_path / "model", options=QUICK)
-    allowed = earmark.TrainOptions(settings=QUICK.settings, allow_leak=True)
-    result = earmark.train(tmp_path / "metadata.csv", tmp_path / "model", options=allowed)
+    with pytest.raises(earmark.DataError, match=r"15 groups are on both sides .*allow_leak=True"):
+        earmark.train(tmp_path / "metadata.csv", tmp_path / "model", **QUICK)
+    allowed = {"settings": QUICK["settings"], "allow_leak": True}
+    result = earmark.train(tmp_path / "metadata.csv", tmp_path / "model", **allowed)
     assert result.notes[0].startswith("LEAK: 15 groups are on both sides of the split")
     for name in ("earmark.json", "README.md", "report.html"):
         assert "LEAK: 15 groups" in (result.path / name).read_text(encoding="utf-8")
@@ -156,7 +156,7 @@ def test_near_copies_never_straddle(make_tones: Callable[..., Path], tmp_path: P
         noise = np.convolve(rng.normal(size=9_000), rng.normal(size=40), "same") * rng.uniform(0.02, 0.05)
         for label, part in (("low", noise[800:]), ("noise", 0.5 * noise[:-800])):
             soundfile.write(root / label / f"twin{i}.wav", part, 8_000)
-    result = earmark.train(root, tmp_path / "model", options=QUICK)
+    result = earmark.train(root, tmp_path / "model", **QUICK)
     tested = pd.read_csv(result.path / "predictions.csv")["path"]
     twins = [p.split("/")[1] for p in tested if "twin" in p]
     assert len(twins) == 2 * len(set(twins))
@@ -179,16 +179,16 @@ def test_crossval_goes_on_where_it_was_interrupted(
 
     monkeypatch.setattr(fitting, "fit", second_fails)
     with pytest.raises(
-        earmark.Interrupted, match="1 of 2 folds are done in .*cv.partial: run the same command with --resume"
+        earmark.Interrupted, match="1 of 2 folds are done in .*cv.partial: run it again with resume=True"
     ):
-        earmark.crossval(tones, tmp_path / "cv", folds=2, source=GROUPS, options=QUICK)
-    resumed = earmark.TrainOptions(settings=QUICK.settings, resume=True)
-    assert earmark.crossval(tones, tmp_path / "cv", folds=2, source=GROUPS, options=resumed)["n"] == 30
+        earmark.crossval(tones, tmp_path / "cv", folds=2, **GROUPS, **QUICK)
+    resumed = {"settings": QUICK["settings"], "resume": True}
+    assert earmark.crossval(tones, tmp_path / "cv", folds=2, **GROUPS, **resumed).to_dict()["n"] == 30
     assert len(calls) == 3
 
 
 def test_train_on_everything_claims_nothing(tones: Path, tmp_path: Path) -> None:
-    result = earmark.train(tones, tmp_path / "model", test_fold="none", options=QUICK)
+    result = earmark.train(tones, tmp_path / "model", test_fold="none", **QUICK)
     assert result.metrics == {}
     assert not (result.path / "predictions.csv").exists()
     assert "no accuracy is claimed" in (result.path / "report.html").read_text()
@@ -206,7 +206,7 @@ def test_bad_files_are_left_out_named_and_recorded(make_tones: Callable[..., Pat
     (root / "low" / "text.wav").write_text("text")
     soundfile.write(root / "low" / "silent ü.wav", np.zeros(4_800), 8_000)
     soundfile.write(root / "low" / "shorter than a frame.wav", tone(300, 0.001), 8_000)
-    result = earmark.train(root, tmp_path / "model", options=QUICK)
+    result = earmark.train(root, tmp_path / "model", **QUICK)
     assert len(result.skipped) == 4
     kinds = {error.kind for error in result.skipped}
     assert kinds == {"non-finite", "truncated", "empty", "not-audio"}
@@ -218,7 +218,7 @@ def test_table_with_a_row_past_the_end(make_tones: Callable[..., Path], tmp_path
     root = make_tones()
     rows = "".join(f"{label}/g{i // 2}_{i}.wav,{label},0,0.5\n" for label in ("high", "low") for i in range(10))
     (root / "clips.csv").write_text(f"path,label,start,end\n{rows}low/g0_0.wav,low,0.1,9\n")
-    result = earmark.train(root / "clips.csv", tmp_path / "model", options=QUICK)
+    result = earmark.train(root / "clips.csv", tmp_path / "model", **QUICK)
     assert len(result.skipped) == 1
     assert "the clip from 0.1 s to 9 s lies past the recording's end at 0.600 s" in str(result.skipped[0])
 
@@ -226,42 +226,42 @@ def test_table_with_a_row_past_the_end(make_tones: Callable[..., Path], tmp_path
 def test_one_class_and_a_class_with_one_clip(make_tones: Callable[..., Path], tmp_path: Path) -> None:
     root = make_tones()
     with pytest.raises(earmark.DataError, match="has one label only, 'low'"):
-        earmark.train(root, tmp_path / "one", source=earmark.DataOptions(include=["low"]), options=QUICK)
+        earmark.train(root, tmp_path / "one", include=["low"], **QUICK)
     (root / "rare").mkdir()
     shutil.copy(root / "low" / "g0_0.wav", root / "rare" / "x.wav")
-    result = earmark.train(root, tmp_path / "model", options=QUICK)
+    result = earmark.train(root, tmp_path / "model", **QUICK)
     assert earmark.load(result.path).labels == ("high", "low", "noise", "rare")
 
 
 def test_outputs_are_never_lost(trained: earmark.Result, tones: Path, tmp_path: Path) -> None:
-    with pytest.raises(earmark.OutputError, match="exists already; choose another path, or pass --overwrite"):
-        earmark.train(tones, trained.path, options=QUICK)
+    with pytest.raises(earmark.OutputError, match="exists already; choose another path, or pass overwrite=True"):
+        earmark.train(tones, trained.path, **QUICK)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(earmark.OutputError, match="exists already"):
-        earmark.train(tones, tmp_path / "file", options=QUICK)
+        earmark.train(tones, tmp_path / "file", **QUICK)
     with pytest.raises(earmark.OutputError, match="cannot be made"):
-        earmark.train(tones, tmp_path / "file" / "model", options=QUICK)
-    first = earmark.train(tones, tmp_path / "model", options=QUICK)
-    again = earmark.TrainOptions(settings=QUICK.settings, overwrite=True)
-    assert earmark.train(tones, tmp_path / "model", options=again).path == first.path
+        earmark.train(tones, tmp_path / "file" / "model", **QUICK)
+    first = earmark.train(tones, tmp_path / "model", **QUICK)
+    again = {"settings": QUICK["settings"], "overwrite": True}
+    assert earmark.train(tones, tmp_path / "model", **again).path == first.path
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "model"]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (earmark.TrainOptions(recipe="slow"), "unknown recipe 'slow'"),
-        (earmark.TrainOptions(settings=["window_seconds=0.05"]), "window_seconds is 0.05; it must hold two"),
-        (earmark.TrainOptions(settings=["network=vgg"]), "unknown network 'vgg'"),
-        (earmark.TrainOptions(settings=["fmax=9000"]), "fmax is 9000 Hz; at a rate of 8000 Hz"),
-        (earmark.TrainOptions(settings=TINY, device="tpu"), "--device tpu"),
+        ({"recipe": "slow"}, "unknown recipe 'slow'"),
+        ({"settings": ["window_seconds=0.05"]}, "window_seconds is 0.05; it must hold two"),
+        ({"settings": ["network=vgg"]}, "unknown network 'vgg'"),
+        ({"settings": ["fmax=9000"]}, "fmax is 9000 Hz; at a rate of 8000 Hz"),
+        ({"settings": TINY, "device": "tpu"}, "device='tpu'"),
     ],
 )
 def test_wrong_settings_leave_nothing_behind(
-    tones: Path, tmp_path: Path, options: earmark.TrainOptions, message: str
+    tones: Path, tmp_path: Path, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(earmark.SettingsError, match=message):
-        earmark.train(tones, tmp_path / "model", options=options)
+        earmark.train(tones, tmp_path / "model", **options)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -270,7 +270,7 @@ def test_unreadable_folder(make_tones: Callable[..., Path], tmp_path: Path) -> N
     root = make_tones()
     (root / "low").chmod(0)
     with pytest.raises(earmark.DataError, match="cannot be read"):
-        earmark.train(root, tmp_path / "model", options=QUICK)
+        earmark.train(root, tmp_path / "model", **QUICK)
 
 
 def test_one_channel(tmp_path: Path) -> None:
@@ -280,8 +280,8 @@ def test_one_channel(tmp_path: Path) -> None:
             other = tone(1000, 0.6, seed=i)
             stereo = np.stack([other, tone(frequency, 0.6, seed=i)], axis=1)
             soundfile.write(tmp_path / "data" / label / f"{i}.wav", stereo, 8_000)
-    options = earmark.TrainOptions(settings=(*TINY, "epochs=8"), channel=1)
-    model = earmark.load(earmark.train(tmp_path / "data", tmp_path / "model", options=options).path)
+    options = {"settings": (*TINY, "epochs=8"), "channel": 1}
+    model = earmark.load(earmark.train(tmp_path / "data", tmp_path / "model", **options).path)
     assert model.spec.channel == 1
     stereo = np.stack([tone(2000, 0.6), tone(300, 0.6)], axis=1)
     assert model.predict(stereo, sr=8_000).scores == model.predict(stereo[:, 1], sr=8_000).scores
@@ -292,7 +292,7 @@ def test_copies_of_training_clips_count_as_trained_on(trained: earmark.Result, t
     tested = set(pd.read_csv(trained.path / "predictions.csv")["path"])
     known = next(p for p in sorted(root.rglob("*.wav")) if p.relative_to(root).as_posix() not in tested)
     soundfile.write(known.with_name("g9_copy.flac"), soundfile.read(known)[0], 8_000)
-    found = earmark.evaluate(trained.path, root, source=GROUPS)
+    found = earmark.evaluate(trained.path, root, **GROUPS).to_dict()
     assert (found["n"], found["trained_on"]) == (6, 25)
     assert found["notes"][0].startswith("1 clips hold the same sound as clips that were trained on")
 
@@ -308,9 +308,9 @@ def test_a_second_training_reads_no_recording(
     make_tones: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_tones(clips=6)
-    first = earmark.train(root, tmp_path / "first", options=QUICK)
+    first = earmark.train(root, tmp_path / "first", **QUICK)
     monkeypatch.setattr(audio.sources, "_open_path", lambda *_: pytest.fail("a recording was opened"))
-    second = earmark.train(root, tmp_path / "second", options=QUICK)
+    second = earmark.train(root, tmp_path / "second", **QUICK)
     assert second.metrics == first.metrics
 
 
@@ -321,5 +321,5 @@ def test_labels_that_look_like_slips_are_told_before_training(
     (root / "Low_").mkdir()
     (root / "low" / "g0_0.wav").rename(root / "Low_" / "a.wav")
     with caplog.at_level("INFO", logger="earmark"), pytest.raises(earmark.SettingsError):
-        earmark.train(root, root.parent / "model", test_fold="none", options=earmark.TrainOptions(device="tpu"))
+        earmark.train(root, root.parent / "model", test_fold="none", device="tpu")
     assert "label 'Low_' looks like a typo of 'low'; they are two labels" in caplog.text

@@ -134,7 +134,7 @@ def _says_dead(dead: list[int], power: NDArray[np.float64], loudest: float) -> s
     level = float(power[dead].max())
     below = "silent" if level == 0 else f"{10 * math.log10(loudest / level):.0f} dB below the loudest"
     verb = "are" if len(dead) > 1 else "is"
-    return f"channel{'s' * (len(dead) > 1)} {which} {verb} {below}; --channel {int(power.argmax())} takes the loudest"
+    return f"channel{'s' * (len(dead) > 1)} {which} {verb} {below}; channel={int(power.argmax())} takes the loudest"
 
 
 def _energy(x: NDArray[np.float32]) -> float:

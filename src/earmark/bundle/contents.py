@@ -53,7 +53,7 @@ def read(path: str | os.PathLike[str]) -> Bundle:
     """
     place = Path(path)
     if not place.exists():
-        raise BundleError(f"{place}: no such model; train one with: earmark train DATA --out {place}")
+        raise BundleError(f"{place}: no such model; train one with earmark.train")
     try:
         data = json.loads(_read_member(place, DESCRIPTION))
     except ValueError as error:

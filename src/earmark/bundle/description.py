@@ -120,7 +120,7 @@ class BundleSpec:
             return None
         if name not in self.machines:
             known = f"give one of {', '.join(self.machines)}" if self.machines else "it tells none apart: leave it out"
-            raise SettingsError(f"machine {name!r} (--machine) is not one of the model's; {known}")
+            raise SettingsError(f"machine {name!r} (machine=NAME) is not one of the model's; {known}")
         return self.machines.index(name)
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class BundleSpec:
         if data["schema"] > SCHEMA:
             raise BundleError(
                 f"{source}: was written by a newer Earmark (schema {data['schema']}, this one reads up to {SCHEMA}); "
-                "run: pip install --upgrade earmark"
+                "update Earmark"
             )
         fields = {f.name: f for f in dataclasses.fields(cls)}
         missing = [

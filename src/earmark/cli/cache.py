@@ -8,7 +8,7 @@ import typer
 
 from earmark.cli import options as o
 
-cache = typer.Typer(help="Decoded recordings that later runs read instead of decoding again.", no_args_is_help=True)
+cache = typer.Typer(help="Show or clear the cache of decoded recordings.", no_args_is_help=True)
 
 
 @cache.command()

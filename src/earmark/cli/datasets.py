@@ -9,12 +9,12 @@ import typer
 
 from earmark.cli import options as o
 
-datasets = typer.Typer(help="Public data sets, from their official places.", no_args_is_help=True)
+datasets = typer.Typer(help="List and fetch public data sets.", no_args_is_help=True)
 
 
 @datasets.command(name="list")
 def list_(*, json: o.Json = False) -> None:
-    """Show what there is: size, licence, citation."""
+    """List the data sets, with size, licence and citation."""
     from earmark.data.public import DATASETS
 
     if json:
@@ -47,7 +47,7 @@ def get(
         typer.Option(help="Part to fetch; repeatable. Default: all.", default_factory=list, show_default=False),
     ],
 ) -> None:
-    """Fetch and unpack NAME; the same command continues after an interruption."""
+    """Fetch and unpack a data set; the same command continues."""
     from earmark.data import public as public
 
     place = public.get(name, out or Path(name), parts=part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -9,47 +10,51 @@ import typer
 
 from earmark.cli import options as o
 
-_STEPS = "min_steps=800"
+_STEPS = 800
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder that takes the data set, the model and the report.")] = Path("demo"),
     *,
     seed: o.Seed = 0,
-    overwrite: o.Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier demo made.")] = False,
 ) -> None:
-    """Make a small data set of machine sounds, train, test, predict: the whole loop in two minutes."""
-    import shlex
-
+    """Train and test on built-in machine sounds, in minutes."""
     import earmark
     from earmark.audio import decode, synth
     from earmark.errors import Interrupted, require
-    from earmark.support.files import claim_output, make_folder, write_text
+    from earmark.support.files import claim_output, make_folder, partial, write_text
 
     for package in ("torch", "lightning", "matplotlib"):
         require(package, extra="train")
     from earmark.figures import plots
 
     o.talk()
-    options = earmark.TrainOptions(recipe="fast", settings=[_STEPS], seed=seed, overwrite=overwrite)
-    target = claim_output(out, overwrite=overwrite, made=["demo.json"], whole=False)
+    model = out / "model"
+    resume = resume and partial(model).exists()
+    target = claim_output(out, overwrite=overwrite or resume, made=["demo.json"], whole=False)
     # First, so that a second run knows the folder of one that was broken off.
     write_text(make_folder(target) / "demo.json", f'{{"seed": {seed}}}\n')
     data = synth.write_machines(target / "data", seed=seed)
     print(f"made {data}: fan, pump, slider and valve, intact and worn, in noise; five units of each\n")
-    print(f"$ earmark train {data} --out {target / 'model'} --recipe fast --set {_STEPS}")
+    print(f"$ earmark train {data} --out {model} --recipe fast --set min_steps={_STEPS}")
     try:
-        result = earmark.train(data, target / "model", options=options)
+        result = earmark.train(
+            data, model, recipe="fast", min_steps=_STEPS, seed=seed, resume=resume, overwrite=overwrite and not resume
+        )
     except Interrupted as error:
-        again = shlex.join(["earmark", "demo", "--out", str(out), "--seed", str(seed), "--overwrite"])
-        raise Interrupted(f"interrupted; start again with: {again}") from error
+        again = shlex.join(["earmark", "demo", "--out", str(out), "--seed", str(seed), "--resume"])
+        raise Interrupted(f"interrupted; continue with: {again}") from error
     o.show_metrics(result.metrics)
     plots.save(plots.confusion_matrix(result.metrics["confusion"], result.metrics["labels"]), target / "confusion.png")
-    example = data / "audio" / "valve_worn_unit5_1.wav"
+    tested = result.predictions
+    example = data / tested[tested["label"] == "valve_worn"]["path"].iloc[0]
     plots.save(plots.spectrogram(decode(example), title=example.stem), target / "spectrogram.png")
-    print(f"\n$ earmark predict {target / 'model'} {example}")
-    best = earmark.load(result.path).predict(example)
+    print(f"\n$ earmark predict {model} {example}    # a unit that the model was not trained on")
+    best = earmark.load(model).predict(example)
     print(f"{best.label}  {best.score:.3f}\n")
-    print(f"report    {result.path / 'report.html'}")
-    print(f"pictures  {target / 'spectrogram.png'}, {target / 'confusion.png'}")
-    print("next      the same on your own recordings: earmark train FOLDER_OF_CLASS_FOLDERS --out model")
+    print(f"report    {result.report}   open it in a browser")
+    print(f"figures   {target / 'spectrogram.png'}, {target / 'confusion.png'}")
+    print("next      your own recordings, a folder for each class:")
+    print("          earmark scan FOLDER, then earmark train FOLDER --out model")

@@ -8,6 +8,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from earmark.errors import install_command
+
 _PACKAGES = {
     "base": ("numpy", "soundfile", "soxr", "onnxruntime", "safetensors", "typer", "rich"),
     "train": (
@@ -23,7 +25,7 @@ _MODULES = {"scikit-learn": "sklearn", "pillow": "PIL"}
 
 
 def doctor() -> None:
-    """Show what is installed, what decodes, what is missing and how to get it."""
+    """Show what is installed, what decodes and what is missing."""
     import platform
 
     import typer
@@ -41,7 +43,7 @@ def doctor() -> None:
         if missing:
             lacking.add(extra)
             broken += extra == "base"
-            print(f'  run: pip install "earmark[{extra}]"' if extra != "base" else "  run: pip install earmark")
+            print(f"  run: {install_command(extra) if extra != 'base' else 'pip install ' + ' '.join(missing)}")
     if "base" not in lacking:
         broken += _check_decoding()
     unfit = _check_torchvision()
@@ -96,7 +98,7 @@ def _check_decoding() -> int:
                 print(f"  {name:11s} NO: {error}; run: pip install --upgrade soundfile")
             else:
                 print(f"  {name:11s} yes")
-    advice = 'no; run: pip install "earmark[ffmpeg]"'
+    advice = f"no; run: {install_command('ffmpeg')}"
     print(f"  {'m4a, webm':11s} {'yes' if find_spec('av') else advice}")
     return failed
 

@@ -2,76 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import Any
 
 from earmark.cli import notes
 from earmark.cli import options as o
+from earmark.workflow.calls import EvaluateCall
 
 
-def evaluate(
-    model: o.Bundle,
-    data: o.Data,
-    *,
-    split: Annotated[
-        str, typer.Option(help="test: leave out clips that the model was trained on; all: take them too.")
-    ] = "test",
-    per: o.Per = "",
-    normal: o.Normal = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder that takes metrics, predictions, tables and report.", show_default=False)
-    ] = None,
-    include: o.Include = "",
-    group: o.Group = None,
-    group_pattern: o.GroupPattern = None,
-    layout: o.Layout = None,
-    pattern: o.Pattern = None,
-    label_column: o.LabelColumn = None,
-    label_separator: o.LabelSeparator = None,
-    label_seconds: o.LabelSeconds = 0.0,
-    min_seconds: o.MinSeconds = 0.0,
-    overlaps: o.Overlaps = "keep",
-    background: o.Background = None,
-    strict: o.Strict = False,
-    overwrite: o.Overwrite = False,
-    json: o.Json = False,
-) -> None:
-    """Measure MODEL on the clips of DATA that it was not trained on."""
+@o.taking(EvaluateCall)
+def evaluate(*, json: o.Json = False, **given: Any) -> None:
+    """Measure a model on clips that it was not trained on."""
     import sys
 
     import earmark
 
     o.talk()
     shown = notes.remembered()
-    metrics = earmark.evaluate(
-        model,
-        data,
-        split=split,
-        per=o.listed(per),
-        normal=normal,
-        source=earmark.DataOptions(
-            layout=layout,
-            pattern=pattern,
-            include=o.listed(include),
-            group=group,
-            group_pattern=group_pattern,
-            label_separator=label_separator,
-            selections=o.selections(label_column, min_seconds, overlaps, background, label_seconds),
-            strict=strict,
-        ),
-        out=out,
-        overwrite=overwrite,
-    )
-    notes.show(metrics["notes"], shown, file=sys.stderr)
-    if metrics["trained_on"] and split == "test":
-        print(f"excluded  {metrics['trained_on']} clips that the model was trained on", file=sys.stderr)
-    for skipped in metrics["skipped"]:
-        print(f"excluded  {skipped['error']}", file=sys.stderr)
+    result = earmark.evaluate(**given)
+    notes.show(result.notes, shown, file=sys.stderr)
+    if result.further["trained_on"] and given["split"] == "test":
+        print(f"excluded  {result.further['trained_on']} clips that the model was trained on", file=sys.stderr)
+    for skipped in result.skipped:
+        o.say(f"excluded  {skipped}", file=sys.stderr)
     if json:
-        o.show_json(metrics)
+        o.show_json(result.to_dict())
     else:
-        o.show_metrics(metrics)
-        o.show_classes(metrics)
-    o.exit_for(len(metrics["skipped"]))
+        o.show_metrics(result.metrics)
+        o.show_classes(result.metrics)
+        if result.report:
+            print(f"\nreport    {result.report}")
+    o.exit_for(len(result.skipped))

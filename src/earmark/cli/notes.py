@@ -7,6 +7,8 @@ import sys
 from collections.abc import Collection, Iterable
 from typing import TextIO
 
+from earmark.cli import wording
+
 _WORD = "note "
 
 
@@ -40,4 +42,4 @@ def show(notes: Iterable[str], shown: Collection[str], *, file: TextIO | None = 
     """Print the notes that were not shown before."""
     for note in dict.fromkeys(notes):
         if note not in shown:
-            print(f"note      {note}", file=file or sys.stdout)
+            print(wording.for_shell(f"note      {note}"), file=file or sys.stdout)

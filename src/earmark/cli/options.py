@@ -2,125 +2,77 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+
+from earmark.cli import wording
+from earmark.support.keywords import Option, described
 
 if TYPE_CHECKING:
     from earmark.types import Prediction
 
-Data = Annotated[
-    Path,
-    typer.Argument(
-        help="Data set: a folder of recordings, or a table (.csv, .jsonl, .parquet ...).", show_default=False
-    ),
-]
 Bundle = Annotated[Path, typer.Argument(help="Trained model: the bundle's folder or .zip.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
-Overwrite = Annotated[bool, typer.Option(help="Replace what the same kind of command made at the output path.")]
-Layout = Annotated[
-    str | None, typer.Option(help="Layout of the data set; found automatically otherwise.", show_default=False)
-]
-Pattern = Annotated[
-    str | None,
-    typer.Option(
-        help="Regular expression over the relative paths with (?P<label>...), and if wanted (?P<group>...), (?P<fold>...).",
-        show_default=False,
-    ),
-]
-Include = Annotated[str, typer.Option(help="Labels to keep, separated by commas.", show_default=False)]
-Group = Annotated[str | None, typer.Option(help="Column whose values must not straddle a split.", show_default=False)]
-GroupPattern = Annotated[
-    str | None, typer.Option(help="Regular expression that finds the group in a path.", show_default=False)
-]
-RecipeName = Annotated[
-    str,
-    typer.Option(
-        help="Time to take (fast, balanced, best), kind of sound (general, speech, machine), or both: fast+speech. Without a time "
-        "balanced, without a kind by the labels. Or notebook, anomaly, finetune, or the path of a .toml file of settings, of which "
-        "those that it does not name are at their defaults, not at a recipe's."
-    ),
-]
-LabelColumn = Annotated[
-    str | None,
-    typer.Option(help="Tables: the column that holds the label; found by its name otherwise.", show_default=False),
-]
-LabelSeparator = Annotated[
-    str | None,
-    typer.Option(help="What stands between the labels of a clip that has several, beside ';'.", show_default=False),
-]
-LabelSeconds = Annotated[
-    float, typer.Option(help="Labels of points in time: make a clip of so many seconds around each; 0: exclude them.")
-]
-MinSeconds = Annotated[float, typer.Option(help="Labels of segments: exclude shorter ones.")]
-Overlaps = Annotated[str, typer.Option(help="Labels of segments that overlap others: keep or drop.")]
-Background = Annotated[
-    str | None,
-    typer.Option(
-        help="Labels of segments: make clips of this label from what lies between them; none: clips without a label.",
-        show_default=False,
-    ),
-]
-Per = Annotated[
-    str,
-    typer.Option(
-        help="Columns that together name a machine, as machine,id: figures for each of them.", show_default=False
-    ),
-]
-Base = Annotated[
-    Path | None,
-    typer.Option(
-        "--from",
-        help="Model to continue from: its front end, labels and weights; DATA may add labels.",
-        show_default=False,
-    ),
-]
-Normal = Annotated[
-    str | None,
-    typer.Option(
-        help="Label of sound machines; found by its name (normal, ok, intact ...) otherwise.", show_default=False
-    ),
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document on standard output, nothing else.", rich_help_panel="Output"),
 ]
 Machine = Annotated[
     str | None,
-    typer.Option(help="Which of the model's machines it is; found by its sound otherwise.", show_default=False),
+    typer.Option(help="Which of the model's machines it is. Default: found by its sound.", show_default=False),
 ]
-Task = Annotated[
-    str,
-    typer.Option(
-        help="auto: a classifier; anomaly: a detector that learns from normal clips alone, its threshold set for "
-        "--set false_alarms=1/8h (or 5% of the windows)."
-    ),
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at recordings that cannot be used.")]
-AllowLeak = Annotated[
-    bool, typer.Option("--allow-leak", help="Take a split with groups on both sides; everything made says so.")
-]
-Settings = Annotated[
-    list[str],
-    typer.Option(
-        "--set", help="Change a setting of the recipe: key=value; repeatable.", default_factory=list, show_default=False
-    ),
-]
-Channel = Annotated[
-    int | None, typer.Option(help="Channel to take, from 0; the mean of all otherwise.", show_default=False)
-]
-Seed = Annotated[int, typer.Option(help="Of the split, the weights, the order and the augmentation.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-HeldOutOf = Annotated[
-    int | None,
-    typer.Option(
-        "--folds",
-        help="Make this many grouped folds, of which --test-fold N, or the one nearest to its share, tests. Default: the official "
-        "ones, else 5.",
-        show_default=False,
-    ),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from an interrupted run.")]
+Seed = Annotated[int, typer.Option(help="Seed of the data, the weights, the order and the augmentation.")]
+
+_TYPES: dict[str, Any] = {
+    "StrPath": Path, "StrPath | None": Path | None, "Sequence[str]": str, "str": str, "str | None": str | None, "int": int,
+    "int | None": int | None, "float": float, "bool": bool, "StrPath | Sequence[StrPath]": list[Path],
+}  # fmt: skip
+
+
+def taking(call: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the arguments and options of a call, before its own; it gets them as keywords."""
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind == p.KEYWORD_ONLY]
+        taken = [_parameter(f, said) for f, said in described(call).values()]
+
+        @functools.wraps(command)
+        def called(**given: Any) -> None:
+            command(**given)
+
+        both = [*taken, *own]
+        called.__signature__ = inspect.Signature(both)  # type: ignore[attr-defined]
+        called.__annotations__ = {p.name: p.annotation for p in both}
+        return called
+
+    return decorated
+
+
+def _parameter(field: dataclasses.Field[Any], said: Option) -> inspect.Parameter:
+    """A keyword as typer takes it; what is required has no default, and what has no default by nature shows none."""
+    kind = _TYPES[str(field.type)]
+    help = wording.for_shell(said.help).replace("[", r"\[")
+    default: Any = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
+    if kind is str and isinstance(default, tuple):
+        default = ",".join(default)
+    shown = default not in (inspect.Parameter.empty, None, "", (), False)
+    if not said.group:
+        about: Any = typer.Argument(help=help, show_default=False, metavar=field.name.upper())
+    else:
+        flag = (said.flag or "--" + field.name.replace("_", "-"),)
+        about = typer.Option(*flag, help=help, show_default=shown, rich_help_panel=said.group)
+    if said.repeated and kind is str:
+        kind, about.default_factory, default = list[str], list, inspect.Parameter.empty
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, about]
+    )
 
 
 def talk() -> None:
@@ -130,34 +82,15 @@ def talk() -> None:
         logger.removeHandler(known)  # an earlier call in this process may have had another standard error
     handler = logging.StreamHandler(sys.stderr)
     handler.set_name("earmark")
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(wording.Formatter("%(message)s"))
     logger.addHandler(handler)
     logger.propagate = False
     logger.setLevel(logging.INFO)
 
 
-def listed(text: str) -> tuple[str, ...]:
-    """What stands between commas."""
-    return tuple(x.strip() for x in text.split(",") if x.strip())
-
-
-def selections(
-    label_column: str | None,
-    min_seconds: float = 0.0,
-    overlaps: str = "keep",
-    background: str | None = None,
-    label_seconds: float = 0.0,
-) -> Any:
-    """What the options on labels of segments say."""
-    from earmark.data.selections import SelectionOptions
-
-    return SelectionOptions(
-        label_column=label_column,
-        min_seconds=min_seconds,
-        overlaps=overlaps,
-        background=background,
-        label_seconds=label_seconds,
-    )
+def say(text: str, *, file: TextIO | None = None) -> None:
+    """Print what the library says, in words of the command line."""
+    print(wording.for_shell(text), file=file or sys.stdout)
 
 
 def show_json(document: Any) -> None:
@@ -200,7 +133,7 @@ def _show_classification(metrics: dict[str, Any]) -> None:
     else:
         low, high = metrics["accuracy_interval"]
         print(
-            f"accuracy  {100 * metrics['accuracy']:.1f} %  (95 % interval {100 * low:.1f} to {100 * high:.1f}, "
+            f"accuracy  {100 * metrics['accuracy']:.1f}%  (95% interval {100 * low:.1f} to {100 * high:.1f}, "
             f"{metrics['n']} clips)"
         )
     known = metrics.get("n_known", metrics["n"])
@@ -217,7 +150,7 @@ def _show_detection(metrics: dict[str, Any]) -> None:
             "-  (undefined: one of the two conditions is missing)" if metrics[name] is None else f"{metrics[name]:.3f}"
         )
         if name == "auc" and metrics["auc_interval"]:
-            text += "  (95 % interval {:.3f} to {:.3f})".format(*metrics["auc_interval"])
+            text += "  (95% interval {:.3f} to {:.3f})".format(*metrics["auc_interval"])
         print(f"{name:9s} {text}")
     print(f"at the threshold, {metrics['n']} clips:")
     why = "no abnormal clip" if metrics["recall"] is None else "no clip is flagged"
@@ -226,8 +159,8 @@ def _show_detection(metrics: dict[str, Any]) -> None:
     rate = metrics["false_alarm_rate"]
     if rate["seen"] is not None:
         print(
-            f"false alarms: {100 * rate['seen']:.2g} % of {rate['n']} normal clips ({_between(rate['interval'])}), stated "
-            f"{100 * rate['stated']:.2g} % of the windows"
+            f"false alarms: {100 * rate['seen']:.2g}% of {rate['n']} normal clips ({_between(rate['interval'])}), stated "
+            f"{100 * rate['stated']:.2g}% of the windows"
             + (f" (by the clips learnt from {_between(rate['stated_interval'])})" if rate["stated_interval"] else "")
         )
         if metrics["false_alarms_per_hour"] is not None:
@@ -244,7 +177,7 @@ def _show_detection(metrics: dict[str, Any]) -> None:
 def _between(interval: list[float]) -> str:
     """An interval of shares."""
     low, high = interval
-    return f"95 %: {100 * low:.2g} to {100 * high:.2g}"
+    return f"95%: {100 * low:.2g} to {100 * high:.2g}"
 
 
 def _show_machines(metrics: dict[str, Any]) -> None:
@@ -256,7 +189,7 @@ def _show_machines(metrics: dict[str, Any]) -> None:
         shown = [
             f"{'-':>{size}}"
             if row[name] is None
-            else f"{100 * row[name]:{size - 2}.1f} %"
+            else f"{100 * row[name]:{size - 1}.1f}%"
             if percent
             else f"{row[name]:{size}.3f}"
             for name, size, percent in (

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from earmark.cli import options as o
+from earmark.inference.predicting import PredictCall
 
 if TYPE_CHECKING:
     from earmark.types import Prediction
@@ -18,35 +16,26 @@ _CANCELLED = (
 )
 
 
-def predict(
-    model: o.Bundle,
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.", show_default=False)],
-    *,
-    windows: Annotated[
-        bool, typer.Option("--windows", help="Also the scores of each window; of an anomaly detector also since when.")
-    ] = False,
-    machine: o.Machine = None,
-    strict: o.Strict = False,
-    json: o.Json = False,
-) -> None:
-    """Classify recordings with MODEL; one that cannot be used is named and the rest is done."""
+@o.taking(PredictCall)
+def predict(*, json: o.Json = False, **given: Any) -> None:
+    """Classify recordings with a trained model."""
     import sys
 
     import earmark
     from earmark.audio import find_recordings
     from earmark.inference.detector import rarity
 
-    files = find_recordings(paths)
-    loaded = earmark.load(model)
+    files = find_recordings(given["paths"])
+    loaded = earmark.load(given["model"])
     failed = 0
     width = max(len(str(f)) for f in files)
-    predictions = loaded.predict_each(files, windows=windows, machine=machine)
+    predictions = loaded.predict_each(files, windows=given["windows"], machine=given["machine"])
     for prediction in o.shown_as_json(predictions) if json else predictions:
         if prediction.error is not None:
-            if strict:
+            if given["strict"]:
                 raise earmark.DataError(prediction.error)
             failed += 1
-            print(f"earmark: {prediction.error}", file=sys.stderr)
+            o.say(f"earmark: {prediction.error}", file=sys.stderr)
         if prediction.state == "cancelled":
             print(f"earmark: {prediction.path}: cancelled: {_CANCELLED}", file=sys.stderr)
         if prediction.error is None and not json:

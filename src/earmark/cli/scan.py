@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from earmark.cli import options as o
+from earmark.data.options import ScanCall
 
 if TYPE_CHECKING:
     from earmark.data.inventory import Files
@@ -16,70 +16,21 @@ if TYPE_CHECKING:
 _SHOWN = 10  # of each kind; --json has all
 
 
-def scan(
-    data: o.Data,
-    *,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder that takes scan.csv, a row a clip; or a .csv file.", show_default=False)
-    ] = None,
-    include: o.Include = "",
-    group: o.Group = None,
-    group_pattern: o.GroupPattern = None,
-    layout: o.Layout = None,
-    pattern: o.Pattern = None,
-    label_column: o.LabelColumn = None,
-    label_separator: o.LabelSeparator = None,
-    label_seconds: o.LabelSeconds = 0.0,
-    min_seconds: o.MinSeconds = 0.0,
-    overlaps: o.Overlaps = "keep",
-    background: o.Background = None,
-    channel: o.Channel = None,
-    overwrite: o.Overwrite = False,
-    json: o.Json = False,
-) -> None:
-    """Show what is in DATA and what is wrong with it: bad files, copies, labels that look like slips, leaks."""
+@o.taking(ScanCall)
+def scan(*, json: o.Json = False, **given: Any) -> None:
+    """Show what is in a data set and what is wrong with it."""
     import earmark
 
     o.talk()
-    place = None if out is None else _place(out, overwrite=overwrite)
-    source = earmark.DataOptions(
-        layout=layout,
-        pattern=pattern,
-        include=o.listed(include),
-        group=group,
-        group_pattern=group_pattern,
-        label_separator=label_separator,
-        selections=o.selections(label_column, min_seconds, overlaps, background, label_seconds),
-    )
-    found = earmark.scan(data, source=source, channel=channel)
-    if place is not None:
-        found.write(place)
+    found = earmark.scan(**given)
     if json:
         o.show_json(found.to_dict())
     else:
         _show(found)
-        if place is not None:
-            print(f"table     {place}")
+        if found.path is not None:
+            print(f"table     {found.path}")
     if not found.clean:
         raise typer.Exit(1)
-
-
-def _place(out: Path, *, overwrite: bool) -> Path:
-    """The file to write."""
-    from earmark.errors import OutputError
-    from earmark.support.files import make_folder
-
-    place = out if out.suffix == ".csv" else out / "scan.csv"
-    make_folder(place.parent)
-    if place.exists():
-        if not overwrite:
-            raise OutputError(f"{place}: exists; choose another name or pass --overwrite")
-        with place.open(encoding="utf-8", errors="replace") as file:
-            if "near_copy_of" not in file.readline():
-                raise OutputError(
-                    f"{place}: was not made by this command, so --overwrite does not replace it; choose another path"
-                )
-    return place
 
 
 def _show(found: Scan) -> None:
@@ -101,10 +52,10 @@ def _show(found: Scan) -> None:
     by = f"by {groups['found_by']}" if groups["found_by"] else "none known, so every recording is its own"
     print(f"groups    {groups['count']}, {by}; the largest has {groups['largest']} clips")
     print(
-        f"random    a random split would put {100 * found.random_leak:.0f} % of the test clips beside one of their group or a copy"
+        f"random    a random split would put {100 * found.random_leak:.0f}% of the test clips beside one of their group or a copy"
     )
     for note in about["notes"]:
-        print(f"note      {note}")
+        o.say(f"note      {note}")
     if about["columns"]:
         print(f"columns   {_columns(about['columns'])}")
     if found.files is not None:
@@ -121,7 +72,7 @@ def _show(found: Scan) -> None:
     _rows("slips", "labels that look like slips of others", [f"{a!r}: perhaps {b!r}" for a, b in found.typos])
     _rows("leaks", "groups on both sides of the split that came with the data", found.leaks)
     for problem in found.problems:
-        print(f"problem   {problem}")
+        o.say(f"problem   {problem}")
     print(_verdict(found))
 
 
@@ -157,7 +108,7 @@ def _rows(word: str, what: str, rows: list[str] | tuple[str, ...]) -> None:
     if rows:
         print(f"{word:9s} {len(rows)} {what}")
         for row in rows[:_SHOWN]:
-            print(f"          {row}")
+            o.say(f"          {row}")
         if len(rows) > _SHOWN:
             print(f"          ... and {len(rows) - _SHOWN} more (--json)")
 

@@ -28,7 +28,9 @@ def spectrogram(
         ),
     ] = None,
     sample_rate: Annotated[int, typer.Option(help="In Hz; 0: the commonest of the recordings, at most 32000.")] = 0,
-    channel: o.Channel = None,
+    channel: Annotated[
+        int | None, typer.Option(help="Channel to take, from 0. Default: the mean of all.", show_default=False)
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option(help="HxW in pixels, e.g. 224x224; one pixel a row and frame otherwise.", show_default=False),
@@ -53,7 +55,7 @@ def spectrogram(
     ] = False,
     json: o.Json = False,
 ) -> None:
-    """Write a PNG image of each recording, the tree of folders mirrored.
+    """Write an image of each recording.
 
     Images that are there already, made of the same recording with the same options, are left as they are. Of recordings that
     differ in their extension alone, the image's name keeps the extension: a.wav.png, a.flac.png.

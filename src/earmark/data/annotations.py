@@ -136,7 +136,7 @@ def read_labels(path: Path, *, label_column: str | None = None, exists: Callable
     columns = _resolved(table, label_column, exists)
     if "label" not in columns.roles:
         raise DataError(
-            f"{path}: has no column of labels (it has {', '.join(table.frame.columns)}); name it with --label-column"
+            f"{path}: has no column of labels (it has {', '.join(table.frame.columns)}); name it with label_column=COLUMN"
         )
     if "start" in columns.roles and "end" not in columns.roles and "duration" not in columns.roles and kind == "raven":
         raise DataError(

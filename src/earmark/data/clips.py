@@ -128,7 +128,7 @@ def ingest(
             nearest = manifest.missing.get(path) if error.kind == "missing" else None
             return AudioError(error.kind, error.source, error.detail, nearest) if nearest else error
         if facts.cancelled:
-            remedy = "choose one channel with --channel 0"
+            remedy = "choose one channel with channel=0"
             return AudioError("cancelled", str(manifest.root / path), facts.cancelled, remedy)
         return decoded
 
@@ -151,7 +151,7 @@ def ingest(
     if skipped and strict:
         raise DataError(
             f"{manifest.root}: {len(skipped)} of its {len(manifest)} clips cannot be used, e.g. {skipped[0]}; see to them "
-            "(earmark scan names them all), or remove --strict"
+            "(earmark.scan names them all), or remove strict=True"
         )
     if not rows:
         raise DataError(f"{manifest.root}: none of its {len(manifest)} clips can be used, e.g. {skipped[0]}")

@@ -51,13 +51,13 @@ def chosen_normal(labels: Iterable[str], given: str | None, *, where: object, hi
     known = sorted(labels)
     if given is not None:
         if given not in known:
-            raise DataError(f"{where}: has no label {given!r} (--normal); it has {', '.join(known)}")
+            raise DataError(f"{where}: has no label {given!r} (normal=LABEL); it has {', '.join(known)}")
         return given
     only = known[0] if len(known) == 1 and not _sounds_faulty(known[0]) else None
     found = only or normal_label(known)
     if found is None:
         raise DataError(
-            f"{where}: which of its labels is normal? It has {', '.join(known)}; name it with --normal LABEL{hint}"
+            f"{where}: which of its labels is normal? It has {', '.join(known)}; name it with normal=LABEL{hint}"
         )
     return found
 
@@ -74,7 +74,7 @@ def refuse_faulty_names(paths: Iterable[str], *, where: object) -> None:
         if _sounds_faulty(path):
             raise DataError(
                 f"{where}: {path} sounds like a fault by its name, but there are no labels; put each condition into a folder of "
-                "its own, or pass --pattern"
+                "its own, or pass pattern=REGEX"
             )
 
 

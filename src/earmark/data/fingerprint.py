@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from earmark.audio import Resampler
+from earmark.support.progress import by_count
 
 SR = 8_000  # Hz: what the lowest copies keep
 _FFT, _HOP = 512, 128  # 64 ms, 16 ms
@@ -139,7 +140,7 @@ def candidates(prints: Sequence[Landmarks], *, least: int = 5, share: float = 0.
     order = np.argsort(joined[:, 0], kind="stable")
     index = _Index(joined[order, 0], joined[order, 1].astype(np.int64), owners[order], len(prints))
     found: list[Match] = []
-    for queries in _batches(kept, index):
+    for queries in by_count(_batches(kept, index), "duplicates", len(kept), lambda queries: queries.stop):
         pairs, shifts, votes = _votes(kept, queries, index)
         a, b = pairs[:, 0], pairs[:, 1]
         expected = np.minimum(full[a], full[b]) / np.maximum(factors[a], factors[b])

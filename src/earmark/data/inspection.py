@@ -21,7 +21,7 @@ FAULTS = {
     "unreadable": "not to be read",
     "empty": "no bytes in them",
     "not-audio": "no sound in any known format",
-    "needs-ffmpeg": 'need pip install "earmark[ffmpeg]"',
+    "needs-ffmpeg": "need the extra ffmpeg (earmark doctor shows its pip command)",
     "corrupt": "damaged inside",
     "truncated": "cut off",
     "zero-length": "a header but no samples",

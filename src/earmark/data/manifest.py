@@ -24,6 +24,7 @@ from earmark.data.tables.clips import clips
 from earmark.data.tables.columns import resolve
 from earmark.data.validation import SEPARATOR, completed, is_list, validated
 from earmark.errors import DataError
+from earmark.support import display
 from earmark.support.files import atomic_file
 
 ROUNDING = 1e-3
@@ -34,7 +35,7 @@ log = logging.getLogger("earmark")
 _NAMED = 10  # labels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Manifest:
     """A validated table of clips; make one with `Manifest.of`, `Manifest.read` or `earmark.data.layouts.find`.
 
@@ -125,6 +126,23 @@ class Manifest:
         return len(self.table)
 
     @property
+    def summary(self) -> str:
+        """Its size in words."""
+        return f"{len(self)} clips, {len(self.labels)} labels, {self.table['group'].nunique()} groups"
+
+    def __repr__(self) -> str:
+        return f"Manifest({str(self.root)!r}, {self.layout}: {self.summary})"
+
+    def _repr_html_(self) -> str:
+        rows = [[label, str(count)] for label, count in sorted(self.counts.items())]
+        return display.table(
+            f"{self.root}: {self.summary}",
+            rows,
+            header=("label", "clips"),
+            note=f"layout {self.layout}; rows in .table",
+        )
+
+    @property
     def multilabel(self) -> bool:
         """Whether a clip may have several labels or none."""
         return self.label_lists or any(SEPARATOR in x or not x for x in self.table["label"].unique())
@@ -168,8 +186,8 @@ class Manifest:
         if unknown:
             known = [c for c in self.table.columns if c not in ("path", "start", "end", "label")]
             raise DataError(
-                f"{self.root}: has no column {unknown[0]!r} (--per); it has {', '.join(known)}: name one, add it to a "
-                "table, or take it from the paths with --pattern"
+                f"{self.root}: has no column {unknown[0]!r} (per=COLUMNS); it has {', '.join(known)}: name one, add it to a "
+                "table, or take it from the paths with pattern=REGEX"
             )
         for name in per:
             empty = np.flatnonzero(self.table[name].isna() | (self.table[name].astype(str) == ""))
@@ -227,7 +245,7 @@ class Manifest:
         """
         labels = self.table["label"]
         if not separator or not labels.str.contains(separator, regex=False).any():
-            raise DataError(f"{self.root}: no label holds {separator!r} (--label-separator); remove the option")
+            raise DataError(f"{self.root}: no label holds {separator!r} (label_separator=CHARACTER); remove the option")
         cut = [
             sorted({x.strip() for x in value.split(separator)} - {""})
             for value in labels.str.replace(SEPARATOR, separator)
@@ -247,7 +265,7 @@ class Manifest:
         """
         table = self.table.copy()
         if column is not None and pattern is not None:
-            raise DataError("--group and --group-pattern both name the groups; give one of them")
+            raise DataError("group=COLUMN and group_pattern=REGEX both name the groups; give one of them")
         if column is not None:
             if column not in table.columns:
                 raise DataError(f"{self.root}: has no column {column!r} to group by; it has {', '.join(table.columns)}")
@@ -258,9 +276,9 @@ class Manifest:
             found = [expression.search(p) for p in table["path"]]
             for path, match in zip(table["path"], found, strict=True):
                 if match is None:
-                    raise DataError(f"{path}: does not match --group-pattern {pattern}; correct the pattern")
+                    raise DataError(f"{path}: does not match group_pattern=r'{pattern}'; correct the pattern")
             table["group"] = [m.group(which) or "" for m in found if m is not None]
-        source = f"column {column}" if pattern is None else f"--group-pattern {pattern}"
+        source = f"column {column}" if pattern is None else f"group_pattern=r'{pattern}'"
         return replace(self, table=validated(completed(table)), grouped_by=source)
 
     def merged(self, pairs: Iterable[tuple[str, str]]) -> Manifest:

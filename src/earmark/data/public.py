@@ -201,7 +201,7 @@ def fetch(dataset: PublicDataset, out: str | os.PathLike[str], *, parts: Sequenc
     places = [(a, target / a.part if a.part else target) for a in archives]
     taken = [place for a, place in places if place.exists() and (not a.part)]
     if taken:
-        raise OutputError(f"{taken[0]}: exists; choose another --out, or remove it")
+        raise OutputError(f"{taken[0]}: exists; choose another out=FOLDER, or remove it")
     waiting = [(a, place) for a, place in places if not place.exists()]
     partial = make_folder(target.with_name(f"{target.name}.partial"))
     here = sum(p.stat().st_size for p in partial.iterdir())
@@ -210,7 +210,7 @@ def fetch(dataset: PublicDataset, out: str | os.PathLike[str], *, parts: Sequenc
     if need > free:
         raise OutputError(
             f"{target}: {dataset.name} needs about {need / 1e9:.1f} GB while it is unpacked, {free / 1e9:.1f} GB are free; "
-            "choose another --out, or fewer parts"
+            "choose another out=FOLDER, or fewer parts"
         )
     try:
         for archive, place in waiting:

@@ -18,11 +18,14 @@ from earmark.data import conditions, fingerprint, layouts
 from earmark.data.inspection import FAULTS, HARMLESS, SILENT, UNUSABLE, Recording, inspect
 from earmark.data.inventory import Files
 from earmark.data.manifest import ROUNDING, Manifest, write_csv
-from earmark.data.options import DataOptions
+from earmark.data.options import ScanCall
 from earmark.data.shortcuts import Shortcut
 from earmark.data.shortcuts.manifests import of_manifest
 from earmark.data.similar import similar_labels
-from earmark.errors import AudioError
+from earmark.errors import AudioError, OutputError
+from earmark.support import display
+from earmark.support.files import make_folder
+from earmark.support.keywords import flat
 from earmark.support.progress import threaded
 
 _OFFSET, _OFFSET_SHARE = 0.01, 0.1  # of full scale, and of the effective value
@@ -30,7 +33,7 @@ _CLIPPED = 1e-3  # share of the samples that lie in flat tops
 _SHORT, _SHORT_SHARE, _SHORT_ENOUGH = 0.1, 0.1, 0.5  # seconds, share of the median, seconds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scan:
     """What is in a data set and what is wrong with it.
 
@@ -52,6 +55,8 @@ class Scan:
         Share of test clips that would have a clip of their group in training if a fifth were held out at random.
     shortcuts : tuple of Shortcut
         Facts of the files that predict the label without the sound.
+    path : Path or None
+        Where the table was written.
     """
 
     manifest: Manifest
@@ -63,6 +68,7 @@ class Scan:
     leaks: tuple[str, ...]
     random_leak: float
     shortcuts: tuple[Shortcut, ...] = ()
+    path: Path | None = None
 
     @property
     def faults(self) -> dict[str, list[tuple[str, str]]]:
@@ -85,7 +91,7 @@ class Scan:
         files, found = self.files, []
         if self.manifest.layout == layouts.WITHOUT_LABELS:
             label = self.manifest.labels[0]
-            found.append(f"no labels, so that all of it counts as {label!r}: fit for --task anomaly alone")
+            found.append(f"no labels, so that all of it counts as {label!r}: only task='anomaly' can use it")
         elif len(self.manifest.labels) < 2 and not self.manifest.multilabel:
             found.append(f"one label only, {self.manifest.labels[0]!r}: a classifier needs two")
         if files is not None and files.unused:
@@ -102,6 +108,22 @@ class Scan:
         """Whether nothing is wrong and nothing is unused."""
         faults = self.faults.keys() - HARMLESS
         return not (faults or self.exact or self.near or self.typos or self.leaks or self.problems)
+
+    def __repr__(self) -> str:
+        wrong = ", ".join(f"{kind} {count}" for kind, count in self._wrong().items())
+        return f"Scan({str(self.manifest.root)!r}, {self.manifest.summary}: {wrong or 'nothing is wrong'})"
+
+    def _repr_html_(self) -> str:
+        rows = [[kind, str(count)] for kind, count in self._wrong().items()] or [["nothing is wrong", ""]]
+        rows += [["problem", problem] for problem in self.problems] + [["note", note] for note in self.notes]
+        return display.table(f"{self.manifest.root}: {self.manifest.summary}", rows)
+
+    def _wrong(self) -> dict[str, int]:
+        """How often each kind of fault was found."""
+        found = {kind: len(rows) for kind, rows in self.faults.items()}
+        found |= {"duplicates": len(self.exact), "near-duplicates": len(self.near), "likely typos": len(self.typos)}
+        found |= {"leaks": len(self.leaks), "problems": len(self.problems)}
+        return {kind: count for kind, count in found.items() if count}
 
     def table(self) -> pd.DataFrame:
         """One row a clip, for ``scan.csv``."""
@@ -164,16 +186,9 @@ class Scan:
         }
 
 
-def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None, channel: int | None = None) -> Scan:
+@flat(ScanCall)
+def scan(call: ScanCall) -> Scan:
     """Look at every recording of a data set and at all of them together.
-
-    Parameters
-    ----------
-    data : path
-        Data set: a folder or a table.
-    source : DataOptions, optional
-    channel : int, optional
-        Channel to take, as in training; the mean of all by default.
 
     Returns
     -------
@@ -184,7 +199,35 @@ def scan(data: str | os.PathLike[str], *, source: DataOptions | None = None, cha
     DataError
         Where there is no data set.
     """
-    manifest = (source or DataOptions()).read(data, unlabelled_as=conditions.NORMAL)
+    place = None if call.out is None else _place(Path(call.out), overwrite=call.overwrite)
+    found = _scanned(call.read(call.data, unlabelled_as=conditions.NORMAL), call.channel)
+    if place is not None:
+        found.write(place)
+    return replace(found, path=place)
+
+
+def _place(out: Path, *, overwrite: bool) -> Path:
+    """The file that takes the table.
+
+    Raises
+    ------
+    OutputError
+        Where something else is there.
+    """
+    place = out if out.suffix == ".csv" else out / "scan.csv"
+    make_folder(place.parent)
+    if place.exists():
+        if not overwrite:
+            raise OutputError(f"{place}: exists; choose another name, or pass overwrite=True")
+        with place.open(encoding="utf-8", errors="replace") as file:
+            if "near_copy_of" not in file.readline():
+                raise OutputError(
+                    f"{place}: was not made by this command, so overwrite=True does not replace it; choose another path"
+                )
+    return place
+
+
+def _scanned(manifest: Manifest, channel: int | None) -> Scan:
     paths = list(dict.fromkeys(manifest.table["path"]))
     seen = list(threaded(lambda p: inspect(manifest.root / p, p, channel=channel), paths, "scanning"))
     usual = float(np.median([r.seconds for r in seen if r.seconds] or [0.0]))
@@ -242,7 +285,7 @@ def _judged(found: Recording, usual: float, late: str) -> Recording:
         if found.peak - abs(found.dc) < SILENT and found.rms**2 - found.dc**2 < SILENT**2:
             faults.append(("silent", f"its loudest sample is {found.peak:.1g} of full scale"))
         if found.clipped >= _CLIPPED:
-            faults.append(("clipped", f"{100 * found.clipped:.2g} % of its samples lie in flat tops"))
+            faults.append(("clipped", f"{100 * found.clipped:.2g}% of its samples lie in flat tops"))
         short = found.seconds < max(_SHORT, min(_SHORT_ENOUGH, _SHORT_SHARE * usual))
         if abs(found.dc) >= max(_OFFSET, _OFFSET_SHARE * found.rms) and not short:
             faults.append(("dc-offset", f"its mean is {found.dc:+.3f} of full scale"))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from earmark.data.annotations import LABEL_FILES, are_points, format_of, is_written
 from earmark.data.cache import Index, default_folder
+from earmark.data.options import SelectionOptions
 from earmark.errors import AudioError, DataError
 
 _ROUNDING = 0.05  # seconds by which a label may end behind its recording
@@ -26,45 +27,6 @@ _WORDS = re.compile(
 """What label files are called besides their recording's name."""
 NONE = "none"
 """Name of the background that gets no label."""
-
-
-@dataclass(frozen=True)
-class SelectionOptions:
-    """How labels of segments become clips.
-
-    Attributes
-    ----------
-    label_column : str, optional
-        Column of tables that holds the label; found by its name otherwise.
-    min_seconds : float
-        Labels shorter than this are excluded.
-    overlaps : {"keep", "drop"}
-        Labels that overlap one of another name: each is a clip all the same, or both are excluded.
-    background : str, optional
-        Label for what lies between the labels, of which as many clips are made as the commonest label has, as long as labels are;
-        excluded by default. ``none``: these clips train as none of the labels.
-    label_seconds : float
-        Length of the clip around a label without a length, which lies in its middle; 0: such labels are excluded.
-    """
-
-    label_column: str | None = None
-    min_seconds: float = 0.0
-    overlaps: str = "keep"
-    background: str | None = None
-    label_seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse what is none of the choices."""
-        if self.overlaps not in ("keep", "drop"):
-            raise DataError(f"--overlaps is {self.overlaps!r}; choose keep or drop")
-        for option, value in (("--min-seconds", self.min_seconds), ("--label-seconds", self.label_seconds)):
-            if not 0 <= value < np.inf:
-                raise DataError(f"{option} is {value:g}; give seconds from 0")
-
-    @property
-    def for_segments(self) -> bool:
-        """Whether anything is asked for that whole recordings do not have."""
-        return self != SelectionOptions(label_column=self.label_column)
 
 
 @dataclass(frozen=True)
@@ -167,10 +129,10 @@ def chosen(
         "unnamed": int((~named).sum()),
     }
     said = {
-        "point": "{} labels without a length (--label-seconds 1 makes a clip of a second around each)",
+        "point": "{} labels without a length (label_seconds=1 makes a clip of a second around each)",
         "short": f"{{}} labels shorter than {options.min_seconds:g} s",
-        "overlap": "{} labels that overlap others (--overlaps keep)",
-        "unnamed": "{} labels without a name (of tables, --label-column names their column)",
+        "overlap": "{} labels that overlap others (overlaps='keep')",
+        "unnamed": "{} labels without a name (of tables, label_column=COLUMN names their column)",
     }
     kept = kept[~overlapping].copy()
     if kept.empty:

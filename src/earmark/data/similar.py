@@ -122,6 +122,6 @@ def joined_labels(labels: Iterable[str]) -> str:
             example = next(label for label in sorted(cut))
             return (
                 f"labels such as {example!r} hold several of the others; if a clip may have several labels, say "
-                f"--label-separator {mark!r}"
+                f"label_separator={mark!r}"
             )
     return ""

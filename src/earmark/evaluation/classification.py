@@ -29,7 +29,7 @@ def measure(probabilities: NDArray[np.float32], targets: NDArray[np.int64], labe
     Returns
     -------
     dict
-        ``n`` and ``n_known``, the number of clips whose label the model knows; ``accuracy`` of all clips with its Wilson 95 %
+        ``n`` and ``n_known``, the number of clips whose label the model knows; ``accuracy`` of all clips with its Wilson 95%
         ``accuracy_interval``; macro ``precision``, ``recall``, ``f1``, each over the labels where it is defined; ``loss`` (mean
         negative log likelihood, natural logarithm) over the clips whose label the model knows; ``undefined``, why the accuracy is
         None, or ""; ``per_class``, with a ``note`` where a figure of a label is None; ``labels`` and ``confusion``, a row per true

@@ -49,7 +49,7 @@ def machine_table(
     Returns
     -------
     list of dict
-        ``machine``, ``precision``, ``recall``, ``f1``, ``accuracy``, three of them with a Wilson 95 % ``_interval`` [low, high],
+        ``machine``, ``precision``, ``recall``, ``f1``, ``accuracy``, three of them with a Wilson 95% ``_interval`` [low, high],
         ``n``, ``n_abnormal``, ``auc``, ``pauc`` and ``note``, a sentence on what is undefined or "". None stands for: precision
         where nothing was flagged; precision, recall and F1 where nothing is abnormal; AUC and pAUC without scores or one of the
         classes.
@@ -118,7 +118,7 @@ def measure_detection(
         ``recall_interval``, None as in `machine_table`; ``auc`` with its ``auc_interval`` and ``pauc`` over all clips together;
         ``false_alarm_rate``: ``stated``, ``seen``, ``interval`` and ``n``, the number of normal clips; ``false_alarms_per_hour`` of
         normal clips; ``per_class``, ``labels`` and ``confusion`` [[tn, fp], [fn, tp]]; ``machines``, as `machine_table`, and
-        ``over_machines``. Intervals are of 95 %: Wilson's, and for the AUC Newcombe's (2006) with the variance of Hanley and
+        ``over_machines``. Intervals are of 95%: Wilson's, and for the AUC Newcombe's (2006) with the variance of Hanley and
         McNeil (1982). All take the clips to be independent, so those of one machine or day are less certain than they say.
     """
     abnormal, flagged = _flags(abnormal, flagged)
@@ -182,7 +182,7 @@ def watch(
         ``faults`` and how many were ``found``; ``delays`` in seconds from the start of each fault to that when the first alarm
         that overlaps it was raised, 0 if that came before it, None if the fault was missed; ``delay``, their median;
         ``false_alarms``, which overlap no fault; ``normal_hours``, outside the faults; ``false_alarms_per_hour`` of them and its
-        exact Poisson 95 % ``false_alarms_per_hour_interval`` (Garwood 1936).
+        exact Poisson 95% ``false_alarms_per_hour_interval`` (Garwood 1936).
     """
     delays: list[float | None] = []
     rates = list(zip(alarms, raised or [start for start, _ in alarms], strict=True))
@@ -300,7 +300,7 @@ def _areas(scores: NDArray[np.floating[Any]], abnormal: NDArray[np.bool_]) -> tu
 
 
 def _auc_interval(auc: float, abnormal: int, normal: int) -> list[float]:
-    """95 % interval of an AUC: the variance of Hanley and McNeil (1982), taken at the bounds (Newcombe 2006, Stat. Med. 25:559).
+    """95% interval of an AUC: the variance of Hanley and McNeil (1982), taken at the bounds (Newcombe 2006, Stat. Med. 25:559).
 
     Unlike the estimate plus or minus 1.96 standard errors, be they DeLong's, it keeps a width where the AUC is 0 or 1.
     """
@@ -342,4 +342,4 @@ def _percent(value: float | None, interval: Sequence[float] | None = None) -> st
     if value is None:
         return "-"
     around = f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else ""
-    return f"{100 * value:.1f} %{around}"
+    return f"{100 * value:.1f}%{around}"

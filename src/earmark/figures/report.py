@@ -28,6 +28,7 @@ def page(
     notes: Sequence[str] = (),
     skipped: Sequence[str] = (),
     history: Sequence[Mapping[str, float]] = (),
+    rests: float = 0.0,
     folds: Sequence[Mapping[str, Any]] = (),
     figures: Sequence[tuple[str, Figure]] = (),
 ) -> str:
@@ -48,6 +49,8 @@ def page(
         What a reader of the figures must know, and the recordings that were excluded.
     history : sequence of mapping
         As `earmark.training.fitting.history` gives it.
+    rests : float
+        As for `earmark.figures.plots.learning_curves`.
     folds : sequence of mapping
         Name and metrics of each fold.
     figures : sequence of (str, Figure)
@@ -63,7 +66,8 @@ def page(
         folds=folds,
         figures=[(caption, plots.data_uri(figure)) for caption, figure in figures],
         confusion=_confusion(metrics) if task.CONFUSION else "",
-        curves=plots.data_uri(plots.learning_curves(history)) if history else "",
+        rests=rests,
+        curves=plots.data_uri(plots.learning_curves(history, rests=rests)) if history else "",
     )
 
 

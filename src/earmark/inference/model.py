@@ -17,8 +17,10 @@ from earmark.audio.windows import WindowCutter
 from earmark.bundle import DETECTOR, Bundle, BundleSpec
 from earmark.errors import AudioError, BundleError, SettingsError
 from earmark.inference.detector import Detector
+from earmark.support import display
+from earmark.support.display import named
 from earmark.tasks import Judged
-from earmark.types import Deviation, Prediction, Score, Window
+from earmark.types import Deviation, Prediction, Score, Waveform, Window
 
 _BATCH_SECONDS = 20.0  # audio a batch holds at most, so that memory does not grow with the recording
 _NEPER = 10 / np.log(10)  # decibels of power
@@ -74,10 +76,22 @@ class Model:
         """Rate of the model's input in Hz; other rates are resampled."""
         return self.spec.sample_rate
 
+    def __repr__(self) -> str:
+        return f"Model({str(self.path)!r}, {self._task.NAME} of {named(self.labels)}, {self._input})"
+
+    def _repr_html_(self) -> str:
+        rows = [["labels", named(self.labels)], ["input", self._input]]
+        rows += [[name, value] for value, name in (self._task.headline(self.spec.metrics) if self.spec.metrics else ())]
+        return display.table(f"{self._task.NAME}: {self.path}", rows)
+
+    @property
+    def _input(self) -> str:
+        return f"windows of {self.spec.window_seconds:g} s at {self.sample_rate} Hz"
+
     @overload
     def predict(
         self,
-        source: audio.Source | NDArray[Any],
+        source: audio.Source | Waveform | NDArray[Any],
         *,
         sr: int | None = None,
         windows: bool = False,
@@ -101,10 +115,10 @@ class Model:
 
         Parameters
         ----------
-        source : path, bytes, file object, array, or a list of them
+        source : path, bytes, file object, Waveform, array, or a list of them
             Arrays are waveforms, shape (time,) or (time, channel), with full scale 1.0 or of an integer type.
         sr : int, optional
-            Rate of arrays in Hz; required for them.
+            Rate of arrays in Hz, required for them; a `Waveform` brings its own.
         windows : bool
             Also give the scores of each window; of an anomaly detector also when it was abnormal.
         machine : str, optional
@@ -185,7 +199,7 @@ class Model:
             For a model that is no anomaly detector, a stretch that is longer or holds nothing, or an unknown machine.
         """
         if self.detector is None:
-            raise SettingsError(f"{self.path}: is no anomaly detector; train one with --task anomaly")
+            raise SettingsError(f"{self.path}: is no anomaly detector; train one with task='anomaly'")
         name = _path_of(source) or "recording"
         first, last = round(start * self.sample_rate), None if end is None else round(end * self.sample_rate)
         kept, count = [], 0
@@ -288,6 +302,8 @@ class Model:
 
     def _blocks(self, source: Any, sr: int | None, measure: audio.Measure) -> Iterator[NDArray[np.float32]]:
         """A source at the model's rate, mono; an array in one block."""
+        if isinstance(source, Waveform):
+            source, sr = source.samples, source.sr
         if isinstance(source, np.ndarray):
             if sr is None:
                 raise ValueError("an array needs its rate: predict(samples, sr=16000)")

@@ -189,11 +189,11 @@ def claim_output(
         return target
     if overwrite and target.exists() and not all((target / name).is_file() for name in made):
         raise OutputError(
-            f"{target}: was not made by this command (it lacks {', '.join(made)}), so --overwrite does not replace it; "
+            f"{target}: was not made by this command (it lacks {', '.join(made)}), so overwrite=True does not replace it; "
             "choose another path"
         )
     if (target.exists() or target.is_symlink()) and not overwrite:
-        raise OutputError(f"{target}: exists already; choose another path, or pass --overwrite to replace it")
+        raise OutputError(f"{target}: exists already; choose another path, or pass overwrite=True to replace it")
     return target
 
 
@@ -226,14 +226,14 @@ def work_folder(target: Path, identity: str, *, resume: bool, overwrite: bool) -
     note = work / RUN
     interrupted = work.exists()
     if resume and not interrupted:
-        raise OutputError(f"{work}: holds no interrupted run; leave out --resume")
+        raise OutputError(f"{work}: holds no interrupted run; leave out resume=True")
     with _held(make_folder(work)):
         left = [
             path for path in work.iterdir() if not path.name.startswith(f".{RUN}.")
         ]  # of a write that was broken off
         if left and not (resume or overwrite):
             raise OutputError(
-                f"{work}: holds an interrupted run; pass --resume to go on with it, or --overwrite to start again"
+                f"{work}: holds an interrupted run; pass resume=True to go on with it, or overwrite=True to start again"
             )
         if resume and left:
             _check_identity(note, identity)
@@ -251,7 +251,7 @@ def work_folder(target: Path, identity: str, *, resume: bool, overwrite: bool) -
 
 def _check_identity(note: Path, identity: str) -> None:
     """Refuse to go on with a run that had other data or settings, or that does not say which."""
-    again = "give --overwrite instead of --resume to start again"
+    again = "give overwrite=True instead of resume=True to start again"
     try:
         known = note.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -260,8 +260,8 @@ def _check_identity(note: Path, identity: str) -> None:
         ) from error
     if known != identity:
         raise OutputError(
-            f"{note.parent}: the interrupted run had other data or settings; give the same ones, or --overwrite instead of "
-            "--resume to start again"
+            f"{note.parent}: the interrupted run had other data or settings; give the same ones, or overwrite=True instead of "
+            "resume=True to start again"
         )
 
 

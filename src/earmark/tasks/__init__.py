@@ -54,7 +54,7 @@ class Task(Protocol):
     LEARNER: str
     """`NETWORK` or `DETECTOR`."""
     ASKED: bool
-    """Whether ``--task`` must name it; else it follows from the data."""
+    """Whether ``task`` must name it; else it follows from the data."""
     RECIPE: str
     """The recipe that ``auto`` stands for; empty where the labels choose it."""
     LABEL_LISTS: bool
@@ -238,7 +238,7 @@ def network(name: str) -> NetworkTask:
 
 
 def asked(name: str) -> Task | None:
-    """The task that ``--task`` names; None where it follows from the data.
+    """The task that ``task`` names; None where it follows from the data.
 
     Raises
     ------
@@ -249,5 +249,5 @@ def asked(name: str) -> Task | None:
         return None
     known = [AUTO, *(task.NAME for task in TASKS.values() if task.ASKED)]
     if name not in known:
-        raise SettingsError(f"--task is {name!r}; choose {' or '.join(known)}")
+        raise SettingsError(f"task is {name!r}; choose {' or '.join(known)}")
     return TASKS[name]

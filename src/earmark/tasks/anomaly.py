@@ -40,7 +40,7 @@ FOLD_COLUMNS: Sequence[tuple[str, str]] = (
 )  # fmt: skip
 LABEL_COLUMNS: Sequence[tuple[str, str]] = (("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
 CONFUSION = True
-ALL_NORMAL = ", or pass --layout recordings where all of it is normal sound"
+ALL_NORMAL = ", or pass layout='recordings' where all of it is normal sound"
 _TAIL = "tail"  # column of a table of predictions
 
 
@@ -150,8 +150,8 @@ def _normal(spec: BundleSpec, manifest: Manifest, given: str | None) -> str:
         return known
     if given is None:
         raise DataError(
-            f"{manifest.root}: which of its labels is normal? It has {', '.join(labels)}; name it with --normal LABEL, or say "
-            f"--normal {spec.normal} where none is{ALL_NORMAL}"
+            f"{manifest.root}: which of its labels is normal? It has {', '.join(labels)}; name it with normal=LABEL, or say "
+            f"normal={spec.normal!r} where none is{ALL_NORMAL}"
         )
     return conditions.chosen_normal(labels, given, where=manifest.root)
 
@@ -198,7 +198,7 @@ def pooled(specs: Sequence[BundleSpec]) -> BundleSpec:
 def headline(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     rate = metrics.get("false_alarm_rate") or {}
     count = "" if rate.get("n") is None else f"{rate['n']} "
-    ends = interval(rate.get("interval"), "{:.3g} %", words="; 95 %: {}")
+    ends = interval(rate.get("interval"), "{:.3g}%", words="; 95%: {}")
     found = [(three(metrics["auc"]), f"AUC{interval(metrics.get('auc_interval'), '{:.3f}', 1)}")]
     found += [
         (three(metrics.get(n)), t) for n, t in (("pauc", "pAUC"), ("recall", "recall"), ("precision", "precision"))
@@ -215,7 +215,7 @@ def card_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     rate = metrics.get("false_alarm_rate") or {}
     alarms = "not measured"
     if rate.get("seen") is not None:
-        alarms = f"{share(rate['seen'])} of normal clips{interval(rate.get('interval'), '{:.3g}', words=' (95 % interval {})')}"
+        alarms = f"{share(rate['seen'])} of normal clips{interval(rate.get('interval'), '{:.3g}', words=' (95% interval {})')}"
     if rate.get("stated") is not None:
         alarms += f", stated {share(rate['stated'])} of the windows"
     names = (("AUC", "auc"), ("pAUC", "pauc"), ("recall at the threshold", "recall"))

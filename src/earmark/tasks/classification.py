@@ -46,7 +46,7 @@ def check(manifest: Manifest, *, continued: bool) -> None:
     remedy = (
         "add clips of the others that the model knows, which it would forget"
         if continued
-        else "a classifier needs two: add clips of something else, or make a detector with earmark train --task anomaly"
+        else "a classifier needs two: add clips of something else, or make a detector with task='anomaly'"
     )
     raise DataError(f"{manifest.root}: has one label only, {manifest.labels[0]!r}; {remedy}")
 
@@ -157,7 +157,7 @@ def tested_spec(
     if not per and normal is None:
         return spec
     if not per and not spec.per:
-        raise SettingsError(f"--normal is {normal!r}, but only --per requires it; remove it")
+        raise SettingsError(f"normal is {normal!r}, but only per=COLUMNS requires it; remove it")
     return replace(spec, per=tuple(per) or spec.per, normal=conditions.chosen_normal(spec.labels, normal, where=where))
 
 
@@ -223,7 +223,7 @@ LABEL_COLUMNS_MACRO = (("f1", "F1"), ("precision", "precision"), ("recall", "rec
 def card_rows(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     accuracy = f"undefined: {metrics.get('undefined') or 'not measured'}"
     if metrics["accuracy"] is not None:
-        ends = interval(metrics["accuracy_interval"], words=" (95 % interval {})")
+        ends = interval(metrics["accuracy_interval"], words=" (95% interval {})")
         accuracy = f"{percent(metrics['accuracy'])}{ends}"
     noted = [(label, row["note"]) for label, row in (metrics.get("per_class") or {}).items() if row.get("note")]
     return [

@@ -62,7 +62,7 @@ def describe(
 ) -> BundleSpec:
     if per:
         raise DataError(
-            f"{manifest.root}: its clips have several labels or none, of which none is the normal one; remove --per"
+            f"{manifest.root}: its clips have several labels or none, of which none is the normal one; remove per=COLUMNS"
         )
     return replace(spec, task=NAME, labels=tuple(labels), merge=MERGE, per=(), normal="")
 
@@ -140,9 +140,9 @@ def tested_spec(
     spec: BundleSpec, manifest: Manifest, per: Sequence[str], normal: str | None, *, where: object
 ) -> BundleSpec:
     if per:
-        raise DataError(f"{where}: is a multi-label model, which has no normal label; remove --per")
+        raise DataError(f"{where}: is a multi-label model, which has no normal label; remove per=COLUMNS")
     if normal is not None:
-        raise SettingsError(f"--normal is {normal!r}, but only --per requires it; remove it")
+        raise SettingsError(f"normal is {normal!r}, but only per=COLUMNS requires it; remove it")
     return spec
 
 

@@ -12,16 +12,16 @@ def three(value: float | None, undefined: str = "–") -> str:
 
 def percent(value: float | None) -> str:
     """Per cent with one decimal."""
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return "–" if value is None else f"{100 * value:.1f}%"
 
 
 def share(value: float | None) -> str:
     """Per cent with three digits: small shares differ in their first one."""
-    return "–" if value is None else f"{100 * value:.3g} %"
+    return "–" if value is None else f"{100 * value:.3g}%"
 
 
 def interval(
-    ends: Sequence[float] | None, form: str = "{:.1f}", factor: float = 100, words: str = " (95 %: {})"
+    ends: Sequence[float] | None, form: str = "{:.1f}", factor: float = 100, words: str = " (95%: {})"
 ) -> str:
-    """A 95 % interval in brackets; nothing where there is none."""
+    """A 95% interval in brackets; nothing where there is none."""
     return words.format(" to ".join(form.format(factor * end) for end in ends)) if ends else ""

@@ -22,7 +22,7 @@ log = logging.getLogger("earmark")
 TORCH = "torch"
 """Key of the version of torch that wrote a checkpoint."""
 _KEYS = ("state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers", "epoch", "global_step")
-_AGAIN = "Give --overwrite instead of --resume to start again"
+_AGAIN = "Give overwrite=True instead of resume=True to start again"
 
 
 class Checkpoints(CheckpointIO):

@@ -124,7 +124,8 @@ def fit(normal: Normal, *, where: object = "data") -> Detector:
     if counted.sum() < _FEWEST:
         raise DataError(
             f"{where}: only {int(counted.sum())} normal windows have enough others of their machine beside them when their group "
-            "is left out, too few to set a threshold with; give more normal clips, or smaller groups (--group, --group-pattern)"
+            "is left out, too few to set a threshold with; give more normal clips, or smaller groups (group=COLUMN or "
+            "group_pattern=REGEX)"
         )
     usual = _usual(distance, cells, normal.domain, group)
     mean, std, frame = _bands(normal)
@@ -201,7 +202,7 @@ def describe(
     Returns
     -------
     dict
-        ``false_alarms`` as stated, ``rate`` a window, ``rate_interval`` (95 %: what the rate at the threshold may really be, by
+        ``false_alarms`` as stated, ``rate`` a window, ``rate_interval`` (95%: what the rate at the threshold may really be, by
         drawing as many normal windows anew as there are groups), ``thresholds`` (logarithm of the distance, for each machine; what
         decides is the tail probability), ``normal_windows`` (left out in turn), ``normal_hours``, ``extrapolated`` and ``notes``.
     """
@@ -238,7 +239,7 @@ def describe(
 
 
 def _interval(detector: Detector, cut: float) -> list[float]:
-    """95 % interval of the share of normal windows beyond a threshold."""
+    """95% interval of the share of normal windows beyond a threshold."""
     rng, tail = np.random.default_rng(0), detector.tail
     # They are kept in rising order, without their groups: as many windows as there are groups stand for what is independent, and
     # one more that is as expected, so that few that hold no rare one do not say that there is none.

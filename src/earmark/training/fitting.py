@@ -25,7 +25,7 @@ from earmark.support.files import saving
 from earmark.support.progress import quiet
 from earmark.training import checkpoints
 from earmark.training.batches import Features, batch_count
-from earmark.training.recipe import Recipe
+from earmark.training.settings import Recipe
 from earmark.training.steps import Fitting, crop_frames, epochs, lay_out, steps, why_epochs
 from earmark.training.watchers import Checkpoint, History, MovingAverage, ProgressBar
 
@@ -183,7 +183,7 @@ def resolve_device(device: str) -> str:
         return next(name for name in ("cuda", "mps", "cpu") if present[name])
     if not present.get(device, False):
         raise SettingsError(
-            f"--device {device} is not available here; choose {', '.join(d for d in present if present[d])} or auto"
+            f"device={device!r} is not available here; choose {', '.join(d for d in present if present[d])} or auto"
         )
     return device
 

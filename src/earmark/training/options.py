@@ -1,57 +1,80 @@
-"""How a model is trained."""
+"""How a model is trained: what `earmark.train` and the others take, and the same on the command line."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from earmark.errors import SettingsError
-from earmark.training import recipe
+from earmark.support.keywords import DATA, MACHINES, OUTPUT, SPLIT, TRAINING, StrPath, option
+
+AUTO = "auto"
+"""The recipe that follows from the data."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """How to train.
+    """How to train."""
 
-    Attributes
-    ----------
-    recipe : str
-        Name as for `earmark.training.recipe.load`, or ``auto`` for the one that suits task and labels; a tier alone
-        (``fast``) takes the kind that suits them.
-    settings : sequence of str
-        ``key=value`` changes to it.
-    channel : int, optional
-        Channel to take; the mean of all by default.
-    seed : int
-    device : str
-    resume, overwrite : bool
-        Go on from an interrupted run; replace what is at the output path.
-    allow_leak : bool
-        Train on a split that has groups on both sides; bundle, card and report say so.
-    task : {"auto", "anomaly"}
-        ``anomaly`` learns from normal clips alone; ``auto`` takes one label a clip or several, as the data have it.
-    per : sequence of str
-        Columns that together name a machine: figures, and a detector's thresholds, for each.
-    base : path, optional
-        Bundle to continue from: its front end, network, labels and weights.
-    normal : str, optional
-        The label of sound machines; found by its name otherwise (normal, ok, good, healthy, intact).
-    """
-
-    recipe: str = recipe.AUTO
-    settings: Sequence[str] = ()
-    channel: int | None = None
-    seed: int = 0
-    device: str = "auto"
-    resume: bool = False
-    overwrite: bool = False
-    allow_leak: bool = False
-    task: str = "auto"
-    per: Sequence[str] = ()
-    normal: str | None = None
-    base: str | os.PathLike[str] | None = None
+    recipe: str = field(
+        default=AUTO,
+        metadata=option(
+            "Time to take (fast, balanced, best), kind of sound (general, speech, machine), or both: fast+speech. auto: balanced, "
+            "and the kind that suits the labels. Or a .toml file of settings.",
+            TRAINING,
+        ),
+    )
+    settings: Sequence[str] = field(
+        default=(),
+        metadata=option(
+            "Change a setting of the recipe: key=value; repeatable. earmark.settings lists them.",
+            TRAINING,
+            repeated=True,
+            flag="--set",
+        ),
+    )
+    task: str = field(
+        default="auto",
+        metadata=option(
+            "auto: a classifier, as the labels ask for. anomaly: a detector that learns from normal clips alone.",
+            TRAINING,
+        ),
+    )
+    base: StrPath | None = field(
+        default=None,
+        metadata=option(
+            "Model to continue from. Its front end, labels and weights are kept; the data may add labels.",
+            TRAINING,
+            flag="--from",
+        ),
+    )
+    seed: int = field(
+        default=0, metadata=option("Seed of the split, the weights, the order and the augmentation.", TRAINING)
+    )
+    device: str = field(default="auto", metadata=option("Where to train: auto, cpu, cuda or mps.", TRAINING))
+    channel: int | None = field(
+        default=None, metadata=option("Channel to take, from 0. Default: the mean of all.", DATA)
+    )
+    allow_leak: bool = field(
+        default=False,
+        metadata=option("Accept a split whose groups overlap. Bundle, card and report will say so.", SPLIT),
+    )
+    per: Sequence[str] = field(
+        default=(),
+        metadata=option(
+            "Columns that together name a machine, such as machine,id: metrics for each of them.", MACHINES
+        ),
+    )
+    normal: str | None = field(
+        default=None,
+        metadata=option("Label of healthy machines. Default: found by its name (normal, ok, intact ...).", MACHINES),
+    )
+    resume: bool = field(default=False, metadata=option("Continue an interrupted run.", OUTPUT))
+    overwrite: bool = field(
+        default=False, metadata=option("Replace what the same command made at the output path.", OUTPUT)
+    )
 
     def __post_init__(self) -> None:
+        """Refuse a seed out of range."""
         if not 0 <= self.seed < 2**32:
             raise SettingsError(f"seed is {self.seed}; the allowed range is 0 to {2**32 - 1}")

@@ -16,7 +16,7 @@ from earmark.networks.classifier import Classifier
 from earmark.networks.plain import Plain
 from earmark.training import augment
 from earmark.training.batches import Batches, Features, WholeClips, batch_count
-from earmark.training.recipe import Recipe
+from earmark.training.settings import Recipe
 
 _STYLES = 0.4  # alpha of the Beta distribution of mixstyle's shares
 
@@ -31,8 +31,8 @@ def why_epochs(recipe: Recipe, clips: int, labels: int) -> str:
     """Which setting rules the number of passes, where it is not ``epochs`` alone."""
     wanted = recipe.epochs + round(recipe.epochs_a_label * labels)
     if epochs(recipe, clips, labels) > wanted:
-        return f"min_steps={recipe.min_steps}"
-    return f"epochs={recipe.epochs} and epochs_a_label={recipe.epochs_a_label:g}" if wanted > recipe.epochs else ""
+        return f"min_steps {recipe.min_steps}"
+    return f"epochs {recipe.epochs} and epochs_a_label {recipe.epochs_a_label:g}" if wanted > recipe.epochs else ""
 
 
 def crop_frames(classifier: Classifier, recipe: Recipe, window_frames: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from lightning.pytorch import callbacks
 from torch import Tensor, nn
 
 from earmark.support.files import atomic_file, make_folder
+from earmark.support.progress import Progress
 
 SAVE_SECONDS = 10.0
 """What an interruption may lose, at most, beside the epoch it falls into."""
@@ -112,40 +112,24 @@ def _numbers(module: nn.Module) -> list[Tensor]:
 
 
 class ProgressBar(callbacks.Callback):
-    """One bar for the whole run, with the loss and accuracy of the last epoch; nothing where there is no terminal."""
+    """How far the whole run is, with the loss and accuracy of the last epoch."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
-        self._task: Any = None
+        self._progress: Progress | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if not sys.stderr.isatty():
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-        )
-        self._bar = Progress(*columns, console=Console(stderr=True))
-        self._task = self._bar.add_task(
-            "training", total=trainer.max_epochs, completed=trainer.current_epoch, figures=""
-        )
-        self._bar.start()
+        self._progress = Progress("training", trainer.max_epochs, unit="epochs", done=trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if self._bar is None:
-            return
+        assert self._progress is not None
         figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        text = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}" + "".join(
-            f"  {name} {figures[key]:.3f}"
-            for key, name in (("train_loss", "loss"), ("train_accuracy", "accuracy"), ("valid_accuracy", "validation"))
-            if key in figures
+        named = (
+            ("train_loss", "loss"), ("train_accuracy", "accuracy"),
+            ("valid_loss", "validation loss"), ("valid_accuracy", "validation accuracy"),
+        )  # fmt: skip
+        self._progress.update(
+            trainer.current_epoch + 1, ", ".join(f"{name} {figures[key]:.3f}" for key, name in named if key in figures)
         )
-        self._bar.update(self._task, completed=trainer.current_epoch + 1, figures=text)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._stop()
@@ -156,6 +140,6 @@ class ProgressBar(callbacks.Callback):
         self._stop()
 
     def _stop(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if self._progress is not None:
+            self._progress.close()
+            self._progress = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,56 +15,31 @@ from earmark.bundle import BundleSpec
 from earmark.data import conditions
 from earmark.data.clips import Clips, ingest
 from earmark.data.manifest import Manifest
-from earmark.data.options import DataOptions
 from earmark.errors import BundleError, DataError
 from earmark.figures import report
 from earmark.inference.model import load
 from earmark.support.files import atomic_folder, claim_output, write_text
+from earmark.support.keywords import flat
 from earmark.tasks.anomaly import ALL_NORMAL
 from earmark.training import detectors
 from earmark.training.detectors import Normal
 from earmark.workflow import provenance
+from earmark.workflow.calls import AdaptCall
 from earmark.workflow.detector import described, gather, normal_clips
 from earmark.workflow.reading import reading_notes
-from earmark.workflow.training import REPORT, Result
+from earmark.workflow.results import REPORT, Result
 
 log = logging.getLogger("earmark")
 
 _LEAST = 2  # independent clips of a machine
 
 
-def adapt(
-    model: str | os.PathLike[str],
-    data: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    machine: str | None = None,
-    normal: str | None = None,
-    false_alarms: str | None = None,
-    source: DataOptions | None = None,
-    overwrite: bool = False,
-) -> Result:
-    """Add normal clips of new conditions (another background, load or machine) to an anomaly detector.
+@flat(AdaptCall)
+def adapt(call: AdaptCall) -> Result:
+    """Teach an anomaly detector new conditions with a few normal clips: another background, load or machine.
 
     What it knew stays normal, with the threshold that belongs to it; sound like the new clips gets a threshold of its own.
-
-    Parameters
-    ----------
-    model : path
-        An anomaly detector's bundle.
-    data : path
-        Data set whose normal clips are added: five or so will do.
-    out : path
-        The new bundle's folder.
-    machine : str, optional
-        Which machine they are of; by default what the columns of the data say that the detector was trained with. A new name adds a
-        machine.
-    normal : str, optional
-        The label of normal clips; found by its name otherwise.
-    false_alarms : str, optional
-        As the setting; that of the bundle by default.
-    source : DataOptions, optional
-    overwrite : bool
+    Five clips or so will do.
 
     Returns
     -------
@@ -77,21 +51,21 @@ def adapt(
     EarmarkError
         Of the kind that says what is wrong; nothing is at ``out`` then.
     """
-    source = source or DataOptions()
-    target = claim_output(out, overwrite=overwrite, made=[bundle.DESCRIPTION])
+    model, machine = call.model, call.machine
+    target = claim_output(call.out, overwrite=call.overwrite, made=[bundle.DESCRIPTION])
     opened, loaded = bundle.read(model), load(model)
     detector, spec = loaded.detector, loaded.spec
     if detector is None:
-        raise BundleError(f"{model}: is no anomaly detector, which alone can be adapted; train one with --task anomaly")
-    stated = false_alarms or spec.detector["false_alarms"]
+        raise BundleError(f"{model}: is no anomaly detector, which alone can be adapted; train one with task='anomaly'")
+    stated = call.false_alarms or spec.detector["false_alarms"]
     # A fault in it is reported before the work.
     detectors.false_alarm_rate(stated, spec.stride_seconds, len(detector.excess))
-    manifest = source.read(data, unlabelled_as=spec.normal)
+    manifest = call.read(call.data, unlabelled_as=spec.normal)
     taken = reading_notes(manifest)
     for note in taken:
         log.info("note      %s", note)
-    label = conditions.chosen_normal(manifest.labels, _normal(spec, manifest, normal), where=manifest.root)
-    found = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=source.strict)
+    label = conditions.chosen_normal(manifest.labels, _normal(spec, manifest, call.normal), where=manifest.root)
+    found = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=call.strict)
     clips = normal_clips(found.with_copies_grouped(), label)
     known = set(spec.provenance.get("trained_on", ()))
     fresh = np.flatnonzero([h not in known for h in clips.hashes])
@@ -124,7 +98,7 @@ def adapt(
             report.page("Earmark adaptation", {}, tasks.of(spec), facts=facts, notes=notes, skipped=found.reasons),
         )
         bundle.write_description(folder, spec)
-    return Result(target, {}, found.skipped, tuple(notes), found.manifest.accounted())
+    return Result(target, {}, tuple(notes), found.skipped, found.manifest.accounted())
 
 
 def _check_groups(added: Normal, machines: Sequence[str], *, where: object) -> None:
@@ -143,7 +117,7 @@ def _normal(spec: BundleSpec, manifest: Manifest, given: str | None) -> str:
     found = given or (spec.normal if spec.normal in manifest.labels else conditions.normal_label(manifest.labels))
     if found is None:
         raise DataError(
-            f"{manifest.root}: which of its labels is normal? It has {', '.join(manifest.labels)}; name it with --normal LABEL"
+            f"{manifest.root}: which of its labels is normal? It has {', '.join(manifest.labels)}; name it with normal=LABEL"
             f"{ALL_NORMAL}"
         )
     return found
@@ -154,7 +128,7 @@ def _names(spec: BundleSpec, manifest: Manifest, machine: str | None) -> list[st
     if not spec.machines:
         if machine is not None:
             raise DataError(
-                f"--machine {machine}: the detector does not tell machines apart; leave it out, or train with --per"
+                f"machine={machine!r}: the detector does not tell machines apart; leave it out, or train with per=COLUMNS"
             )
         return [""] * len(manifest)
     if machine is not None:
@@ -164,7 +138,7 @@ def _names(spec: BundleSpec, manifest: Manifest, machine: str | None) -> list[st
     if len(spec.machines) == 1:
         return list(spec.machines) * len(manifest)
     raise DataError(
-        f"{manifest.root}: has no columns {', '.join(spec.per)} that say which machine its clips are of; pass --machine NAME, one "
+        f"{manifest.root}: has no columns {', '.join(spec.per)} that say which machine its clips are of; pass machine=NAME, one "
         f"of {', '.join(spec.machines)}, or a new one"
     )
 

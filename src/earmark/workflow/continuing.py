@@ -21,7 +21,7 @@ from earmark.data.splits import Split
 from earmark.errors import BundleError, DataError, SettingsError
 from earmark.networks.classifier import Classifier
 from earmark.training.options import TrainOptions
-from earmark.training.recipe import Recipe
+from earmark.training.settings import Recipe
 from earmark.workflow import measuring
 from earmark.workflow.provenance import namesakes, namesakes_note
 
@@ -46,14 +46,14 @@ def opened(path: str | os.PathLike[str], options: TrainOptions) -> Bundle:
     """
     found = bundle.read(path)
     if tasks.of(found.spec, source=path).LEARNER == tasks.DETECTOR:
-        raise BundleError(f"{path}: is an anomaly detector; teach it more normal sound with earmark adapt")
+        raise BundleError(f"{path}: is an anomaly detector; teach it more normal sound with earmark.adapt")
     for change in options.settings:
         name = change.partition("=")[0].strip()
         if name in _KEPT:
-            raise SettingsError(f"--set {change}: the model to continue from fixes {name}; remove it, or train anew")
+            raise SettingsError(f"{change}: the model to continue from fixes {name}; remove it, or train anew")
     if options.channel is not None and options.channel != found.spec.channel:
         raise SettingsError(
-            f"--channel {options.channel}: the model to continue from took {found.spec.channel}; remove it"
+            f"channel={options.channel}: the model to continue from took {found.spec.channel}; remove it"
         )
     return found
 

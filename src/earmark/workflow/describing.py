@@ -18,7 +18,7 @@ from earmark.data.cache import Index, default_folder
 from earmark.data.manifest import Manifest
 from earmark.errors import AudioError, DataError, SettingsError
 from earmark.frontend.front_end import FrontEndSettings
-from earmark.training.recipe import Recipe
+from earmark.training.settings import Recipe
 
 log = logging.getLogger("earmark")
 
@@ -44,8 +44,8 @@ def survey(manifest: Manifest, crop_seconds: float = 0.0, *, uneven: bool = Fals
     sr : int
         The commonest rate in Hz.
     window_seconds : float
-        The usual length of a clip, from 0.5 to 10 s: the commonest, if half of the clips have it, else one that 95 % fit into.
-        Where more than 5 % are shorter, no more than ``crop_seconds``: training would hardly see the zeros that these are
+        The usual length of a clip, from 0.5 to 10 s: the commonest, if half of the clips have it, else one that 95% fit into.
+        Where more than 5% are shorter, no more than ``crop_seconds``: training would hardly see the zeros that these are
         filled up with in prediction.
 
     Raises
@@ -93,10 +93,7 @@ def make_spec(manifest: Manifest, chosen: Recipe, *, channel: int | None = None)
     sr = chosen.sample_rate or min(rate, _HIGHEST_RATE)
     if not chosen.sample_rate and rate > sr:
         log.info(
-            "note      recorded at %d Hz; what is above %g kHz is lost (--set sample_rate=%d keeps it)",
-            rate,
-            sr / 2000,
-            rate,
+            "note      recorded at %d Hz; what is above %g kHz is lost (sample_rate=%d keeps it)", rate, sr / 2000, rate
         )
     seconds = chosen.window_seconds or seconds
     hop = chosen.hop_length(sr, seconds)

@@ -24,7 +24,7 @@ from earmark.support.progress import track
 from earmark.training import detectors, recipe
 from earmark.training.detectors import Normal
 from earmark.training.options import TrainOptions
-from earmark.training.recipe import Recipe
+from earmark.training.settings import Recipe
 from earmark.workflow import provenance
 from earmark.workflow.job import Job
 from earmark.workflow.samples import sample_clips
@@ -100,7 +100,7 @@ def _fitted(normal: Normal, job: Job) -> Detector:
         held_out = int((manifest.column("label")[job.split.test] == job.spec.normal).sum())
         if not held_out:
             raise
-        more = f"{held_out} more are held out to test: earmark train --test-fold none learns from them too"
+        more = f"{held_out} more are held out to test: test_fold='none' learns from them too"
         raise DataError(f"{error} ({more})") from error
 
 
@@ -150,9 +150,7 @@ def normal_clips(clips: Clips, normal: str) -> Clips:
     """
     rows = np.flatnonzero(clips.manifest.column("label") == normal)
     if not len(rows):
-        raise DataError(
-            f"{clips.manifest.root}: none of its clips has the label {normal!r}; name it with --normal LABEL"
-        )
+        raise DataError(f"{clips.manifest.root}: none of its clips has the label {normal!r}; name it with normal=LABEL")
     return clips.take(rows)
 
 

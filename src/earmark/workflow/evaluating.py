@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,60 +20,45 @@ from earmark.figures import report
 from earmark.figures.plots import Figure
 from earmark.inference.model import Model, load
 from earmark.support.files import atomic_folder, claim_output, write_text
+from earmark.support.keywords import flat
 from earmark.workflow import measuring, provenance
+from earmark.workflow.calls import EvaluateCall
 from earmark.workflow.reading import few_to_test, reading_notes, recording_notes
-from earmark.workflow.training import PREDICTIONS, REPORT, write_machines
+from earmark.workflow.results import PREDICTIONS, REPORT, Result
+from earmark.workflow.training import write_machines
 from earmark.workflow.unusual import unusual_clips, watch, whole
 
 _METRICS = "metrics.json"
 
 
-def evaluate(
-    model: str | os.PathLike[str],
-    data: str | os.PathLike[str],
-    *,
-    split: str = "test",
-    per: Sequence[str] = (),
-    normal: str | None = None,
-    source: DataOptions | None = None,
-    out: str | os.PathLike[str] | None = None,
-    overwrite: bool = False,
-) -> dict[str, Any]:
-    """Measure a bundle on a data set.
+@flat(EvaluateCall)
+def evaluate(call: EvaluateCall) -> Result:
+    """Measure a model on the clips of a data set that it was not trained on, which are found by their content.
 
-    Parameters
-    ----------
-    model, data : path
-    split : {"test", "all"}
-        ``test`` leaves out the clips whose recordings the bundle was trained on, found by their content.
-    per : sequence of str
-        Columns that name a machine, to list figures by; those that the bundle was trained with by default.
-    normal : str, optional
-        The label of sound machines among those of a classifier or of the data; found by its name otherwise. A detector's own where
-        the data have none.
-    source : DataOptions, optional
-    out : path, optional
-        Folder that takes ``metrics.json``, ``predictions.csv`` and ``report.html``, and with machines ``machines.csv`` and
-        ``machines.md``.
-    overwrite : bool
+    Where ``out`` is given it takes ``metrics.json``, ``predictions.csv`` and ``report.html``, and with machines
+    ``machines.csv`` and ``machines.md``.
 
     Returns
     -------
-    dict
-        Metrics, ``skipped``, ``notes``, ``files`` and ``columns`` as in `Result.accounting`, and ``trained_on``: how many of the
-        clips the bundle was trained on.
+    Result
+        ``further["trained_on"]``: how many of the clips the model was trained on.
+
+    Raises
+    ------
+    EarmarkError
+        Of the kind that says what is wrong.
     """
-    source = source or DataOptions()
-    target = None if out is None else claim_output(out, overwrite=overwrite, made=[_METRICS, PREDICTIONS, REPORT])
+    out, split = call.out, call.split
+    target = None if out is None else claim_output(out, overwrite=call.overwrite, made=[_METRICS, PREDICTIONS, REPORT])
     if split not in ("test", "all"):
-        raise DataError(f"--split is {split!r}; choose test or all")
-    loaded = load(model)
+        raise DataError(f"split is {split!r}; choose test or all")
+    loaded = load(call.model)
     task = tasks.of(loaded.spec)
-    manifest = source.read(data, unlabelled_as=task.unlabelled_as(loaded.spec.normal))
+    manifest = call.read(call.data, unlabelled_as=task.unlabelled_as(loaded.spec.normal))
     notes = reading_notes(manifest)
-    spec = task.tested_spec(loaded.spec, manifest, per, normal, where=loaded.path)
+    spec = task.tested_spec(loaded.spec, manifest, call.per, call.normal, where=loaded.path)
     task.check_test(manifest)
-    clips = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=source.strict)
+    clips = ingest(manifest, sr=spec.sample_rate, channel=spec.channel, levels=spec.levels, strict=call.strict)
     notes += recording_notes(clips)
     clips, trained_on, unseen = _unseen(loaded.spec, clips, split)
     notes = [*unseen, *notes, *few_to_test(len(clips.manifest))]
@@ -83,24 +67,26 @@ def evaluate(
     notes += _unknown_labels(loaded.spec, unknown, metrics)
     figures: list[tuple[str, Figure]] = []
     if loaded.detector is not None:
-        figures, found = _of_detector(loaded, spec, clips, manifest, metrics, source, drawn=target is not None)
+        figures, found = _of_detector(loaded, spec, clips, manifest, metrics, call, drawn=target is not None)
         notes += found
-    metrics["skipped"] = [{"path": e.source, "error": str(e)} for e in clips.skipped]
-    metrics |= {**clips.manifest.accounted(), "trained_on": trained_on, "notes": notes}
+    predicted = measuring.predictions(tested, spec)
+    result = Result(
+        target, metrics, tuple(notes), clips.skipped, clips.manifest.accounted(), {"trained_on": trained_on}, predicted
+    )
     if target is not None:
-        facts = {"model": model, "data": manifest.root, "layout": manifest.layout, "clips": len(manifest)}
+        facts = {"model": call.model, "data": manifest.root, "layout": manifest.layout, "clips": len(manifest)}
         if trained_on and split == "test":
             facts["excluded"] = f"{trained_on} clips that the model was trained on"
         page = report.page(
-            "Earmark evaluation", metrics, task, facts=facts, notes=notes, skipped=clips.reasons,
+            "Earmark evaluation", result.to_dict(), task, facts=facts, notes=notes, skipped=clips.reasons,
             figures=[*figures, *unusual_clips(loaded, clips, tested)],
         )  # fmt: skip
         with atomic_folder(target) as folder:
-            write_csv(measuring.predictions(tested, spec), folder / PREDICTIONS)
+            write_csv(predicted, folder / PREDICTIONS)
             write_machines(metrics, folder)
-            write_text(folder / _METRICS, json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
+            write_text(folder / _METRICS, json.dumps(result.to_dict(), indent=1, ensure_ascii=False) + "\n")
             write_text(folder / REPORT, page)
-    return metrics
+    return result
 
 
 def _of_detector(
@@ -118,7 +104,7 @@ def _of_detector(
     if _excludes_labels(source) and not whole(clips.manifest.table).all():
         return [], [
             *notes,
-            "whole recordings are not judged where labels were excluded (--include, --min-seconds, --overlaps)",
+            "whole recordings are not judged where labels were excluded (include, min_seconds, overlaps)",
         ]
     watched, figures = watch(model, clips, manifest, spec.normal, drawn=drawn)
     if watched:
@@ -165,11 +151,11 @@ def _unseen(spec: BundleSpec, clips: Clips, split: str) -> tuple[Clips, int, lis
     if split == "test" and not fresh.all():
         if not fresh.any():
             raise DataError(
-                f"{clips.manifest.root}: the model was trained on all of its {len(fresh)} clips; pass --split all to take them"
+                f"{clips.manifest.root}: the model was trained on all of its {len(fresh)} clips; pass split='all' to take them"
             )
         clips = clips.take(np.flatnonzero(fresh))
     elif not fresh.all():
-        notes.append(f"{int((~fresh).sum())} of the clips were trained on, so the figures are too high (--split all)")
+        notes.append(f"{int((~fresh).sum())} of the clips were trained on, so the figures are too high (split='all')")
     return clips, int((~fresh).sum()), notes
 
 

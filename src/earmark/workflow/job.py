@@ -13,7 +13,7 @@ from earmark.data.clips import Clips
 from earmark.data.splits import Split
 from earmark.tasks import Task
 from earmark.training.options import TrainOptions
-from earmark.training.recipe import Recipe
+from earmark.training.settings import Recipe
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from earmark import tasks
 from earmark.bundle import BundleSpec
 from earmark.training.options import TrainOptions
-from earmark.training.recipe import Recipe
+from earmark.training.settings import Recipe
 from earmark.workflow import detector, network
 from earmark.workflow.job import Job
 

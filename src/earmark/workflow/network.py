@@ -20,11 +20,12 @@ from earmark.errors import Interrupted, OutputError, SettingsError
 from earmark.inference.model import load
 from earmark.networks.classifier import Classifier
 from earmark.support.files import atomic_file, make_folder
+from earmark.support.progress import step
 from earmark.training import fitting, recipe
 from earmark.training.batches import Features
 from earmark.training.fitting import history
 from earmark.training.options import TrainOptions
-from earmark.training.recipe import Recipe
+from earmark.training.settings import Recipe
 from earmark.workflow import measuring, provenance
 from earmark.workflow.job import Job
 from earmark.workflow.samples import sample_clips
@@ -49,9 +50,7 @@ def check(spec: BundleSpec, chosen: Recipe, options: TrainOptions) -> None:
     """As `earmark.workflow.learners.Learner.check`."""
     fitting.resolve_device(options.device)
     if options.recipe == recipe.DETECTOR:
-        raise SettingsError(
-            f"recipe {recipe.DETECTOR} makes anomaly detectors (earmark train --task anomaly); choose another recipe"
-        )
+        raise SettingsError(f"recipe {recipe.DETECTOR} makes anomaly detectors (task='anomaly'); choose another recipe")
     fresh = Classifier(spec)
     fitting.crop_frames(fresh, chosen, fresh.front_end.frames(spec.plan.window))
 
@@ -71,7 +70,8 @@ def write(fitted: Fitted, job: Job, work: Path, folder: Path) -> BundleSpec:
     """Write the model files, the logs and the description, with thresholds chosen on the validation set; the description."""
     log.info("exporting to ONNX and comparing with torch")
     spec, task = fitted.spec, tasks.network(fitted.spec.task)
-    export.write_model(fitted.classifier, spec, folder)
+    with step("exporting"):
+        export.write_model(fitted.classifier, spec, folder)
     bundle.write_description(folder, spec)
     if task.THRESHOLDS:
         valid = job.clips.take(job.split.valid)
@@ -85,7 +85,8 @@ def write(fitted: Fitted, job: Job, work: Path, folder: Path) -> BundleSpec:
 
 def verify(fitted: Fitted, job: Job, folder: Path) -> float:
     """The largest difference in probabilities between torch and the model in ``folder``."""
-    difference = export.verify(fitted.classifier, load(folder), sample_clips(job))
+    with step("comparing torch and ONNX"):
+        difference = export.verify(fitted.classifier, load(folder), sample_clips(job))
     log.info("largest difference in probabilities: %.1g", difference)
     return difference
 
@@ -115,7 +116,7 @@ def _train(job: Job, classifier: Classifier, work: Path, *, statistics: bool) ->
         return train(classifier, work, _teacher(job, classifier, work, train) if job.recipe.teachers else None)
     except Interrupted as error:
         if resumable(work):
-            kept = f"{work} holds the last checkpoint: run the same command with --resume to go on"
+            kept = f"{work} holds the last checkpoint: run it again with resume=True to continue"
         else:
             kept = "nothing was saved yet, so that nothing is kept"
         raise Interrupted(f"interrupted; {kept}") from error
@@ -138,8 +139,8 @@ def _teacher(job: Job, classifier: Classifier, work: Path, fit: Callable[[Classi
             safetensors.torch.load_model(teacher, weights)
         except (safetensors.SafetensorError, RuntimeError, OSError) as error:
             raise OutputError(
-                f"{weights}: is damaged, or of another network ({str(error).splitlines()[0]}). Remove it, then run the same "
-                "command with --resume: these networks are trained again."
+                f"{weights}: is damaged, or of another network ({str(error).splitlines()[0]}). Remove it, then run it "
+                "again with resume=True: these networks are trained again."
             ) from error
         return teacher.eval()
     log.info("first     %d networks to learn from are trained", job.recipe.teachers)

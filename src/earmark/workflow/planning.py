@@ -7,6 +7,9 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from earmark import tasks
 from earmark.bundle import BundleSpec
 from earmark.data import splits
@@ -17,8 +20,8 @@ from earmark.data.splits import Split
 from earmark.errors import DataError, SettingsError
 from earmark.tasks import Task
 from earmark.training import recipe
-from earmark.training.options import TrainOptions
-from earmark.training.recipe import Recipe
+from earmark.training.options import AUTO, TrainOptions
+from earmark.training.settings import Recipe
 from earmark.workflow import learners
 from earmark.workflow.job import Job
 from earmark.workflow.reading import few_to_test, read, reading_notes, recording_notes
@@ -27,14 +30,15 @@ from earmark.workflow.starting import Start, start_of
 Splitter = Callable[[Manifest, Sequence[str]], list[Split]]
 """Manifest and what is to be spread evenly, to splits."""
 
+CURVES = 0.05
+"""Share of the training groups that draws validation curves where nothing is chosen by it."""
+_PLENTY, _MANY = 200, 40  # clips of every label, and groups, from which some are held out for curves
 _FEWEST = 5  # clips of a label of a machine, to spread them over the parts of a split
 
 
-def plan(
-    data: str | os.PathLike[str], source: DataOptions | None, options: TrainOptions, splitter: Splitter
-) -> list[Job]:
+def plan(data: str | os.PathLike[str], source: DataOptions, options: TrainOptions, splitter: Splitter) -> list[Job]:
     """What is trained on which clips: a job for each split, from data that are read, checked and decoded once."""
-    source, start = source or DataOptions(), start_of(options)
+    start = start_of(options)
     asked = check_options(options)
     manifest = read(data, source, None if asked is None else asked.unlabelled_as(options.normal))
     notes = reading_notes(manifest)
@@ -78,10 +82,12 @@ def check_options(options: TrainOptions) -> Task | None:
     detects = asked is not None and asked.LEARNER == tasks.DETECTOR
     if options.base is not None and asked is not None:
         why = "continues from classifiers" if detects else "takes the task of its model"
-        more = " (earmark adapt teaches detectors)" if detects else ""
-        raise SettingsError(f"--from {why}: remove it or --task {asked.NAME}{more}")
+        more = " (earmark.adapt teaches detectors)" if detects else ""
+        raise SettingsError(f"base=MODEL {why}: remove it or task={asked.NAME}{more}")
     if options.normal is not None and not options.per and not detects:
-        raise SettingsError(f"--normal is {options.normal!r}, but only --per and --task anomaly require it; remove it")
+        raise SettingsError(
+            f"normal is {options.normal!r}, but only per=COLUMNS and task='anomaly' require it; remove it"
+        )
     recipe.load(options.recipe, options.settings)
     return asked
 
@@ -95,7 +101,7 @@ def choose_recipe(manifest: Manifest, task: Task, options: TrainOptions, start: 
         For a setting that contradicts the start.
     """
     name = options.recipe
-    if name == recipe.AUTO:
+    if name == AUTO:
         name = task.RECIPE or start.RECIPE or name
     name = recipe.resolved(name, manifest.labels, manifest.layout)[0]
     chosen = recipe.load(name, options.settings)
@@ -139,12 +145,30 @@ def _prepared(
 ) -> Split:
     """The split with a validation set, where one is needed, and with the notes on the data."""
     split, known = start.divide(split, clips)
-    stops = bool(chosen.patience) and task.LEARNER == tasks.NETWORK
-    if task.THRESHOLDS or stops:
-        split = splits.with_validation(
-            clips.manifest, split, share=chosen.validation, seed=options.seed, known=known, needed=stops
-        )
+    if task.LEARNER == tasks.NETWORK:
+        split = _with_validation(split, clips.manifest, task, chosen, options, known)
     return split.noted(*notes)
+
+
+def _with_validation(
+    split: Split, manifest: Manifest, task: Task, chosen: Recipe, options: TrainOptions, known: NDArray[np.bool_] | None
+) -> Split:
+    """The split with clips to choose by, where something is chosen; else with clips for curves, where there are plenty."""
+    stops = bool(chosen.patience)
+    chooses, asked = task.THRESHOLDS or stops, "validation" in recipe.given(options.recipe, options.settings)
+    if not (chooses or asked or has_plenty(manifest, split)):
+        return split
+    share = chosen.validation if chooses or asked else CURVES
+    purpose = "to choose by" if chooses else "for validation curves"
+    return splits.with_validation(
+        manifest, split, share=share, seed=options.seed, known=known, needed=stops, purpose=purpose
+    )
+
+
+def has_plenty(manifest: Manifest, split: Split) -> bool:
+    """Whether some training clips can be spared for curves: so many of every label that accuracy hardly changes."""
+    train = manifest.take(split.train)
+    return min(train.counts.values()) >= _PLENTY and train.table["group"].nunique() >= _MANY
 
 
 def _job(clips: Clips, split: Split, chosen: Recipe, spec: BundleSpec, options: TrainOptions) -> Job:

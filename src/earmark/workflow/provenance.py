@@ -40,15 +40,27 @@ def plan(job: Job, classifier: Classifier, window_frames: int) -> list[str]:
         f"network   {_network(spec)}, {parameters / 1e6:.2f} M parameters",
         f"recipe    {job.options.recipe}{', ' + why if job.options.recipe.endswith('+' + kind) else ''}",
         f"training  {epochs} epochs{f' ({ruled})' if ruled else ''}, about {max(0.1, seconds / 60):.1f} minutes",
+        f"curves    {_curves(job, epochs)}",
     ]
     return lines + _remarks(job)
 
 
+def _curves(job: Job, epochs: int) -> str:
+    """What loss and accuracy of training mean, which is drawn in the report."""
+    mixes = job.recipe.mixup or job.recipe.cutmix
+    rests = f"; it rests for the last {round(epochs * job.recipe.unmixed)} epochs, in which the loss falls"
+    said = (
+        f"clips are mixed in training, which keeps its loss high{rests if job.recipe.unmixed else ''}" if mixes else ""
+    )
+    if len(job.split.valid):
+        return "; ".join(filter(None, ["of training and of the validation set", said]))
+    few = "of training alone: no clips are held out for validation (validation=0.1 holds out one in ten)"
+    return "; ".join(filter(None, [few, said]))
+
+
 def _network(spec: BundleSpec) -> str:
     members = spec.network.get("members", 1)
-    return (
-        f"{spec.network['name']}, width {spec.network['width']:g}{f', {members} side by side' if members > 1 else ''}"
-    )
+    return f"{spec.network['name']}, width {spec.network['width']:g}{f', ensemble of {members}' if members > 1 else ''}"
 
 
 def _remarks(job: Job) -> list[str]:

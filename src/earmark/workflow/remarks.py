@@ -65,7 +65,7 @@ def _without_effect(job: Job) -> Iterator[tuple[str, str]]:
         names = [f.name for f in dataclasses.fields(chosen) if f.name not in _OF_DETECTORS]
         yield from ((name, "an anomaly detector trains no network") for name in names)
     else:
-        yield "false_alarms", "it is for anomaly detectors (--task anomaly)"
+        yield "false_alarms", "it is for anomaly detectors (task='anomaly')"
         yield from _of_training(job)
     features = [name.strip() for name in chosen.features.split(",")]
     for those, of in _NEEDS:
@@ -84,9 +84,9 @@ def _without_effect(job: Job) -> Iterator[tuple[str, str]]:
 def _of_training(job: Job) -> Iterator[tuple[str, str]]:
     """`_without_effect` of a classifier's training."""
     chosen, spec = job.recipe, job.spec
-    if not chosen.patience and not job.task.THRESHOLDS:
-        yield "validation", "nothing is chosen on a validation set, since patience is 0"
-    elif len(job.split.valid) and (job.clips.manifest.column("split")[job.split.valid] == "valid").all():
+    if not len(job.split.valid):
+        yield "validation", "no clips can be held out of training without losing a label"
+    elif (job.clips.manifest.column("split")[job.split.valid] == "valid").all():
         yield "validation", "the published valid split is the validation set"
     if chosen.patience and chosen.ema:
         yield "ema", "with patience the weights of the best epoch are kept"
@@ -124,7 +124,7 @@ def _other_than_set(job: Job, user: set[str]) -> Iterator[str]:
         return
     count, wanted = len(job.split.train), chosen.epochs + round(chosen.epochs_a_label * len(spec.labels))
     if user & {"epochs", "epochs_a_label"} and _epochs(job) > wanted:
-        yield f"{_epochs(job)} epochs instead of {wanted}: min_steps={chosen.min_steps} takes so many with {count} clips"
+        yield f"{_epochs(job)} epochs instead of {wanted}, since min_steps is {chosen.min_steps} and there are {count} clips"
     batches = fitting.batch_count(count, chosen.batch_size)
     sizes = sorted({count // batches, -(-count // batches)})
     if "batch_size" in user and chosen.batch_size not in sizes:

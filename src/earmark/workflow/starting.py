@@ -19,8 +19,8 @@ from earmark.errors import DataError, SettingsError
 from earmark.networks.classifier import Classifier
 from earmark.tasks import Task
 from earmark.training import recipe
-from earmark.training.options import TrainOptions
-from earmark.training.recipe import Recipe
+from earmark.training.options import AUTO, TrainOptions
+from earmark.training.settings import Recipe
 from earmark.workflow import continuing
 from earmark.workflow.describing import make_spec
 
@@ -118,12 +118,12 @@ class Continued:
     def check_recipe(self, chosen: Recipe) -> None:
         if chosen.teachers:
             raise SettingsError(
-                f"setting teachers is {chosen.teachers}; with --from there is a model to learn from: remove it"
+                f"setting teachers is {chosen.teachers}; with base=MODEL there is a model to learn from: remove it"
             )
 
     def describe(self, manifest: Manifest, chosen: Recipe, options: TrainOptions) -> tuple[BundleSpec, Recipe]:
         given = {change.partition("=")[0].strip() for change in options.settings}
-        if options.recipe not in (recipe.AUTO, recipe.FINETUNE, *recipe.TIERS):
+        if options.recipe not in (AUTO, recipe.FINETUNE, *recipe.TIERS):
             given |= recipe.named(options.recipe)
         base = self._base.spec
         spec = dataclasses.replace(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ import torch
 from earmark import bundle
 from earmark.bundle import BundleSpec
 from earmark.data.manifest import write_csv
-from earmark.data.options import DataOptions
-from earmark.errors import AudioError, DiskError
+from earmark.errors import DiskError, Interrupted
 from earmark.evaluation import detection
 from earmark.figures import report
 from earmark.figures.plots import Figure
@@ -27,72 +26,38 @@ from earmark.support.files import (
     atomic_file,
     claim_output,
     make_folder,
+    partial,
     publish_folder,
     saving,
     work_folder,
     write_text,
 )
-from earmark.training.options import TrainOptions
+from earmark.support.keywords import flat
+from earmark.training.settings import Recipe
 from earmark.workflow import learners, measuring, provenance
+from earmark.workflow.calls import TrainCall
 from earmark.workflow.job import Job, identity
 from earmark.workflow.network import resumable
 from earmark.workflow.planning import holdout, plan
 from earmark.workflow.remarks import remarked
+from earmark.workflow.results import PREDICTIONS, REPORT, Result
 from earmark.workflow.unusual import unusual_clips
 
-PREDICTIONS = "predictions.csv"
-REPORT = "report.html"
-GO_ON = "then run the same command with --resume"
+log = logging.getLogger("earmark")
+
+GO_ON = "then run it again with resume=True"
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a training run gave.
-
-    Attributes
-    ----------
-    path : Path
-        The bundle.
-    metrics : dict
-        As `earmark.evaluation.classification.measure`; empty where nothing was tested.
-    skipped : tuple of AudioError
-        Why clips were excluded, one each.
-    accounting : dict
-        ``files``: what became of every file of the data set; ``columns``: what every column of its tables holds.
-    notes : tuple of str
-        What a reader of the figures must know.
-    """
-
-    path: Path
-    metrics: dict[str, Any]
-    skipped: tuple[AudioError, ...] = field(default=())
-    notes: tuple[str, ...] = field(default=())
-    accounting: dict[str, Any] = field(default_factory=dict)
+@dataclass(frozen=True, kw_only=True)
+class TrainKeywords(TrainCall, Recipe):
+    """All keywords of `earmark.train`: its own, and every setting of the recipe."""
 
 
-def train(
-    data: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    test_fold: str | None = None,
-    folds: int | None = None,
-    source: DataOptions | None = None,
-    options: TrainOptions | None = None,
-) -> Result:
-    """Train, evaluate, export and check a classifier.
+@flat(TrainKeywords, TrainCall)
+def train(call: TrainCall) -> Result:
+    """Train, test, export and check a classifier or an anomaly detector.
 
-    Parameters
-    ----------
-    data : path
-        Data set: a folder or a table.
-    out : path
-        The bundle's folder. While it is being made, its state lies beside it in ``OUT.partial``.
-    test_fold : str, optional
-        Fold or split that tests; ``none`` to train on everything.
-    folds : int, optional
-        How many grouped folds to make, of which one is held out; the official ones by default, or 5.
-    source : DataOptions, optional
-    options : TrainOptions, optional
+    While it is being made, its state lies beside the output folder in ``OUT.partial``.
 
     Returns
     -------
@@ -102,11 +67,18 @@ def train(
     ------
     EarmarkError
         Of the kind that says what is wrong; nothing is at ``out`` then.
-    """
-    options = options or TrainOptions()
 
-    target = claim_output(out, overwrite=options.overwrite, made=[bundle.DESCRIPTION])
-    (job,) = plan(data, source, options, holdout(options, test_fold, folds))
+    Examples
+    --------
+    >>> result = earmark.train("recordings", "model", recipe="fast", lr=1e-3)  # doctest: +SKIP
+    >>> result.per_class                                                       # doctest: +SKIP
+    """
+    target = claim_output(call.out, overwrite=call.overwrite, made=[bundle.DESCRIPTION])
+    if call.refit:
+        from earmark.workflow.refitting import refitted  # it trains by the functions here
+
+        return refitted(call, target)
+    (job,) = plan(call.data, call, call, holdout(call, call.test_fold, call.folds))
     return train_split(job, target)
 
 
@@ -124,7 +96,34 @@ def train_split(job: Job, target: Path) -> Result:
         describe(job, spec, folder, history=learner.history(work), figures=figures)
         publish_folder(folder, target)
     notes = (*job.split.notes, *spec.detector.get("notes", ()))
-    return Result(target, spec.metrics, job.clips.skipped, notes, job.clips.manifest.accounted())
+    return Result(target, spec.metrics, notes, job.clips.skipped, job.clips.manifest.accounted())
+
+
+def train_each(jobs: Sequence[Job], places: Sequence[Path], work: Path, what: str) -> None:
+    """Train each job's model in its place below ``work``; those that an interrupted run has finished are taken.
+
+    Raises
+    ------
+    EarmarkError
+        Where it was interrupted or the disk failed, with how much is done and how to continue.
+    """
+    try:
+        for number, (job, place) in enumerate(zip(jobs, places, strict=True), start=1):
+            log.info("— %s (%d of %d)", job.split.name, number, len(jobs))
+            if not (job.options.resume and place.exists()):
+                again = dataclasses.replace(job.options, resume=job.options.resume and partial(place).exists())
+                train_split(dataclasses.replace(job, options=again), place)
+    except BaseException as error:
+        kept = sum(place.exists() for place in places)
+        if not kept and not any(partial(place).exists() for place in places):
+            shutil.rmtree(work)
+        elif isinstance(error, Interrupted):
+            raise Interrupted(
+                f"interrupted; {kept} of {len(jobs)} {what} are done in {work}: run it again with resume=True to continue"
+            ) from error
+        elif isinstance(error, DiskError):
+            raise error.then(f"{GO_ON}: {kept} of {len(jobs)} {what} are done") from error
+        raise
 
 
 @contextmanager
@@ -170,10 +169,15 @@ def describe(
     }
     page = report.page(
         "Earmark training report", spec.metrics, job.task, facts=facts, notes=[*job.split.notes, *spec.detector.get("notes", ())],
-        skipped=job.clips.reasons, history=history, figures=figures,
+        skipped=job.clips.reasons, history=history, rests=_rests(job), figures=figures,
     )  # fmt: skip
     write_text(folder / REPORT, page)
     bundle.write_description(folder, spec)
+
+
+def _rests(job: Job) -> float:
+    """Share of the run, at its end, in which clips are not mixed."""
+    return job.recipe.unmixed if job.recipe.mixup or job.recipe.cutmix else 0.0
 
 
 def write_machines(metrics: Mapping[str, Any], folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +16,15 @@ import pandas as pd
 
 from earmark import tasks
 from earmark.data import splits
-from earmark.data.options import DataOptions
 from earmark.data.splits import Split
 from earmark.errors import DataError, DiskError, Interrupted, OutputError, SettingsError, require
 from earmark.networks.classifier import Classifier
 from earmark.support.files import RUN, atomic_file, claim_output, publish_folder, saving, work_folder, write_text
+from earmark.support.keywords import flat
 from earmark.support.progress import quiet
 from earmark.training import fitting, recipe
-from earmark.training.options import TrainOptions
+from earmark.training.settings import Recipe
+from earmark.workflow.calls import TuneCall
 from earmark.workflow.describing import make_spec
 from earmark.workflow.job import Job, identity
 from earmark.workflow.planning import holdout, plan
@@ -35,7 +35,7 @@ log = logging.getLogger("earmark")
 RECIPE, TRIALS = "tuned.toml", "trials.csv"
 _STUDY = "study.log"
 _JUDGED = 0.2  # share of the training groups that judges, unless validation is set
-_AGAIN = "Give --overwrite instead of --resume to start again"
+_AGAIN = "Give overwrite=True instead of resume=True to start again"
 _PASSES = ("epochs", "epochs_a_label", "min_steps")  # each of which rules the others where it is named alone
 
 Range = tuple[float, float, bool]
@@ -81,31 +81,17 @@ class Tuned:
     trials: int
 
 
-def tune(
-    data: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    trials: int = 20,
-    search: Sequence[str] = ("lr", "mixup", "time_stretch", "frequency_mask", "fft_seconds", "n_mels"),
-    test_fold: str | None = None,
-    folds: int | None = None,
-    source: DataOptions | None = None,
-    options: TrainOptions | None = None,
-) -> Tuned:
+@dataclass(frozen=True, kw_only=True)
+class TuneKeywords(TuneCall, Recipe):
+    """All keywords of `earmark.tune`: its own, and every setting of the recipe."""
+
+
+@flat(TuneKeywords, TuneCall)
+def tune(call: TuneCall) -> Tuned:
     """Search for settings that suit a data set: each trial trains on most of the training part and is judged on the rest.
 
-    The test part takes no part in it, so that ``train --recipe OUT/tuned.toml`` with the same split and seed is measured cleanly.
-
-    Parameters
-    ----------
-    data, test_fold, folds, source, options
-        As for `earmark.train`; ``options.resume`` continues an interrupted search.
-    out : path
-        Folder that takes ``tuned.toml`` and ``trials.csv``.
-    trials : int
-        The first is the recipe as it is.
-    search : sequence of str
-        Settings to search, of `SPACE`.
+    The test part takes no part in it, so that training with ``OUT/tuned.toml``, the same split and the same seed is measured
+    cleanly. The settings that can be searched are in `SPACE`.
 
     Returns
     -------
@@ -117,28 +103,28 @@ def tune(
         Of the kind that says what is wrong.
     """
     optuna = require("optuna", extra="tune")
-    options = options or TrainOptions()
+    trials, search = call.trials, call.search
     unknown = sorted(set(search) - set(SPACE))
     if unknown or not search:
-        raise SettingsError(f"--search is {', '.join(search)!r}; choose among {', '.join(SPACE)}")
+        raise SettingsError(f"search is {', '.join(search)!r}; choose among {', '.join(SPACE)}")
     if trials < 2:
-        raise SettingsError(f"--trials is {trials}; give two at least: the first is the recipe as it is")
-    asked = tasks.asked(options.task)
-    if (asked and not asked.SEARCHED) or options.base is not None:
-        raise SettingsError("tune searches settings of classifiers trained anew; leave out --task anomaly and --from")
+        raise SettingsError(f"trials is {trials}; give two at least: the first is the recipe as it is")
+    asked = tasks.asked(call.task)
+    if (asked and not asked.SEARCHED) or call.base is not None:
+        raise SettingsError("tune searches settings of classifiers trained anew; remove task='anomaly' and base=MODEL")
 
-    target = claim_output(out, overwrite=options.overwrite, made=[RECIPE, TRIALS])
-    (outer,) = plan(data, source, options, holdout(options, test_fold, folds))
+    target = claim_output(call.out, overwrite=call.overwrite, made=[RECIPE, TRIALS])
+    (outer,) = plan(call.data, call, call, holdout(call, call.test_fold, call.folds))
     job = _inner(outer)
     said = identity([job]) + "\n" + " ".join(sorted(search))
-    with work_folder(target, said, resume=options.resume, overwrite=options.overwrite) as work:
+    with work_folder(target, said, resume=call.resume, overwrite=call.overwrite) as work:
         _log_cost(job, trials)
         try:
             with saving(work):
                 study = _search(optuna, job, work, trials=trials, search=search)
                 scores = [t.value for t in _done(study)]
                 if not any(score is not None for score in scores):
-                    raise DataError(f"{data}: none of the {trials} trials could be trained; search other settings")
+                    raise DataError(f"{call.data}: none of the {trials} trials could be trained; search other settings")
                 found = Tuned(target, dict(study.best_params), float(study.best_value), scores[0], len(scores))
                 _write(study, job, found.best, work)
                 publish_folder(work, target)
@@ -173,7 +159,7 @@ def _search(optuna: Any, job: Job, work: Path, *, trials: int, search: Sequence[
             study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=False)
             study.optimize(judge, n_trials=1)
     except (Interrupted, KeyboardInterrupt) as error:
-        kept = f"{work} holds the {count} trials done: run the same command with --resume to go on"
+        kept = f"{work} holds the {count} trials done: run it again with resume=True to continue"
         raise Interrupted(f"interrupted; {kept}") from error
     except AssertionError as error:  # optuna's, where its file could not take a trial's score
         if isinstance(error.__context__, OSError):
@@ -240,7 +226,7 @@ def _inner(outer: Job) -> Job:
     own = recipe.given(outer.options.recipe, outer.options.settings)
     share = outer.recipe.validation if "validation" in own else max(outer.recipe.validation, _JUDGED)
     seed = outer.options.seed
-    parts = splits.with_validation(outer.clips.manifest, outer.split, share=share, seed=seed)
+    parts = splits.with_validation(outer.clips.manifest, _without_curves(outer), share=share, seed=seed)
     nothing = np.zeros(0, np.int64)
     inner = Split(parts.train, nothing, parts.valid, "inner part", "clips inside the training part judge", parts.notes)
     if outer.task.THRESHOLDS or outer.recipe.patience:
@@ -250,6 +236,15 @@ def _inner(outer: Job) -> Job:
         )
     options = dataclasses.replace(outer.options, overwrite=True, resume=False)
     return dataclasses.replace(outer, split=inner, options=options)
+
+
+def _without_curves(outer: Job) -> Split:
+    """The split, in which clips that would only draw validation curves train again."""
+    split = outer.split
+    published = (outer.clips.manifest.column("split")[split.valid] == "valid").all()
+    if outer.task.THRESHOLDS or outer.recipe.patience or published:
+        return split
+    return dataclasses.replace(split, train=np.union1d(split.train, split.valid), valid=np.zeros(0, np.int64))
 
 
 def _log_cost(job: Job, trials: int) -> None:
@@ -297,14 +292,14 @@ def _score(job: Job, changes: Sequence[str], place: Path) -> float:
     if metrics[figure] is None:
         raise DataError(
             f"{manifest.root}: {figure} cannot be measured on the {len(job.split.test)} clips that judge the trials: none has a "
-            "label. Choose another --seed, or add labelled recordings."
+            "label. Choose another seed=N, or add labelled recordings."
         )
     return float(metrics[figure])
 
 
 def _write(study: Any, job: Job, best: Mapping[str, Any], folder: Path) -> None:
     """The best settings as a recipe, and every trial as a table."""
-    plain = recipe.Recipe().to_dict()
+    plain = Recipe().to_dict()
     chosen = recipe.load(job.options.recipe, [*job.options.settings, *(f"{k}={v!r}" for k, v in best.items())])
     lines = [f"{k} = {_toml(v)}" for k, v in chosen.to_dict().items() if v != plain[k] or k in _PASSES]
     about = f"# Found by earmark tune: {job.options.recipe} with {', '.join(best)} searched inside the training part."

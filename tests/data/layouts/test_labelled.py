@@ -80,8 +80,8 @@ def test_one_table_of_events_over_all_recordings(tmp_path: Path, name: str) -> N
         ("file,segment,label", "site{k}.wav,{a}-{b},{x}", "column 'segment' looks like spans of time"),
         ("file,window,label", 'site{k}.wav,"[{a}, {b}]",{x}', "column 'window' looks like spans of time"),
         ("file,center,width,label", "site{k}.wav,{a},1,{x}", "column 'center' looks like times"),
-        ("file,second,label", "site{k}.wav,{a},{x}", "labels without a length .--label-seconds"),
-        ("file,pos (s),label", "site{k}.wav,{a},{x}", "labels without a length .--label-seconds"),
+        ("file,second,label", "site{k}.wav,{a},{x}", "labels without a length .label_seconds=1"),
+        ("file,pos (s),label", "site{k}.wav,{a},{x}", "labels without a length .label_seconds=1"),
     ],
 )
 @pytest.mark.parametrize("each", [1, 4])
@@ -145,7 +145,7 @@ def test_a_raven_table_named_after_the_first_of_its_recordings(tmp_path: Path) -
 def test_points_need_a_length(tmp_path: Path) -> None:
     write_site(tmp_path, "site.wav", 10.0)
     (tmp_path / "site.txt").write_text("0.2\t0.2\tclick\n5\t5\tclick\n9.9\t9.9\tsnap\n")
-    with pytest.raises(DataError, match=r"makes a clip: 3 labels without a length \(--label-seconds 1 makes a clip"):
+    with pytest.raises(DataError, match=r"makes a clip: 3 labels without a length \(label_seconds=1 makes a clip"):
         layouts.find(tmp_path)
     found = layouts.find(tmp_path, selections=SelectionOptions(label_seconds=1)).table
     assert found[["start", "end"]].to_numpy().tolist() == [[0, 1], [4.5, 5.5], [9, 10]]
@@ -194,7 +194,7 @@ def test_a_detector_never_takes_labelled_calls_for_normal(tmp_path: Path) -> Non
     (tmp_path / "site1.txt").write_text("call from 1 to 2 s\n")
     with pytest.raises(
         DataError,
-        match=r"1 file is not used: 1 label files of unknown format \(first: site1.txt\); .*--layout recordings",
+        match=r"1 file is not used: 1 label files of unknown format \(first: site1.txt\); .*layout='recordings'",
     ):
         layouts.find(tmp_path, unlabelled_as="normal")
     assert layouts.find(tmp_path, unlabelled_as="normal", layout="recordings").labels == ["normal"]
@@ -216,7 +216,7 @@ def test_what_may_be_labels_is_asked_about_before_all_is_normal(tmp_path: Path, 
     (tmp_path / "README.md").write_text("x")
     assert layouts.find(tmp_path, unlabelled_as="normal").labels == ["normal"]
     (tmp_path / name).write_text(text)
-    with pytest.raises(DataError, match=f"first: {name}.; if these are no labels, pass --layout recordings"):
+    with pytest.raises(DataError, match=f"first: {name}.; if these are no labels, pass layout='recordings'"):
         layouts.find(tmp_path, unlabelled_as="normal")
 
 
@@ -298,5 +298,5 @@ def test_a_table_whose_names_fit_several_files_is_not_passed_over(tmp_path: Path
 
 def test_a_recording_is_no_data_set(tmp_path: Path) -> None:
     write_site(tmp_path, "one.wav", 1.0)
-    with pytest.raises(DataError, match=r"is a recording, not a data set; give its folder, or .*earmark predict MODEL"):
+    with pytest.raises(DataError, match=r"is a recording, not a data set; give its folder, or .*earmark.predict"):
         layouts.find(tmp_path / "one.wav")

@@ -185,7 +185,7 @@ def test_a_table_tells_its_clips_itself(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text(f"path,label\n{tmp_path / 'set' / 'a.wav'},dog\nset/../set/b.wav,cat\n")
     assert layouts.find(tmp_path / "clips.csv").ignored == ()
     for given in ({"pattern": "(?P<label>.*)"}, {"layout": "esc50"}):
-        with pytest.raises(DataError, match="is a table, which names its clips; remove --layout and --pattern"):
+        with pytest.raises(DataError, match="is a table, which names its clips; remove layout=NAME and pattern=REGEX"):
             layouts.find(tmp_path / "clips.csv", **given)
     (tmp_path / "clips.csv").rename(tmp_path / "metadata.csv")
     assert layouts.find(tmp_path).ignored == ("c.wav",)
@@ -258,7 +258,7 @@ def test_a_table_that_is_not_about_labels_can_be_left_aside(tmp_path: Path) -> N
     (tmp_path / "metadata.csv").write_text("site,lat\nnorth,1.5\n")
     with pytest.raises(
         DataError,
-        match="it has site, lat: rename one, or ignore the table with --layout class-folders, selections or recordings",
+        match="it has site, lat: rename one, or ignore the table with layout='class-folders', selections or recordings",
     ):
         layouts.find(tmp_path)
     assert layouts.find(tmp_path, layout="class-folders").labels == ["cat", "dog"]
@@ -281,7 +281,7 @@ def test_normal_sound_alone_has_columns_by_a_pattern(tmp_path: Path) -> None:
         (["dog/1/a.wav", "dog/2/b.wav", "cat/1/c.wav", "cat/2/d.wav"], "all labels hold the folders 1, 2"),
         (
             ["dog/train/a.wav", "dog/test/b.wav", "cat/train/c.wav", "cat/test/d.wav"],
-            "folders test, train; if those are parts of a split: --pattern '(?P<label>[^/]+)/(?P<split>[^/]+)/.*'",
+            "folders test, train; if those are parts of a split: pattern=r'(?P<label>[^/]+)/(?P<split>[^/]+)/.*'",
         ),
         (["dog/x/a.wav", "cat/y/b.wav"], ""),
         (["dog/a.wav", "dog/x/b.wav", "cat/c.wav", "cat/x/d.wav"], ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +132,7 @@ ASKED = {
         [f"setA/{c}/{i}.wav" for c in ("dog", "cat") for i in TEN]
         + [f"setB/recordings/{d}_theo_{i}.wav" for d in (1, 2) for i in TEN],
         {},
-        ["--layout class-folders   # labels setA, setB", "/setA", "/setB"],
+        ["layout='class-folders   # labels setA, setB", "/setA", "/setB"],
     ),
     "data sets with tables": (
         [f"{s}/{i}.wav" for s in ("alpha", "beta") for i in TEN],
@@ -146,14 +147,14 @@ ASKED = {
         + [f"frogs/{b}/{i}.wav" for b in ("toad", "tree frog") for i in TEN],
         {},
         [
-            "--layout class-folders   # labels birds, frogs",
-            "--pattern '[^/]+/(?P<label>[^/]+)/.*'   # labels owl, toad, tree frog, wren",
+            "layout='class-folders   # labels birds, frogs",
+            "pattern=r'[^/]+/(?P<label>[^/]+)/.*   # labels owl, toad, tree frog, wren",
         ],
     ),
     "speakers by name above labels": (
         [f"{s}/{w}/{i}.wav" for s in ("ann", "bob") for w in ("yes", "no") for i in TEN],
         {},
-        ["--layout class-folders", "--pattern '(?P<group>[^/]+)/(?P<label>[^/]+)/.*'"],
+        ["layout='class-folders", "pattern=r'(?P<group>[^/]+)/(?P<label>[^/]+)/.*"],
     ),
     "two words in each name": (
         [f"{1000 + i}_{s}_{e}_XX.wav" for i in TEN for s in ("DFA", "IEO") for e in ("ANG", "SAD")],
@@ -177,13 +178,15 @@ def test_what_is_not_clear_is_asked_with_ready_commands(tmp_path: Path, name: st
     with pytest.raises(DataError) as stop:
         layouts.find(make(tmp_path, *files, **texts))
     lines = str(stop.value).splitlines()
-    assert all(line.startswith(f"  earmark scan {tmp_path}") for line in lines[1:])
+    assert all(line.startswith(f"  earmark.scan('{tmp_path}") for line in lines[1:])
     for way in ways:
-        assert any(way in line for line in lines[1:]), way
+        assert any(
+            way in line.replace("'   #", "   #").replace("')", "").replace(")   #", "   #") for line in lines[1:]
+        ), way
     for line in lines[1:]:
-        if "--layout" in line or "--pattern" in line:
-            option, value = line.split("   #")[0].split(" --")[1].split(" ", 1)
-            assert len(layouts.find(tmp_path, **{option: value.strip("'")}).labels) > 1
+        call = ast.parse(line.split("   #")[0].strip(), mode="eval").body
+        assert isinstance(call, ast.Call)
+        layouts.find(ast.literal_eval(call.args[0]), **{k.arg: ast.literal_eval(k.value) for k in call.keywords})
 
 
 REFUSED = {
@@ -195,7 +198,7 @@ REFUSED = {
     "no labels": (
         "file,site,who",
         lambda i: f"{i}.wav,s{i},{'ab'[i % 2]}",
-        r"has no column that holds the labels .*--label-column \(who\)",
+        r"has no column that holds the labels .*label_column=COLUMN \(who\)",
     ),
     "no split": (
         "file,label,Split",
@@ -296,5 +299,5 @@ def test_labels_in_a_folder_of_their_own(tmp_path: Path) -> None:
 
 def test_an_option_that_nothing_uses_is_refused(tmp_path: Path) -> None:
     make(tmp_path, *(f"{c}/{i}.wav" for c in ("dog", "cat") for i in TEN))
-    with pytest.raises(DataError, match="--label-column is 'x', but no table was read; remove it"):
+    with pytest.raises(DataError, match="label_column is 'x', but no table was read; remove it"):
         layouts.find(tmp_path, selections=SelectionOptions(label_column="x"))

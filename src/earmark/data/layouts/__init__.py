@@ -26,7 +26,7 @@ from earmark.data.layouts.labelled import (
 from earmark.data.layouts.matching import by_pattern, fits
 from earmark.data.layouts.names import Names
 from earmark.data.manifest import Manifest
-from earmark.data.selections import SelectionOptions
+from earmark.data.options import SelectionOptions
 from earmark.data.tables import read_table
 from earmark.errors import DataError
 
@@ -83,7 +83,7 @@ def find(
     folder = Contents(root, options, unlabelled_as)
     found = _of_folder(folder, layout, pattern)
     if options.label_column is not None and not found.columns:
-        raise DataError(f"{root}: --label-column is {options.label_column!r}, but no table was read; remove it")
+        raise DataError(f"{root}: label_column is {options.label_column!r}, but no table was read; remove it")
     return found
 
 
@@ -124,7 +124,7 @@ def _best(folder: Contents) -> Manifest:
     segments = [t for t in folder.tables if not t.problem and t.has_times]
     if folder.labelled and (options.for_segments or len(folder.labelled) >= LABELLED * len(files)):
         if segments:
-            ask(folder, [f"--layout {name}" for name in (SELECTIONS, TABLE)])
+            ask(folder, [f"layout={name!r}" for name in (SELECTIONS, TABLE)])
         return by_label_files(folder)
     if options.for_segments:
         if not segments:
@@ -155,7 +155,7 @@ def _by_places(folder: Contents) -> Manifest:
         named = folders.by_names(files) if folders.only_numbered(files) else []  # speaker_01/angry_1.wav
         if len(by_folders) > 1 or named:
             ask(folder, list(map(str, [*by_folders, *named])))
-        ask_about_label_files(folder, by_folders[0].option.removeprefix("--layout "))
+        ask_about_label_files(folder, by_folders[0].name)
         return _chosen(by_folders[0], folder)
     if fewer := [t for t in folder.tables if not t.problem]:
         return by_found_table(fewer, folder)
@@ -163,13 +163,13 @@ def _by_places(folder: Contents) -> Manifest:
     if len(by_names) > 1:
         ask(
             folder,
-            [*map(str, by_names), *([f"--layout {WITHOUT_LABELS}   # no labels"] if folder.unlabelled_as else [])],
+            [*map(str, by_names), *([f"layout={WITHOUT_LABELS!r}   # no labels"] if folder.unlabelled_as else [])],
         )
     if by_names:
         ask_about_label_files(folder, WITHOUT_LABELS)
         found = _chosen(by_names[0], folder)
         said = "labels are taken from the names of the files"
-        more = f"; if all of them are one kind of sound: --layout {WITHOUT_LABELS}" if folder.unlabelled_as else ""
+        more = f"; if all of them are one kind of sound: layout={WITHOUT_LABELS!r}" if folder.unlabelled_as else ""
         return replace(found, notes=(*found.notes, said + more))
     only = folders.only_name(files)
     if only is not None and (folder.unlabelled_as is None or folders.may_be_label(only)):
@@ -209,10 +209,10 @@ def _given_table(place: Path, layout: str | None, pattern: str | None, options: 
     """A table that the user named."""
     if is_recording(place):
         raise DataError(
-            f"{place}: is a recording, not a data set; give its folder, or classify it with: earmark predict MODEL {place}"
+            f"{place}: is a recording, not a data set; give its folder, or classify it with earmark.predict"
         )
     if pattern is not None or layout not in (None, TABLE):
-        raise DataError(f"{place}: is a table, which names its clips; remove --layout and --pattern")
+        raise DataError(f"{place}: is a table, which names its clips; remove layout=NAME and pattern=REGEX")
     table = read_table(place)
     root = place.parent
     one = tabular.read(root, place.name, table, Names(root), options.label_column, given=True)

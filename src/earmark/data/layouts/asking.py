@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import pandas as pd
@@ -20,13 +20,17 @@ LABELLED = 0.5
 
 def ask(folder: Contents, ways: Sequence[str], sets: Sequence[str] = ()) -> NoReturn:
     """Stop with the ways to read a folder as commands: options that choose one, or a folder in it."""
-    place = shlex.quote(str(folder.root))
-    commands = [f"earmark scan {place} {way}" for way in ways]
-    commands += [f"earmark scan {shlex.quote(str(folder.root / name))}" for name in sets[:_SETS]]
+    commands = [scanning(folder.root, *way.split("   # ")) for way in ways]
+    commands += [scanning(folder.root / name) for name in sets[:_SETS]]
     raise DataError(
         f"{folder.root}: its labels can be read in several ways; choose one (every command takes the same options):"
         f"{listed(commands)}"
     )
+
+
+def scanning(place: Path, way: str = "", remark: str = "") -> str:
+    """The call that reads a place in one way, which the command line shows as a command."""
+    return f"earmark.scan({str(place)!r}{way and f', {way}'}){remark and f'   # {remark}'}"
 
 
 def listed(ways: Sequence[str]) -> str:
@@ -39,8 +43,8 @@ def ask_about_label_files(folder: Contents, otherwise: str) -> None:
     root, count = folder.root, len(folder.recordings)
     if folder.labelled:
         raise DataError(
-            f"{root}: {len(folder.labelled)} of its {count} recordings have label files beside them; pass --layout {SELECTIONS} to "
-            f"take those, or --layout {otherwise} to ignore them"
+            f"{root}: {len(folder.labelled)} of its {count} recordings have label files beside them; pass layout={SELECTIONS!r} to "
+            f"take those, or layout={otherwise!r} to ignore them"
         )
     if folder.unlabelled_as is not None and otherwise == WITHOUT_LABELS:
         unused = folder.done(
@@ -49,7 +53,7 @@ def ask_about_label_files(folder: Contents, otherwise: str) -> None:
         if unused is not None and unused.unused:
             raise DataError(
                 f"{root}: is read as recordings without labels, but {unused}; "
-                f"if these are no labels, pass --layout {WITHOUT_LABELS}"
+                f"if these are no labels, pass layout={WITHOUT_LABELS!r}"
             )
 
 
@@ -70,19 +74,19 @@ def refuse_misread_tables(folder: Contents) -> None:
     covered = frozenset[str]().union(*(table.covered for table in misread))
     for table in misread:
         if len(covered) >= LABELLED * len(folder.recordings):
-            raise DataError(f"{table.problem}; or ignore the table with --layout {CLASS_FOLDERS}")
+            raise DataError(f"{table.problem}; or ignore the table with layout={CLASS_FOLDERS!r}")
 
 
 def nothing_fits(folder: Contents) -> str:
     """Why no layout fits, naming a recording that does not fit."""
     files = folder.recordings
     stray = next((path for path in files if "/" not in path), files[0])
-    normal = "" if folder.unlabelled_as is None else f", or --layout {WITHOUT_LABELS} where all of it is normal sound"
+    normal = "" if folder.unlabelled_as is None else f", or layout={WITHOUT_LABELS!r} where all of it is normal sound"
     if folder.labelled:
         normal += (
-            f", or --layout {SELECTIONS}: {len(folder.labelled)} of its {len(files)} recordings have labels beside them"
+            f", or layout={SELECTIONS!r}: {len(folder.labelled)} of its {len(files)} recordings have labels beside them"
         )
     return (
         f"{folder.root}: no known layout fits, e.g. {stray}{unread(folder)}; put each class into a folder of its own, "
-        f"add a metadata.csv, or pass --pattern{normal}"
+        f"add a metadata.csv, or pass pattern=REGEX{normal}"
     )

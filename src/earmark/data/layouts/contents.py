@@ -12,7 +12,8 @@ from earmark.data.layouts import tabular
 from earmark.data.layouts.names import Names
 from earmark.data.layouts.tabular import Labelled
 from earmark.data.manifest import Manifest
-from earmark.data.selections import SelectionOptions, beside, known
+from earmark.data.options import SelectionOptions
+from earmark.data.selections import beside, known
 from earmark.errors import DataError
 from earmark.support.files import as_text
 

@@ -39,7 +39,7 @@ class Choice:
     Attributes
     ----------
     option : str
-        What chooses it, as ``--layout class-folders``.
+        What chooses it, as ``layout='class-folders'``.
     pattern : str
         Regular expression over the whole path.
     labels : Counter of str
@@ -57,9 +57,14 @@ class Choice:
         return f"{self.option}   # labels {', '.join(label for label, _ in common[:_SHOWN])}{more}"
 
     @property
+    def name(self) -> str:
+        """What the option chooses."""
+        return self.option.partition("=")[2].strip("r'")
+
+    @property
     def at_top(self) -> bool:
         """Whether the folders at the top are the labels."""
-        return self.option.endswith(CLASS_FOLDERS)
+        return self.name == CLASS_FOLDERS
 
 
 def levels(recordings: Sequence[str]) -> list[Counter[str]]:
@@ -157,7 +162,7 @@ def _at(recordings: Sequence[str], depth: int, *, special: tuple[int, str] | Non
     pattern = f"{''.join(parts)}(?P<label>[^/]+)/.*"
     expression = re.compile(pattern)
     labels = Counter(m["label"] for path in recordings if (m := expression.fullmatch(path)))
-    return Choice(f"--layout {CLASS_FOLDERS}" if depth == 0 else f"--pattern '{pattern}'", pattern, labels)
+    return Choice(f"layout={CLASS_FOLDERS!r}" if depth == 0 else f"pattern=r'{pattern}'", pattern, labels)
 
 
 def more_sets(recordings: Sequence[str], reads: Callable[[str, list[str]], bool]) -> list[str]:
@@ -200,7 +205,7 @@ def by_names(recordings: Sequence[str]) -> list[Choice]:
         labels = Counter(value for value in values if value)
         if numbers not in parted and _distinct(labels, len(stems)):
             parted.append(numbers)
-            found.append(Choice(f"--pattern '{pattern}'", pattern, labels))
+            found.append(Choice(f"pattern=r'{pattern}'", pattern, labels))
     return found
 
 

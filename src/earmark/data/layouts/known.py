@@ -21,7 +21,7 @@ class Layout:
     Attributes
     ----------
     name, about : str
-        Name for ``--layout``, and what it looks like.
+        Name for ``layout``, and what it looks like.
     pattern : str
         Regular expression over the whole relative path; its named groups become columns.
     tables : tuple of str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +11,19 @@ import pandas as pd
 from earmark.data.annotations import are_points, read_labels
 from earmark.data.inventory import UNLABELLED
 from earmark.data.layouts import folders, tabular
-from earmark.data.layouts.asking import listed, unread
+from earmark.data.layouts.asking import listed, scanning, unread
 from earmark.data.layouts.contents import Contents
 from earmark.data.layouts.known import CLASS_FOLDERS, SELECTIONS, SPLIT_WORDS, TABLE, WITHOUT_LABELS, Layout
 from earmark.data.layouts.matching import finished
 from earmark.data.layouts.tabular import Labelled
 from earmark.data.manifest import Manifest
-from earmark.data.selections import Segments, SelectionOptions, check_sequence, chosen, lengths_of
+from earmark.data.options import SelectionOptions
+from earmark.data.selections import Segments, check_sequence, chosen, lengths_of
 from earmark.data.tables import read_table
 from earmark.errors import DataError
 
 FOR_SEGMENTS = (
-    "--min-seconds, --overlaps, --background and --label-seconds are for labels of segments "
+    "min_seconds=SECONDS, overlaps='drop', background=LABEL and label_seconds=SECONDS are for labels of segments "
     "(Raven, Audacity, tables with start)"
 )
 
@@ -54,7 +54,7 @@ def by_known_table(layout: Layout, folder: Contents) -> Manifest:
                 given=True,
             )
         except DataError as error:
-            other = f", or ignore the table with --layout {CLASS_FOLDERS}, {SELECTIONS} or {WITHOUT_LABELS}"
+            other = f", or ignore the table with layout={CLASS_FOLDERS!r}, {SELECTIONS} or {WITHOUT_LABELS}"
             raise DataError(f"{error}{other if layout.in_splits else ''}") from error
         assert found is not None
         read.append(_in_split(found) if layout.in_splits else found)
@@ -108,12 +108,7 @@ def by_found_table(tables: list[Labelled], folder: Contents) -> Manifest:
     if others:
         raise DataError(
             f"{folder.root}: several tables name labels, of which each says something else; name the one that is meant:"
-            + listed(
-                [
-                    f"earmark scan {shlex.quote(str(folder.root / t.places[0]))}   # {len(t.labels)} labels"
-                    for t in (first, *others)
-                ]
-            )
+            + listed([scanning(folder.root / t.places[0], remark=f"{len(t.labels)} labels") for t in (first, *others)])
         )
     layout = Layout(TABLE, "a table that names recordings and labels")
     found = of_table(first, layout, folder.root, folder.options, folder.unlabelled_as)
@@ -137,7 +132,7 @@ def of_table(
         if not options.label_seconds:
             raise DataError(
                 f"{root / one.places[0]}: has starts, but no column for the ends of its clips; add end or duration, or pass "
-                "--label-seconds where each is a point in time"
+                "label_seconds=SECONDS where each is a point in time"
             )
         rows = rows.assign(end=rows["start"])
     if one.has_times and {"start", "end"} <= set(rows.columns):

@@ -75,7 +75,7 @@ def _doubts(manifest: Manifest) -> list[str]:
     splits = [label for label in manifest.labels if label.casefold() in SPLIT_WORDS]
     if len(splits) > 1:
         notes.append(
-            f"folders {', '.join(splits)} are taken for labels; if they are parts of a split, say so with --pattern"
+            f"folders {', '.join(splits)} are taken for labels; if they are parts of a split, say so with pattern=REGEX"
         )
     inside: dict[str, set[str]] = {}
     for path, label in zip(manifest.table["path"], manifest.table["label"], strict=True):
@@ -87,5 +87,5 @@ def _doubts(manifest: Manifest) -> list[str]:
         else:
             what, pattern = "the labels", "(?P<group>[^/]+)/(?P<label>[^/]+)/.*"
         shown = ", ".join(sorted(same)[:_NAMED])
-        notes.append(f"all labels hold the folders {shown}; if those are {what}: --pattern '{pattern}'")
+        notes.append(f"all labels hold the folders {shown}; if those are {what}: pattern=r'{pattern}'")
     return notes

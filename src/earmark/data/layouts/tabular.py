@@ -219,7 +219,7 @@ def _candidates(frame: pd.DataFrame, role: str) -> str:
     if role == "path":
         return f"{listed}: rename one"
     few = [n for n in frame.columns if 1 < frame[n].map(str).nunique() <= max(2, len(frame) // 2)]
-    return f"{listed}: name it with --label-column" + (f" ({' or '.join(map(str, few[:3]))})" if few else "")
+    return f"{listed}: name it with label_column=COLUMN" + (f" ({' or '.join(map(str, few[:3]))})" if few else "")
 
 
 def _without_other_sets(frame: pd.DataFrame, columns: Columns) -> tuple[Columns, list[str]]:

@@ -22,7 +22,7 @@ _BINS = 32
 _QUIETEST = 1e-5  # of full scale, -100 dB
 _SHORTEST = 1e-3  # seconds
 _DEVICE = "Record all labels with the same device"
-_TRIM = "Cut it off, or train with --set trim_db=60"
+_TRIM = "Cut it off, or train with trim_db=60"
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,12 @@ PARTS = ("sample rate", "channels", "encoding")
 """Of the file format."""
 
 FACTS = (
-    Fact("sample rate", f"{_DEVICE}, or train with --set sample_rate={{lowest}}, the lowest rate", unit="Hz"),
+    Fact("sample rate", f"{_DEVICE}, or train with sample_rate={{lowest}}, the lowest rate", unit="Hz"),
     Fact("channels", f"{_DEVICE}, or mix all recordings down to one channel"),
     Fact("encoding", f"{_DEVICE}, or pass all recordings through the same encoding"),
     Fact(DATE, "Record all labels on the same days, or make the day the group", step=1.0),
-    Fact("level", "Train with --set normalise=rms", step=1.0, unit="dB", own=True),
-    Fact("peak", "Train with --set normalise=peak", step=1.0, unit="dB", own=True),
+    Fact("level", "Train with normalise=rms", step=1.0, unit="dB", own=True),
+    Fact("peak", "Train with normalise=peak", step=1.0, unit="dB", own=True),
     Fact("length", "Cut all recordings to one length", step=0.05, unit="s", own=True, ratio=True),
     Fact("silence at the start", _TRIM, step=0.05, unit="s", own=True),
     Fact("silence at the end", _TRIM, step=0.05, unit="s", own=True),

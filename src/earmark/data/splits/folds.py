@@ -87,12 +87,12 @@ def _check_separable(manifest: Manifest, groups: Sequence[str]) -> None:
     if manifest.table["path"].nunique() < 2:
         raise DataError(
             f"{manifest.root}: all its clips are of one recording, which cannot be on both sides of a split; add recordings, or "
-            "train on all of it with earmark train --test-fold none"
+            "train on all of it with test_fold='none'"
         )
     if len(groups) < 2:
         raise DataError(
             f"{manifest.root}: has one group only, {groups[0]!r} (groups that share a recording or a copy count as one); "
-            "give others with --group or --group-pattern, or train on all of it with earmark train --test-fold none"
+            "give others with group=COLUMN or group_pattern=REGEX, or train on all of it with test_fold='none'"
         )
 
 
@@ -107,19 +107,19 @@ def _as_many(
     if most < 2:
         raise DataError(
             f"{manifest.root}: has one clip of each label, so that no label can be in training and test both; add recordings, or "
-            "train on all of it with earmark train --test-fold none"
+            "train on all of it with test_fold='none'"
         )
     possible = min(groups, most)
     folds = min(_FOLDS, possible) if wanted is None else wanted
     if not 2 <= folds <= groups:
-        other = ", or --group" if groups < manifest.table["path"].nunique() else ""
+        other = ", or group=COLUMN" if groups < manifest.table["path"].nunique() else ""
         raise DataError(
-            f"{manifest.root}: {folds} folds of {groups} groups cannot be made; choose --folds 2 to {possible}{other}"
+            f"{manifest.root}: {folds} folds of {groups} groups cannot be made; choose folds=2 to {possible}{other}"
         )
     if folds > most:
         raise DataError(
-            f"{manifest.root}: {folds} folds cannot be made: no label has more than {most} clips; choose --folds 2 to {possible}, "
-            "or train on all of it with earmark train --test-fold none"
+            f"{manifest.root}: {folds} folds cannot be made: no label has more than {most} clips; choose folds=2 to {possible}, "
+            "or train on all of it with test_fold='none'"
         )
     if wanted is not None or folds == _FOLDS:
         return folds, ()

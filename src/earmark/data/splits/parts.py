@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from earmark.data.manifest import Manifest, split_labels
 from earmark.errors import DataError
 
-_UNGROUPED = "no groups are known, so that clips of one source may be on both sides of the split (--group-pattern tells them apart)"
+_UNGROUPED = (
+    "no groups are known, so clips of one source may be in training and test (group_pattern=REGEX tells them apart)"
+)
 _SHOWN = 3  # pairs named in a message
 
 
@@ -58,7 +60,7 @@ def check_labels(manifest: Manifest, split: Split) -> None:
     if len(known) < 2:
         raise DataError(
             f"{manifest.root}: {split.name}: {len(split.train)} clips of {len(known)} labels are left to train on; "
-            "choose other folds, add recordings of other groups, or train on all of it with earmark train --test-fold none"
+            "choose other folds, add recordings of other groups, or train on all of it with test_fold='none'"
         )
 
 
@@ -109,8 +111,8 @@ def checked(
         )
         if not allow_leak:
             raise DataError(
-                f"{manifest.root}: {name}: {fault}. Correct the split, or the groups with --group or --group-pattern, "
-                "or pass --allow-leak"
+                f"{manifest.root}: {name}: {fault}. Correct the split, or the groups with group=COLUMN or group_pattern=REGEX, "
+                "or pass allow_leak=True"
             )
         notes.append(f"LEAK: {fault}")
     train = ~test & ~valid
@@ -124,7 +126,7 @@ def checked(
     if both and not manifest.published:
         fault = f"{len(both)} groups are on both sides of the train and valid splits: {_sides(manifest, valid, both, 'valid')}"
         if not allow_leak:
-            raise DataError(f"{manifest.root}: {fault}. Correct the split, or pass --allow-leak")
+            raise DataError(f"{manifest.root}: {fault}. Correct the split, or pass allow_leak=True")
         notes.append(f"LEAK: {fault}")
     return Split(np.flatnonzero(train), np.flatnonzero(valid), np.flatnonzero(test), name, protocol, tuple(notes), lost)
 

@@ -22,11 +22,12 @@ def with_validation(
     seed: int = 0,
     known: NDArray[np.bool_] | None = None,
     needed: bool = True,
+    purpose: str = "to choose by",
 ) -> Split:
     """Take a validation part, by whole groups, out of the training part; a published ``valid`` split is used as it is.
 
     Clips ``known`` to a model that is gone on from, shape (clip,), are not taken as long as there are enough others. Where none can
-    be taken, or a label would be lost by it, there is none, unless it is ``needed``.
+    be taken, or a label would be lost by it, there is none, unless it is ``needed``. ``purpose`` is said in the protocol.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def with_validation(
     if not needed and labels_lost(labels[split.train], labels[train]):
         return split
     notes = tuple(dict.fromkeys([*notes, *fewer, *unlearnt(labels[split.train], labels[train])]))
-    taken = f"{len(valid)} of the other clips, by whole groups, were held out of training to choose by"
+    taken = f"{len(valid)} of the other clips, by whole groups, were held out of training {purpose}"
     return Split(train, valid, split.test, split.name, f"{split.protocol}; {taken}", notes, split.lost)
 
 

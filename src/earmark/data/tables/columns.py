@@ -250,7 +250,7 @@ def _given_label(frame: pd.DataFrame, where: object, label: str) -> str:
     found = label if label in frame.columns else next((n for n in frame.columns if key(n) == key(label)), None)
     if found is None:
         raise DataError(
-            f"{where}: has no column {label!r} (--label-column; it has {', '.join(frame.columns)}); name one of them"
+            f"{where}: has no column {label!r} (label_column=COLUMN; it has {', '.join(frame.columns)}); name one of them"
         )
     return str(found)
 

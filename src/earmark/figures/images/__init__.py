@@ -23,6 +23,8 @@ from earmark.figures.images.workers import Job, Task, make_all
 from earmark.support.files import make_folder
 from earmark.support.progress import threaded
 from earmark.training import recipe
+from earmark.training.options import AUTO
+from earmark.training.settings import Recipe
 
 __all__ = ["ImageOptions", "Written", "read", "write"]
 
@@ -68,7 +70,7 @@ class ImageOptions:
         Draw figures on a dark ground.
     """
 
-    recipe: str = recipe.AUTO
+    recipe: str = AUTO
     settings: Iterable[str] = ()
     sample_rate: int = 0
     channel: int | None = None
@@ -179,7 +181,7 @@ def write(
     )
 
 
-def _checked(options: ImageOptions) -> recipe.Recipe:
+def _checked(options: ImageOptions) -> Recipe:
     """The recipe, with the options checked as far as they can be without the recordings."""
     changes = tuple(options.settings)
     for change in changes:
@@ -212,7 +214,7 @@ def _palette(colors: str) -> bytes | None:
     return plots.palette(colors)
 
 
-def _job(options: ImageOptions, found: recipe.Recipe, palette: bytes | None, recordings: Sequence[Path]) -> Job:
+def _job(options: ImageOptions, found: Recipe, palette: bytes | None, recordings: Sequence[Path]) -> Job:
     """What all images have in common; rate, hop and highest frequency are the recordings' unless they are given."""
     sr, seconds = options.sample_rate or found.sample_rate, 0.0
     if not (sr and found.hop_seconds and found.fft_seconds):

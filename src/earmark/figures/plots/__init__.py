@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -21,8 +20,10 @@ from earmark.errors import SettingsError
 from earmark.figures.plots.drawing import (
     BLUE,
     DIFFERENCE,
+    INK,
     MAP,
     ORANGE,
+    Figure,
     data_uri,
     finished,
     mark_frequencies,
@@ -255,8 +256,11 @@ def confusion_matrix(counts: Sequence[Sequence[int]], labels: Sequence[str], *, 
     return finished(figure, dark, {})
 
 
-def learning_curves(history: Sequence[Mapping[str, float]], *, dark: bool = False) -> Figure:
-    """Loss and accuracy over the epochs; the training part is solid, the validation part, if there is one, dashed."""
+def learning_curves(history: Sequence[Mapping[str, float]], *, rests: float = 0.0, dark: bool = False) -> Figure:
+    """Loss and accuracy over the epochs; the training part is solid, the validation part, if there is one, dashed.
+
+    ``rests`` is the share of the run, at its end, in which mixing rests: it is shaded, since the training loss falls there.
+    """
     figure = Figure(figsize=(8, 3), layout="constrained")
     for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for part, style, colour in (("train", "-", BLUE[dark]), ("valid", "--", ORANGE[dark])):
@@ -266,6 +270,9 @@ def learning_curves(history: Sequence[Mapping[str, float]], *, dark: bool = Fals
                 axes.plot(*zip(*points, strict=True), style, color=colour, label=name)
         axes.set(xlabel="epoch", ylabel=what)
         axes.grid(alpha=0.3)
+        if rests and history:
+            last = history[-1]["epoch"] + 1
+            axes.axvspan((1 - rests) * last, last, color=INK[dark], alpha=0.08, label="mixing rests")
         if axes.lines:
             axes.legend()
     return finished(figure, dark, {})

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
+import matplotlib.figure
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from earmark.errors import SettingsError
@@ -22,6 +22,16 @@ from earmark.support.files import atomic_file
 BLUE, ORANGE = ("#0072b2", "#56b4e9"), ("#d55e00", "#e69f00")  # Okabe and Ito's palette, on light and on dark
 GROUND, INK = ("#ffffff", "#14161a"), ("#1a1a1a", "#e8e8e8")
 MAP, DIFFERENCE = "magma", "PuOr"
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that a notebook shows by itself; no pyplot, no global state."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with _any_script():
+            self.savefig(buffer, format="png", dpi=90)
+        return buffer.getvalue()
 
 
 def palette(name: str) -> bytes:

@@ -9,10 +9,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from earmark.figures.plots.drawing import BLUE, DIFFERENCE, INK, MAP, ORANGE, finished, mark_frequencies, single
+from earmark.figures.plots.drawing import BLUE, DIFFERENCE, INK, MAP, ORANGE, Figure, finished, mark_frequencies, single
 
 _RANGE_DB = 80.0
 _RAREST = 1e-12  # what is rarer is drawn here, so that it does not flatten the rest
