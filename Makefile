@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check docs format bench clean
 
 demo: .venv/installed  ## the whole loop on synthetic machine sounds
 	$(BIN)/earmark demo --out demo --overwrite
@@ -11,18 +11,22 @@ test: .venv/installed  ## the test suite
 	$(BIN)/pytest
 
 check: .venv/installed  ## lint, format, types
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks notebooks docs
+	$(BIN)/ruff format --check src tests benchmarks notebooks docs
 	$(BIN)/mypy
 
+docs: .venv/installed  ## the pages as HTML in docs/_build; warnings are errors
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
+
 format: .venv/installed
-	$(BIN)/ruff check --fix src tests benchmarks
-	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks notebooks docs
+	$(BIN)/ruff format src tests benchmarks notebooks docs
 
 bench: .venv/installed  ## the figures of benchmarks/RESULTS.md; needs the recordings; the first two take a day and go on where they stopped
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/ablation.py
 	$(BIN)/python benchmarks/training.py --profile
+	$(BIN)/python benchmarks/busy.py
 	$(BIN)/python benchmarks/clips.py
 	$(BIN)/python benchmarks/esc10.py
 	$(BIN)/python benchmarks/speed.py
@@ -42,4 +46,4 @@ bench: .venv/installed  ## the figures of benchmarks/RESULTS.md; needs the recor
 	touch $@
 
 clean:
-	rm -rf .venv demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv demo docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -123,9 +123,9 @@ def adaptation(data: Path, out: Path) -> None:
             row += [found["auc"], found["pauc"], found["recall"], found["false_alarm_rate"]["seen"]]
         rows.append(row)
     mean = np.mean(rows, axis=0)
-    print("| | AUC | pAUC | recall | false alarms (stated 5 %) |\n|---|---|---|---|---|")
+    print("| | AUC | pAUC | recall | false alarms (stated 5%) |\n|---|---|---|---|---|")
     for name, part in (("before", mean[:4]), ("after 5 normal clips an id", mean[4:])):
-        print(f"| {name} | {part[0]:.3f} | {part[1]:.3f} | {100 * part[2]:.1f} % | {100 * part[3]:.1f} % |")
+        print(f"| {name} | {part[0]:.3f} | {part[1]:.3f} | {100 * part[2]:.1f}% | {100 * part[3]:.1f}% |")
 
 
 def watch(_: Path, out: Path) -> None:
@@ -244,10 +244,10 @@ def _by_wear(folder: Path, found: pd.DataFrame, figure: str) -> None:
         worn = {row["path"]: float(row["wear"]) for row in csv.DictReader(file)}
     found = found.assign(wear=found["path"].map(worn))
     abnormal = found[found["label"] == "abnormal"]
-    print("| wear | " + ("right" if figure == "correct" else "AUC, pAUC, found at 5 %") + " |\n|---|---|")
+    print("| wear | " + ("right" if figure == "correct" else "AUC, pAUC, found at 5%") + " |\n|---|---|")
     for level, own in abnormal.groupby(pd.cut(abnormal["wear"], 5)):
         if figure == "correct":
-            print(f"| {level} | {100 * own['correct'].mean():.1f} % of {len(own)} |")
+            print(f"| {level} | {100 * own['correct'].mean():.1f}% of {len(own)} |")
             continue
         parts = []
         for _, normal in found[found["label"] == "normal"].groupby(["machine", "id"]):
@@ -257,7 +257,7 @@ def _by_wear(folder: Path, found: pd.DataFrame, figure: str) -> None:
             truth = np.repeat([0, 1], [len(normal), len(worse)])
             parts.append([roc_auc_score(truth, scores), roc_auc_score(truth, scores, max_fpr=0.1)])
         auc, pauc = np.mean(parts, axis=0)
-        print(f"| {level} | {auc:.3f}, {pauc:.3f}, {100 * (own['tail'] <= 0.05).mean():.1f} % of {len(own)} |")
+        print(f"| {level} | {auc:.3f}, {pauc:.3f}, {100 * (own['tail'] <= 0.05).mean():.1f}% of {len(own)} |")
 
 
 def _emptied(folder: Path) -> Path:

@@ -1,17 +1,110 @@
-"""The documentation says what the code does."""
+"""The documentation says what the code does, in plain sentences, and its links lead somewhere."""
 
 from __future__ import annotations
 
+import dataclasses
 import pkgutil
 import re
+import tomllib
 from pathlib import Path
 
+import pytest
+
+import earmark
 from earmark.audio import EXTENSIONS
 from earmark.cli import app
 from earmark.data.tables import EXTENSIONS as TABLES
 from earmark.data.tables.columns import ALIASES
+from earmark.training.settings import Recipe
 
 ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)]
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+CODE = re.compile(r"^ *(```|:::).*?^ *\1 *$", re.MULTILINE | re.DOTALL)
+pages = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+
+
+def options() -> dict[str, set[str]]:
+    """The options of each command."""
+    from typer.core import TyperGroup
+    from typer.main import get_command
+
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    found = {}
+    for verb, command in group.commands.items():
+        inner = command.commands.values() if isinstance(command, TyperGroup) else [command]
+        found[verb] = {option for one in inner for parameter in one.params for option in parameter.opts}
+    return found
+
+
+@pages
+def test_commands_and_options_exist(text: str) -> None:
+    known = options()
+    every = set().union(*known.values()) | {"--debug", "--help", "--version"}
+    for verb, rest in re.findall(r"(?:^|`|\$ )earmark (\w+)([^\n`]*)", text, re.MULTILINE):
+        assert verb in known
+        assert set(re.findall(r"(?<!\S)--[\w-]+", rest)) <= known[verb] | {"--debug"}, verb
+    assert set(re.findall(r"`(--[\w-]+)", text)) <= every
+
+
+@pages
+def test_settings_and_functions_exist(text: str) -> None:
+    settings = {field.name for field in dataclasses.fields(Recipe)}
+    assert set(re.findall(r"--set (\w+)=", text)) <= settings | {
+        "epoch",
+        "NAME",
+        "key",
+    }  # a typo, which is shown as one
+    for name in re.findall(r"`earmark\.([a-z]\w*)(?:\(|`)", text):
+        assert name in earmark.__all__ or name == "json" or (ROOT / "src" / "earmark" / name).exists(), name
+
+
+@pages
+def test_extras_exist(text: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for names in re.findall(r'"\.\[([\w,]+)\]"', text):
+        assert set(names.split(",")) <= project["optional-dependencies"].keys()
+
+
+@pages
+def test_no_package_index_is_named(text: str) -> None:
+    assert not re.search(r"(pip|pipx|uv tool) install \"?earmark", text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=TEXTS.keys())
+def test_links_lead_somewhere(page: Path) -> None:
+    prose = CODE.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        place, _, anchor = target.partition("#")
+        if place.startswith(("http:", "https:")):
+            continue
+        to = page if not place else page.parent / place
+        assert to.exists(), target
+        if anchor and to.suffix == ".md":
+            headings = re.findall(r"^#+ (.+)$", CODE.sub("", to.read_text(encoding="utf-8")), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w\- ]", "", h).lower().replace(" ", "-") for h in headings}, target
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences of the prose: of paragraphs, list items and cells of tables; a code span counts as one word."""
+    prose = re.sub(r"`+[^`\n]+`+", "code", CODE.sub("", text))
+    prose = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", prose)
+    parts = re.split(r"\n\s*\n|\n *(?:[-*]|\d+\.) |\n(?=[#|])|\|", prose)
+    return [s for part in parts for s in re.split(r"(?<=[.!?:;])\s+", part.strip()) if re.search(r"\w", s)]
+
+
+def test_sentences_are_short() -> None:
+    lengths = [len(sentence.split()) for text in TEXTS.values() for sentence in sentences(text)]
+    assert sum(n > 30 for n in lengths) < 0.02 * len(lengths)
+    assert sum(n > 20 for n in lengths) < 0.2 * len(lengths)
+
+
+@pages
+def test_percentages_have_no_blank(text: str) -> None:
+    assert not re.findall(r"\d %", text)
+
+
 DATA = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 
 
@@ -33,13 +126,7 @@ def test_formats_that_are_read() -> None:
 
 
 def test_the_options_exist() -> None:
-    from typer.core import TyperGroup
-    from typer.main import get_command
-
-    group = get_command(app)
-    assert isinstance(group, TyperGroup)
-    known = {option for parameter in group.commands["scan"].params for option in parameter.opts}
-    assert set(re.findall(r"`(--[\w-]+)", DATA)) <= known
+    assert set(re.findall(r"`(--[\w-]+)", DATA)) <= options()["scan"]
 
 
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")

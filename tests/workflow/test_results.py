@@ -22,7 +22,7 @@ def test_tables_of_a_training(trained: earmark.Result) -> None:
     assert trained.per_class["n"].sum() == trained.metrics["n"]
     assert trained.confusion.to_numpy().sum() == trained.metrics["n"]
     assert trained.confusion.loc["low"].sum() == trained.per_class.loc["low", "n"]
-    assert list(trained.history["epoch"]) == list(range(10))
+    assert list(trained.history["epoch"]) == list(range(1, 11))
     assert trained.history["train_loss"].iloc[-1] < trained.history["train_loss"].iloc[0]
     assert trained.report == trained.path / "report.html"
     assert trained.model.labels == tuple(trained.metrics["labels"])

@@ -384,8 +384,9 @@ def _band(count: int, sr: int, low: float, high: float, rng: _Noise) -> _Floats:
 
 
 def _pink(count: int, rng: _Noise) -> _Floats:
-    """Noise with as much power in every octave."""
+    """Noise with as much power in every octave, without a mean."""
     spectrum = np.fft.rfft(rng.normal(size=count))
+    spectrum[0] = 0.0
     return np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), count)
 
 

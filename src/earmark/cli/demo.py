@@ -10,7 +10,7 @@ import typer
 
 from earmark.cli import options as o
 
-_STEPS = 800
+_SETTINGS = {"width": 0.5, "hop_seconds": 0.02, "min_steps": 300}  # minutes on any machine
 
 
 def demo(
@@ -38,10 +38,17 @@ def demo(
     write_text(make_folder(target) / "demo.json", f'{{"seed": {seed}}}\n')
     data = synth.write_machines(target / "data", seed=seed)
     print(f"made {data}: fan, pump, slider and valve, intact and worn, in noise; five units of each\n")
-    print(f"$ earmark train {data} --out {model} --recipe fast --set min_steps={_STEPS}")
+    changes = " ".join(f"--set {name}={value}" for name, value in _SETTINGS.items())
+    print(f"$ earmark train {data} --out {model} --recipe fast {changes}")
     try:
         result = earmark.train(
-            data, model, recipe="fast", min_steps=_STEPS, seed=seed, resume=resume, overwrite=overwrite and not resume
+            data,
+            model,
+            recipe="fast",
+            settings=[f"{name}={value}" for name, value in _SETTINGS.items()],
+            seed=seed,
+            resume=resume,
+            overwrite=overwrite and not resume,
         )
     except Interrupted as error:
         again = shlex.join(["earmark", "demo", "--out", str(out), "--seed", str(seed), "--resume"])

@@ -60,7 +60,8 @@ class Progress:
 
     def _line(self, done: int, text: str) -> str:
         whole = "" if self._total is None else f" of {self._total}"
-        parts = [f"{done}{whole}{self._unit and f' {self._unit}'}", text]
+        counted = f"{done}{whole}{self._unit and f' {self._unit}'}" if done or self._total else ""
+        parts = [counted, text]
         ready = done - self._first
         if self._total and ready > 0 and done < self._total:
             left = (time.monotonic() - self._begin) / ready * (self._total - done)
@@ -155,7 +156,7 @@ class _Notebook:
     def _draw(self) -> None:
         from IPython.display import display
 
-        shown = {"text/plain": f"{self._what}: {self._text}"}
+        shown = {"text/plain": f"{self._what}: {self._text}" if self._text else self._what}
         if self._handle is None:
             self._handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:

@@ -20,8 +20,6 @@ def share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.3g}%"
 
 
-def interval(
-    ends: Sequence[float] | None, form: str = "{:.1f}", factor: float = 100, words: str = " (95%: {})"
-) -> str:
+def interval(ends: Sequence[float] | None, form: str = "{:.1f}", factor: float = 100, words: str = " (95%: {})") -> str:
     """A 95% interval in brackets; nothing where there is none."""
     return words.format(" to ".join(form.format(factor * end) for end in ends)) if ends else ""

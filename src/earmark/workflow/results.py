@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from earmark.errors import AudioError, BundleError, OutputError
+from earmark.errors import AudioError, BundleError, EarmarkError, OutputError
 from earmark.support import display
 from earmark.tasks.words import percent, three
 
 if TYPE_CHECKING:
+    from earmark.figures.plots import Figure
     from earmark.inference.model import Model
 
 PREDICTIONS = "predictions.csv"
 REPORT = "report.html"
 CROSSVAL = "crossval.json"
+_HISTORY = ("epoch", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -88,9 +90,42 @@ class Result:
 
     @property
     def history(self) -> pd.DataFrame:
-        """A row for each epoch: loss and accuracy of training, and of the validation set; empty where nothing was fitted."""
+        """A row for each epoch, from 1: loss and accuracy of training and validation; empty where nothing was fitted."""
         place = None if self.folder is None else self.folder / "logs" / "metrics.csv"
-        return pd.read_csv(place) if place is not None and place.exists() else pd.DataFrame()
+        if place is None or not place.exists():
+            return pd.DataFrame()
+        found = pd.read_csv(place)
+        found["epoch"] = found["epoch"].astype(int) + 1
+        return found[[name for name in _HISTORY if name in found.columns]]
+
+    def plot_history(self, *, dark: bool = False) -> Figure:
+        """The learning curves; the epochs in which clips are not mixed are shaded.
+
+        Raises
+        ------
+        BundleError
+            Where nothing was fitted.
+        """
+        from earmark.figures import plots
+
+        made = self.model.spec.provenance.get("recipe", {})
+        mixes = made.get("mixup") or made.get("cutmix")
+        rows = self.history.assign(epoch=self.history["epoch"] - 1).to_dict("records")
+        return plots.learning_curves(rows, rests=made.get("unmixed", 0.0) if mixes else 0.0, dark=dark)
+
+    def plot_confusion(self, *, dark: bool = False) -> Figure:
+        """The confusion matrix.
+
+        Raises
+        ------
+        EarmarkError
+            Where there is none: nothing was tested, or the data are multi-label.
+        """
+        from earmark.figures import plots
+
+        if self.metrics.get("confusion") is None:
+            raise EarmarkError("there is no confusion matrix: nothing was tested, or clips may have several labels")
+        return plots.confusion_matrix(self.metrics["confusion"], self.metrics["labels"], dark=dark)
 
     @property
     def per_class(self) -> pd.DataFrame:
