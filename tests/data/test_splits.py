@@ -61,7 +61,7 @@ def test_default_holds_out_a_fifth_of_the_groups() -> None:
     m = manifest(40, 3)
     s = splits.holdout(m)
     assert len(groups_of(m, s.test)) == 8
-    assert "no group is on both sides" in s.protocol
+    assert "no group overlaps the split" in s.protocol
 
 
 def test_none_trains_on_everything() -> None:
@@ -131,7 +131,7 @@ def test_straddling_groups_are_refused_unless_the_layout_declares_them() -> None
         splits.holdout(manifest(split=names))
     declared = splits.holdout(manifest(split=names, published="published with the same speakers"))
     allowed = splits.holdout(manifest(split=names), allow_leak=True)
-    assert allowed.notes[0].startswith("LEAK: 20 groups are on both sides")
+    assert allowed.notes[0].startswith("LEAK: 20 groups overlap in the split")
     assert declared.notes == ("published with the same speakers (20 of 20 groups)",)
 
 
@@ -210,7 +210,7 @@ def test_a_straddling_validation_part_is_allowed_and_stamped() -> None:
 def test_copies_on_both_sides_of_a_published_split_are_named() -> None:
     m = manifest(split=["train", "test"] * 40, published="published with the same speakers")
     notes = splits.holdout(replace(m, copies=(("000.wav", "001.wav"), ("000.wav", "002.wav")))).notes
-    assert notes[1] == "LEAK: 1 pairs of copies are on both sides of the published split: 000.wav ~ 001.wav"
+    assert notes[1] == "LEAK: 1 pairs of duplicates overlap in the published split: 000.wav ~ 001.wav"
 
 
 def test_random_folds_ignore_groups_and_say_so() -> None:

@@ -237,4 +237,4 @@ def test_each_note_is_shown_once(tones: Path, trained: earmark.Result, tmp_path:
     assert sum(note in line for line in said["notes"]) == 1
     data = sounds(tmp_path / "data", {"low": 3})
     evaluated = run("evaluate", trained.path, data)
-    assert (evaluated.out + evaluated.err).count("figures of so few prove nothing") == 1
+    assert (evaluated.out + evaluated.err).count("metrics of so few clips are uncertain") == 1

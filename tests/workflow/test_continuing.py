@@ -158,11 +158,11 @@ def test_new_recordings_of_groups_that_the_model_knows_are_told(
     assert common and not any(name in json.dumps(base.provenance["groups"]) for name in common)
     found, _ = continuing.prepared(known, base, clips)
     told = [
-        n for n in found.notes if f"{len(common)} groups of the test part are named as groups that the model was" in n
+        n for n in found.notes if f"{len(common)} groups of the test set have names of groups that the model was" in n
     ]
     assert told and not any(name in told[0] for name in common)  # names of speakers stay out of bundles
     fresh = ingest(earmark.read(tmp_path / "tones"), sr=8_000)
-    assert not any("are named as groups" in note for note in continuing.prepared(known, base, fresh)[0].notes)
+    assert not any("have names of groups" in note for note in continuing.prepared(known, base, fresh)[0].notes)
 
 
 def test_groups_named_as_their_recordings_are_no_namesakes(two: earmark.Result) -> None:

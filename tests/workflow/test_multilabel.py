@@ -157,7 +157,7 @@ def test_evaluates_and_cross_validates(chords: tuple[Path, earmark.Result], tmp_
 
 def test_machines_need_one_label_a_clip(chords: tuple[Path, earmark.Result], tmp_path: Path) -> None:
     options = {"per": ("path",), "settings": TINY}
-    with pytest.raises(earmark.DataError, match="its clips have several labels or none, .* remove per=COLUMNS"):
+    with pytest.raises(earmark.DataError, match="its clips are multi-label, .* remove per=COLUMNS"):
         earmark.train(chords[0], tmp_path / "model", **options)
 
 

@@ -80,7 +80,7 @@ def test_evaluate_says_when_groups_were_trained_on(trained: earmark.Result, tone
     assert "3 groups have clips that were trained on and clips tested here" in mixed["notes"][0]
     level, note = earmark.evaluate(trained.path, tones, **GROUPS).to_dict()["notes"]
     assert level.startswith("level alone tells noise from the other labels")
-    assert note == "only 6 clips test: figures of so few prove nothing, see their intervals"
+    assert note == "only 6 clips test: metrics of so few clips are uncertain, see their intervals"
 
 
 def test_evaluate_on_other_data(trained: earmark.Result, make_tones: Callable[..., Path], tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_evaluate_on_other_data(trained: earmark.Result, make_tones: Callable[..
     assert found["labels"] == ["high", "low", "noise", "hiss"]
     assert found["per_class"]["hiss"]["recall"] == 0
     assert found["notes"] == [
-        "only 7 clips test: figures of so few prove nothing, see their intervals",
+        "only 7 clips test: metrics of so few clips are uncertain, see their intervals",
         "labels that the model does not know, counted as wrong: hiss",
     ]
     assert found["skipped"][0]["path"].endswith("bad.wav")
@@ -140,11 +140,11 @@ def test_a_leak_that_is_allowed_is_stamped_everywhere(tones: Path, tmp_path: Pat
     for i, path in enumerate(sorted(tones.rglob("*.wav"))):
         rows.append(f"{path},{path.parent.name},{path.parent.name}{path.name.split('_')[0]},{i % 2}")
     (tmp_path / "metadata.csv").write_text("\n".join(rows) + "\n")
-    with pytest.raises(earmark.DataError, match=r"15 groups are on both sides .*allow_leak=True"):
+    with pytest.raises(earmark.DataError, match=r"15 groups overlap in the split.*allow_leak=True"):
         earmark.train(tmp_path / "metadata.csv", tmp_path / "model", **QUICK)
     allowed = {"settings": QUICK["settings"], "allow_leak": True}
     result = earmark.train(tmp_path / "metadata.csv", tmp_path / "model", **allowed)
-    assert result.notes[0].startswith("LEAK: 15 groups are on both sides of the split")
+    assert result.notes[0].startswith("LEAK: 15 groups overlap in the split")
     for name in ("earmark.json", "README.md", "report.html"):
         assert "LEAK: 15 groups" in (result.path / name).read_text(encoding="utf-8")
 
@@ -300,7 +300,7 @@ def test_copies_of_training_clips_count_as_trained_on(trained: earmark.Result, t
 def test_several_labels_do_not_fit_a_model_of_one(trained: earmark.Result, tones: Path, tmp_path: Path) -> None:
     rows = [f"{p},{p.parent.name};x" for p in sorted(tones.rglob("*.wav"))]
     (tmp_path / "data.csv").write_text("path,label\n" + "\n".join(rows))
-    with pytest.raises(earmark.DataError, match="its clips have several labels or none, the model predicts one each"):
+    with pytest.raises(earmark.DataError, match="its clips are multi-label, the model is single-label"):
         earmark.evaluate(trained.path, tmp_path / "data.csv")
 
 

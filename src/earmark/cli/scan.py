@@ -69,8 +69,8 @@ def _show(found: Scan) -> None:
         [" ~ ".join(g) for g in found.near],
     )
     _rows("conflict", "of them with different labels", [" and ".join(g) for g in found.conflicts])
-    _rows("slips", "labels that look like slips of others", [f"{a!r}: perhaps {b!r}" for a, b in found.typos])
-    _rows("leaks", "groups on both sides of the split that came with the data", found.leaks)
+    _rows("typos", "labels that look like typos of others", [f"{a!r}: perhaps {b!r}" for a, b in found.typos])
+    _rows("leaks", "groups that overlap in the split that came with the data", found.leaks)
     for problem in found.problems:
         o.say(f"problem   {problem}")
     print(_verdict(found))

@@ -121,7 +121,7 @@ def joined_labels(labels: Iterable[str]) -> str:
         if cut and (sum(known) > len(known) / 2 or listed):
             example = next(label for label in sorted(cut))
             return (
-                f"labels such as {example!r} hold several of the others; if a clip may have several labels, say "
+                f"labels such as {example!r} hold several of the others; if clips are multi-label, say "
                 f"label_separator={mark!r}"
             )
     return ""

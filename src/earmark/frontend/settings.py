@@ -162,7 +162,7 @@ class FrontEndSettings:
             len(self.names) > 1 or self.scale not in ("log", "db") or self.names[0] not in ("mel", "stft")
         ):
             raise SettingsError(
-                f"setting image_height is {self.image_height}; a picture is made of mel or stft alone, with the scale log or db"
+                f"setting image_height is {self.image_height}; an image is made of mel or stft alone, with the scale log or db"
             )
         if self.deltas and 0 < self.image_width < DELTA_WIDTH:
             raise SettingsError(

@@ -89,7 +89,7 @@ class Embedder(nn.Module):
         ):
             raise SettingsError(
                 f"setting features is {settings.features!r} (scale {settings.scale!r}); an anomaly detector takes mel or stft "
-                "alone, as log, without levels taken out, deltas or picture"
+                "alone, as log, without levels taken out, deltas or image"
             )
         self.backbone = networks.build(
             spec.network["name"], channels=1, rows=self.front_end.height, width=spec.network["width"]

@@ -32,7 +32,8 @@ class Plain(nn.Module):
         super().__init__()
         if rows < self.least:
             raise SettingsError(
-                f"setting network is 'plain', which halves the rows three times; it takes {self.least} at least, not {rows}"
+                f"setting network is 'plain', which halves the frequency bins three times; it takes {self.least} at least, not "
+                f"{rows}"
             )
         a, b, c, self.size = (max(8, round(x * width / 8) * 8) for x in (32, 64, 128, 128))
         self.first = nn.Conv2d(channels, a, 3, padding=1)

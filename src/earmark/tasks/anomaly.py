@@ -47,15 +47,13 @@ _TAIL = "tail"  # column of a table of predictions
 def check(manifest: Manifest, *, continued: bool) -> None:
     if manifest.multilabel:
         raise DataError(
-            f"{manifest.root}: its clips have several labels or none; an anomaly detector requires one each, normal or another"
+            f"{manifest.root}: its clips are multi-label; an anomaly detector requires one label each, normal or another"
         )
 
 
 def check_test(manifest: Manifest) -> None:
     if manifest.multilabel:
-        raise DataError(
-            f"{manifest.root}: its clips have several labels or none, the model predicts one each; choose other data"
-        )
+        raise DataError(f"{manifest.root}: its clips are multi-label, the model is single-label; choose other data")
 
 
 def unlabelled_as(normal: str | None) -> str | None:

@@ -53,9 +53,7 @@ def check(manifest: Manifest, *, continued: bool) -> None:
 
 def check_test(manifest: Manifest) -> None:
     if manifest.multilabel:
-        raise DataError(
-            f"{manifest.root}: its clips have several labels or none, the model predicts one each; choose other data"
-        )
+        raise DataError(f"{manifest.root}: its clips are multi-label, the model is single-label; choose other data")
 
 
 def unlabelled_as(normal: str | None) -> str | None:

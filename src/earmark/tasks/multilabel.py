@@ -62,7 +62,7 @@ def describe(
 ) -> BundleSpec:
     if per:
         raise DataError(
-            f"{manifest.root}: its clips have several labels or none, of which none is the normal one; remove per=COLUMNS"
+            f"{manifest.root}: its clips are multi-label, and none of the labels is the normal one; remove per=COLUMNS"
         )
     return replace(spec, task=NAME, labels=tuple(labels), merge=MERGE, per=(), normal="")
 

@@ -124,7 +124,7 @@ def fit(normal: Normal, *, where: object = "data") -> Detector:
     if counted.sum() < _FEWEST:
         raise DataError(
             f"{where}: only {int(counted.sum())} normal windows have enough others of their machine beside them when their group "
-            "is left out, too few to set a threshold with; give more normal clips, or smaller groups (group=COLUMN or "
+            "is excluded, too few to set a threshold with; give more normal clips, or smaller groups (group=COLUMN or "
             "group_pattern=REGEX)"
         )
     usual = _usual(distance, cells, normal.domain, group)

@@ -36,7 +36,7 @@ class TrainOptions:
     task: str = field(
         default="auto",
         metadata=option(
-            "auto: a classifier, as the labels ask for. anomaly: a detector that learns from normal clips alone.",
+            "auto: a classifier that suits the labels. anomaly: a detector that learns from normal clips alone.",
             TRAINING,
         ),
     )

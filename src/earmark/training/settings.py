@@ -44,12 +44,11 @@ class Recipe:
         60,
     )
     stride_seconds: float = _setting(0.0, "advance of the window in seconds; 0: half a window", 0, 60)
-    short_clip: str = _setting("pad", "what clips shorter than the window become", choices=("pad", "repeat"))
+    short_clip: str = _setting(
+        "pad", "clips shorter than the window: filled with silence, or repeated", choices=("pad", "repeat")
+    )
     shifts: int = _setting(
-        1,
-        "how often each window is heard in prediction, shifted in time round its end: that many times the work",
-        1,
-        64,
+        1, "test-time augmentation: number of circular shifts of each window, and so that many times the work", 1, 64
     )
     # Levels, of each clip in training and of the whole recording in prediction, which then is held in memory
     remove_dc: int = _setting(0, "1: take off the mean", 0, 1)
@@ -70,61 +69,57 @@ class Recipe:
     )
     long_hop_seconds: float = _setting(0.016, "the same for windows of more than 2 s", 0.001, 1)
     features: str = _setting(
-        "mel", "one or more of mel, stft, mfcc, chroma, contrast, with commas; their rows are stacked"
+        "mel", "one or more of mel, stft, mfcc, chroma, contrast, with commas; their frequency bins are stacked"
     )
     scale: str = _setting(
         "log",
-        "what becomes of the power of mel and stft; pcen levels each band by its own past, pcen-trained learns how",
+        "scale of the power of mel and stft; pcen levels each band by its own past, pcen-trained learns how",
         choices=("log", "db", "power", "magnitude", "pcen", "pcen-trained"),
     )
     n_mels: int = _setting(64, "mel bands", 8, 512)
     mel_scale: str = _setting("slaney", "formula of the mel axis", choices=("slaney", "htk"))
     fmin: float = _setting(50.0, "lowest frequency of the mel bands in Hz", 0, 250_000)
     fmax: float = _setting(0.0, "highest frequency of the mel bands in Hz; 0: half the sample rate", 0, 250_000)
-    floor: float = _setting(1e-6, "power below which everything is silence to the logarithm", 1e-12, 1)
+    floor: float = _setting(1e-6, "power below which the logarithm is cut off", 1e-12, 1)
     n_mfcc: int = _setting(20, "mel-frequency cepstral coefficients", 1, 512)
     lifter: float = _setting(0.0, "cepstral liftering; 0: none", 0, 1000)
     n_chroma: int = _setting(12, "pitch classes of chroma", 2, 96)
     contrast_bands: int = _setting(0, "octaves above 200 Hz of contrast; 0: as many as fit, at most 6", 0, 12)
     level_range_db: float = _setting(
         0.0,
-        "each window's level is taken out, also that of silence, and what lies this far under its mean power is cut off; 0: kept",
+        "take the level out of each window, and cut off what lies this far under its mean power; 0: keep it",
         0,
         200,
     )
     deltas: int = _setting(0, "differences over time as further channels: 1 for the first, 2 for the second too", 0, 2)
-    image_height: int = _setting(
-        0, "height of the picture that image networks are fed in pixels; 0: no picture", 0, 4096
-    )
+    image_height: int = _setting(0, "height in pixels of the image that image networks take; 0: no image", 0, 4096)
     image_width: int = _setting(0, "its width", 0, 4096)
-    image_range_db: float = _setting(80.0, "decibels under the window's peak that are black in the picture", 1, 200)
+    image_range_db: float = _setting(80.0, "decibels under the window's peak that are black in the image", 1, 200)
     # Anomaly detectors
     false_alarms: str = _setting(
         AUTO,
-        "what the threshold is set for: a share of normal windows (5%), a number an hour (1/8h), or auto: one in 8 h, or as rare "
-        "as the normal sound at hand can show",
+        "rate that the threshold is set for: 5% of normal windows, or 1/8h. auto: one in 8 hours, or as rare as the "
+        "normal clips can show",
     )
     # Network
     network: str = _setting("resnet", "name in earmark.networks")
     width: float = _setting(1.0, "factor on the number of channels", 0.125, 8)
     members: int = _setting(
-        1, "networks side by side, each with its own loss and augmentation, whose logits are averaged", 1, 16
+        1, "ensemble of N networks, each with its own loss and augmentation, whose logits are averaged", 1, 16
     )
     dropout: float = _setting(0.2, "share of the embedding dropped in training", 0, 0.9)
     # Training
     epochs: int = _setting(
         60, "passes over the training clips; where it is set, the next two are 0 unless they are set too", 1, 100_000
     )
-    epochs_a_label: float = _setting(
-        0.0, "further passes for each label: many labels take longer to tell apart", 0, 1000
-    )
+    epochs_a_label: float = _setting(0.0, "further passes for each label: many labels take longer to learn", 0, 1000)
     min_steps: int = _setting(2500, "optimizer steps, at least: small data sets get more epochs", 0, 10_000_000)
-    batch_size: int = _setting(32, "clips a step, about: the clips are dealt out evenly", 2, 4096)
+    batch_size: int = _setting(32, "clips a step, about: clips are spread evenly over the steps", 2, 4096)
     lr: float = _setting(3e-3, "highest learning rate of the one-cycle schedule", 1e-6, 1)
     weight_decay: float = _setting(0.02, "of AdamW", 0, 1)
     ema: float = _setting(
         0.0,
-        "share of the run that averaged weights remember; 0: the last weights; not with patience, which keeps the best",
+        "share of the run over which weights are averaged; 0: the last weights; not with patience, which keeps the best",
         0,
         1,
     )
@@ -138,20 +133,20 @@ class Recipe:
         choices=("none", "balanced"),
     )
     focal: float = _setting(
-        0.0, "exponent of the focal loss, by which what is right already counts less; 0: off", 0, 10
+        0.0, "exponent of the focal loss, which weights clips that are already right less; 0: off", 0, 10
     )
     bootstrap: float = _setting(
-        0.0, "share of the target that is the network's own opinion, against wrong labels", 0, 0.9
+        0.0, "share of the target that the network predicts itself, against wrong labels", 0, 0.9
     )
     teachers: int = _setting(
         0,
-        "networks that are trained first, from whose joint opinion the network then learns; 0: none; not with base=MODEL",
+        "number of networks trained first, from whose joint prediction the network then learns; 0: none; not with base=MODEL",
         0,
         16,
     )
-    distill: float = _setting(0.7, "share of the target that is the teachers' opinion", 0, 1)
+    distill: float = _setting(0.7, "share of the target that the teachers predict", 0, 1)
     crop_seconds: float = _setting(
-        5.0, "random stretch of the window seen in training, in seconds; 0: the whole window", 0, 60
+        5.0, "random segment of the window that training sees, in seconds; 0: the whole window", 0, 60
     )
     precision: str = _setting(
         "auto", "auto takes bf16 where the processor computes in it", choices=("auto", "float32", "bf16")
@@ -161,7 +156,7 @@ class Recipe:
     )
     validation: float = _setting(
         0.15,
-        "share of the training groups held out to stop early, or to choose the thresholds of several labels: 1/2, 1/3 and so on",
+        "share of the training groups held out: to draw validation curves, to stop early, or to choose multi-label thresholds",
         0.02,
         0.5,
     )
@@ -181,16 +176,16 @@ class Recipe:
     reverb: float = _setting(0.0, "share of the clips that are put into a room", 0, 1)
     reverb_seconds: float = _setting(0.6, "longest time in which the room's sound decays by 60 dB", 0.05, 10)
     mixstyle: float = _setting(
-        0.0, "MixStyle: share of the batches whose rows take level and range from other clips", 0, 1
+        0.0, "MixStyle: share of the batches whose frequency bins take level and range from other clips", 0, 1
     )
     cutmix: float = _setting(
-        0.0, "CutMix: share of the batches with stretches of time or bands of other clips instead of mixup", 0, 1
+        0.0, "CutMix: share of the batches with segments of time or bands of other clips instead of mixup", 0, 1
     )
     unmixed: float = _setting(0.0, "share of the run, at its end, in which mixup and CutMix rest", 0, 1)
-    time_masks: int = _setting(2, "SpecAugment: number of stretches of time blanked", 0, 20)
-    time_mask: float = _setting(0.1, "SpecAugment: longest such stretch as a share of the input", 0, 1)
-    frequency_masks: int = _setting(2, "SpecAugment: number of bands blanked", 0, 20)
-    frequency_mask: float = _setting(0.12, "SpecAugment: widest such band as a share of the bands", 0, 1)
+    time_masks: int = _setting(2, "SpecAugment: number of time masks", 0, 20)
+    time_mask: float = _setting(0.1, "SpecAugment: longest time mask as a share of the input", 0, 1)
+    frequency_masks: int = _setting(2, "SpecAugment: number of frequency masks", 0, 20)
+    frequency_mask: float = _setting(0.12, "SpecAugment: widest frequency mask as a share of the bands", 0, 1)
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -198,12 +193,12 @@ class Recipe:
             _check(setting, getattr(self, setting.name))
         if self.teachers and self.scale == "pcen-trained":
             raise SettingsError(
-                f"setting teachers is {self.teachers}; with scale=pcen-trained each hears in its own way: leave out one of them"
+                f"setting teachers is {self.teachers}; with scale=pcen-trained each has its own front end: remove one of them"
             )
 
         if self.sampler == "balanced" and self.class_weights == "balanced":
             raise SettingsError(
-                "settings sampler and class_weights both balance the labels, which counts rare ones twice: leave out one of them"
+                "settings sampler and class_weights both balance the labels, which counts rare ones twice: remove one of them"
             )
 
     def to_dict(self) -> dict[str, Any]:

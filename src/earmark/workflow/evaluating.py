@@ -155,7 +155,7 @@ def _unseen(spec: BundleSpec, clips: Clips, split: str) -> tuple[Clips, int, lis
             )
         clips = clips.take(np.flatnonzero(fresh))
     elif not fresh.all():
-        notes.append(f"{int((~fresh).sum())} of the clips were trained on, so the figures are too high (split='all')")
+        notes.append(f"{int((~fresh).sum())} of the clips were trained on, so the metrics are too high (split='all')")
     return clips, int((~fresh).sum()), notes
 
 

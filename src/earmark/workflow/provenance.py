@@ -143,8 +143,8 @@ def namesakes(spec: BundleSpec, manifest: Manifest) -> list[str]:
 def namesakes_note(names: Sequence[str]) -> str:
     """What a reader of the figures must know of `namesakes` among the tested clips."""
     return (
-        f"{len(names)} groups of the test part are named as groups that the model was trained on: if they are the same, the "
-        "figures are too good"
+        f"{len(names)} groups of the test set have names of groups that the model was trained on: if they are the same, the "
+        "metrics are too high"
     )
 
 
@@ -173,7 +173,7 @@ def _input(spec: BundleSpec) -> str:
     if settings.deltas:
         said += f" with {settings.deltas} differences"
     if settings.image_height:
-        said += f" as a picture of {settings.image_height} x {settings.image_width}"
+        said += f" as an image of {settings.image_height} x {settings.image_width}"
     levelled = f"{spec.levels}, " if spec.levels.whole else ""
     shifts = f"each predicted {spec.shifts} times, " if spec.shifts > 1 else ""
     channel = "" if spec.channel is None else f"channel {spec.channel}, "

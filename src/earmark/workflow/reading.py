@@ -60,4 +60,4 @@ def recording_notes(clips: Clips) -> list[str]:
 def few_to_test(count: int) -> list[str]:
     """A note where so few clips test that their figures mean nothing."""
     few = 0 < count < _TOO_FEW
-    return [f"only {count} clips test: figures of so few prove nothing, see their intervals"] if few else []
+    return [f"only {count} clips test: metrics of so few clips are uncertain, see their intervals"] if few else []

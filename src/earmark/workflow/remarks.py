@@ -133,7 +133,7 @@ def _other_than_set(job: Job, user: set[str]) -> Iterator[str]:
             "evenly"
         )
     if "sampler" in user and chosen.sampler == "balanced" and job.clips.manifest.multilabel:
-        yield "sampler=balanced draws a clip of several labels as often as its rarest label, so that labels differ in number"
+        yield "sampler=balanced draws a multi-label clip as often as its rarest label, so labels differ in number"
     held_out = len(job.split.valid)
     share = held_out / (held_out + count)
     if "validation" in user and held_out and abs(share - chosen.validation) > _NEAR * chosen.validation:

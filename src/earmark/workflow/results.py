@@ -124,7 +124,7 @@ class Result:
         from earmark.figures import plots
 
         if self.metrics.get("confusion") is None:
-            raise EarmarkError("there is no confusion matrix: nothing was tested, or clips may have several labels")
+            raise EarmarkError("there is no confusion matrix: nothing was tested, or the data are multi-label")
         return plots.confusion_matrix(self.metrics["confusion"], self.metrics["labels"], dark=dark)
 
     @property

@@ -87,7 +87,7 @@ def test_fsdd_split_and_its_declared_straddling(tmp_path: Path) -> None:
     manifest = layouts.find(make(tmp_path, *(f"recordings/1_ann_{i}.wav" for i in range(12))))
     table = manifest.table.set_index("index")["split"]
     assert {i for i, s in table.items() if s == "test"} == set("01234")
-    assert "same speakers on both sides" in manifest.published
+    assert "the same speakers train and test" in manifest.published
 
 
 def test_speech_commands_official_lists(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         name="gtzan",
-        about="GTZAN: GENRE/GENRE.NUMBER; its artists are not told, so that only copies are kept together",
+        about="GTZAN: GENRE/GENRE.NUMBER; its artists are unknown, so only duplicates are kept together",
         pattern=r"(?:.*/)?(?P<label>[a-z]+)/(?P=label)\.\d{5}\.\w+",
     ),
     Layout(
@@ -169,7 +169,7 @@ LAYOUTS: tuple[Layout, ...] = (
         about="Free Spoken Digit Dataset: recordings/DIGIT_SPEAKER_INDEX, index 0 to 4 for testing",
         pattern=r"(?:recordings/)?(?P<label>\d)_(?P<group>[A-Za-z]+)_(?P<index>\d+)\.\w+",
         derived={"split": ("index", dict.fromkeys("01234", "test"), "train")},
-        published="FSDD's official split (index 0 to 4 for testing) is used as published: it has the same speakers on both sides",
+        published="FSDD's official split (index 0 to 4 for testing) is used as published: the same speakers train and test",
     ),
     Layout(
         name="speech-commands",

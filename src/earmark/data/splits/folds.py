@@ -50,7 +50,7 @@ def grouped_folds(
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         for number, test in enumerate(_parts(groups[0][order], labels[0][order], folds, seed), start=1):
             part[order[test]] = number
-    known = "no group is on both sides" if manifest.grouped_by else "no groups are known"
+    known = "no group overlaps the split" if manifest.grouped_by else "no groups are known"
     made = []
     for n in range(1, folds + 1):
         name = f"fold {n} of {folds}"
@@ -86,7 +86,7 @@ def _check_separable(manifest: Manifest, groups: Sequence[str]) -> None:
     """Refuse data of which nothing can be held out."""
     if manifest.table["path"].nunique() < 2:
         raise DataError(
-            f"{manifest.root}: all its clips are of one recording, which cannot be on both sides of a split; add recordings, or "
+            f"{manifest.root}: all its clips are of one recording, which cannot both train and test; add recordings, or "
             "train on all of it with test_fold='none'"
         )
     if len(groups) < 2:

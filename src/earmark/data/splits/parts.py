@@ -101,12 +101,10 @@ def checked(
         tested, rest = (set(manifest.table["path"][side]) for side in (test, ~test))
         copied = [pair for pair in manifest.copies if len(tested & set(pair)) == 1 == len(rest & set(pair))]
         if copied:
-            notes.append(
-                f"LEAK: {len(copied)} pairs of copies are on both sides of the published split: {_listed(copied)}"
-            )
+            notes.append(f"LEAK: {len(copied)} pairs of duplicates overlap in the published split: {_listed(copied)}")
     elif both:
         fault = (
-            f"{len(both)} groups are on both sides of the split, so that its accuracy is too high: "
+            f"{len(both)} groups overlap in the split, so its accuracy is too high: "
             f"{_sides(manifest, test, both, 'tested')}"
         )
         if not allow_leak:
@@ -124,7 +122,7 @@ def checked(
         notes.append(_UNGROUPED)
     both = sorted(set(groups[valid]) & set(groups[train]))
     if both and not manifest.published:
-        fault = f"{len(both)} groups are on both sides of the train and valid splits: {_sides(manifest, valid, both, 'valid')}"
+        fault = f"{len(both)} groups overlap in the train and valid splits: {_sides(manifest, valid, both, 'valid')}"
         if not allow_leak:
             raise DataError(f"{manifest.root}: {fault}. Correct the split, or pass allow_leak=True")
         notes.append(f"LEAK: {fault}")
