@@ -137,7 +137,8 @@ def test_public_surface() -> None:
     assert set(earmark.__all__) == {
         "AudioError", "BundleError", "DataError", "Deviation", "EarmarkError", "Event", "Interrupted",
         "Manifest", "MissingExtra", "Model", "OutputError", "Prediction", "Result", "Scan", "Score", "SettingsError",
-        "Tuned", "Waveform", "Window", "adapt", "crossval", "evaluate", "load", "predict", "read", "scan", "train", "tune",
+        "Tuned", "Waveform", "Window", "Written", "adapt", "crossval", "evaluate", "load", "predict", "read", "scan", "spectrogram",
+        "train", "tune",
     }  # fmt: skip
     for name in earmark.__all__:
         assert getattr(earmark, name).__doc__, name

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         OutputError,
         SettingsError,
     )
+    from earmark.figures.images import Written, spectrogram
     from earmark.inference.model import Model, load
     from earmark.inference.predicting import predict
     from earmark.types import Deviation, Event, Prediction, Score, Waveform, Window
@@ -41,6 +42,7 @@ _HOMES = {
         "AudioError", "BundleError", "DataError", "EarmarkError", "Interrupted", "MissingExtra", "OutputError", "SettingsError",
     ),
     "earmark.data.manifest": ("Manifest",),
+    "earmark.figures.images": ("Written", "spectrogram"),
     "earmark.inference.model": ("Model", "load"),
     "earmark.inference.predicting": ("predict",),
     "earmark.types": ("Deviation", "Event", "Prediction", "Score", "Waveform", "Window"),
@@ -74,6 +76,7 @@ __all__ = [
     "Tuned",
     "Waveform",
     "Window",
+    "Written",
     "adapt",
     "crossval",
     "evaluate",
@@ -81,6 +84,7 @@ __all__ = [
     "predict",
     "read",
     "scan",
+    "spectrogram",
     "train",
     "tune",
 ]

@@ -135,7 +135,9 @@ def install_command(extra: str) -> str:
         editable = "--editable " if source["dir_info"].get("editable") else ""
         return f'pip install {editable}"{folder}[{extra}]"'
     needed = [text.partition(";") for text in found.requires or ()]
-    return "pip install " + " ".join(f'"{name.strip()}"' for name, _, when in needed if f'"{extra}"' in when.replace("'", '"'))
+    return "pip install " + " ".join(
+        f'"{name.strip()}"' for name, _, when in needed if f'"{extra}"' in when.replace("'", '"')
+    )
 
 
 def require(package: str, *, extra: str) -> ModuleType:

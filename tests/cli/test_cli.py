@@ -19,6 +19,7 @@ from earmark.cli import app, crossval
 from earmark.data import cache
 from earmark.data.options import ScanCall
 from earmark.evaluation import classification
+from earmark.figures.options import SpectrogramCall
 from earmark.support.keywords import described
 from earmark.training.settings import Recipe
 from earmark.workflow import calls
@@ -277,7 +278,7 @@ VALUES = {"int": ("3", 3), "int | None": ("3", 3), "float": ("0.25", 0.25), "boo
     ("verb", "call"),
     [
         ("train", calls.TrainCall), ("crossval", calls.CrossvalCall), ("evaluate", calls.EvaluateCall), ("tune", calls.TuneCall),
-        ("adapt", calls.AdaptCall), ("scan", ScanCall),
+        ("adapt", calls.AdaptCall), ("scan", ScanCall), ("spectrogram", SpectrogramCall),
     ],
 )  # fmt: skip
 def test_every_option_is_carried_through(
@@ -297,7 +298,8 @@ def test_every_option_is_carried_through(
             words += [said.flag or "--" + name.replace("_", "-"), *([word] if word else [])]
         else:
             words.append(word)
-        expected[name] = [value] if said.repeated else Path(value) if "StrPath" in str(field.type) else value
+        value = Path(value) if "StrPath" in str(field.type) else value
+        expected[name] = [value] if said.repeated else value
     assert run(verb, *words).code == 2
     assert seen == [expected]
     assert {f.name for f in dataclasses.fields(call)} == set(expected)

@@ -66,7 +66,7 @@ def test_json_names_what_failed_and_clashes_are_told(run: Callable[..., tuple[in
     [
         (("--set", "epochs=3"), "'epochs' is no setting of the front end"),
         (("--set", "n_mels=400"), "of the bands would be empty"),
-        (("--size", "224"), "write height x width in pixels, e.g. --size 224x224"),
+        (("--size", "224"), "give height x width in pixels: --size 224x224"),
         (("--colors", "rainbows"), "colors is 'rainbows'"),
         (("--range", "0"), "the allowed range is 1 to 200"),
         (("--figure", "--size", "9x9"), "leave out --size"),

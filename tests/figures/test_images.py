@@ -277,17 +277,17 @@ def test_bad_recordings_do_not_stop_the_rest(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (ImageOptions(settings=["epochs=3"]), "'epochs' is no setting of the front end; choose among fft_seconds"),
-        (ImageOptions(settings=["image_height=3"]), "say --size HxW"),
+        (ImageOptions(settings=["image_height=3"]), "say size=HxW and range_db=DB"),
         (ImageOptions(settings=["n_mels=4"]), "setting n_mels is 4; the allowed range is 8 to 512"),
         (ImageOptions(settings=["n_mels=400"]), "of the bands would be empty"),
         (ImageOptions(settings=["features=wavelet"]), "features names 'wavelet'"),
         (ImageOptions(settings=["fmax=9000"]), "at a rate of 8000 Hz it may be at most 4000"),
-        (ImageOptions(settings=["n_mels"]), "write --set key=value"),
+        (ImageOptions(settings=["n_mels"]), "write key=value"),
         (ImageOptions(colors="rainbows"), "colors is 'rainbows'; choose magma, viridis"),
         (ImageOptions(range_db=0), "range_db is 0; the allowed range is 1 to 200"),
         (ImageOptions(size=(0, 9)), "size is 0x9; each side may be 1 to 8192"),
-        (ImageOptions(figure=True, size=(9, 9)), "leave out --size"),
-        (ImageOptions(dark=True), "add --figure"),
+        (ImageOptions(figure=True, size=(9, 9)), "leave out size=HxW"),
+        (ImageOptions(dark=True), "add figure=True"),
         (ImageOptions(sample_rate=5), "the allowed range is 1000 to 500000 Hz"),
         (ImageOptions(recipe="none"), "unknown recipe 'none'"),
     ],
@@ -303,7 +303,7 @@ def test_wrong_options_write_nothing(tmp_path: Path, options: ImageOptions, mess
 def test_processes_make_the_same_images_and_raise_the_same_errors(tmp_path: Path) -> None:
     for i in range(5):
         put(tmp_path / "in" / "x" / f"{i}.wav", 500 + 300 * i)
-    (tmp_path / "in" / "bad.wav").write_text("no sound")
+    (tmp_path / "in" / "x" / "bad.wav").write_text("no sound")
     here = images.write(tmp_path / "in", tmp_path / "here", workers=1)
     there = images.write(tmp_path / "in", tmp_path / "there", workers=2)
     assert len(here.written) == 5 and here.failed == there.failed != ()

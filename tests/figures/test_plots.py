@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import itertools
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -18,16 +21,56 @@ from earmark.frontend.front_end import FrontEnd, FrontEndSettings
 from earmark.types import Waveform
 
 
+def ticks(axes: Axes) -> dict[str, float]:
+    """Where each tick of the rows stands; a row's middle is at its number and a half."""
+    return {t.get_text(): float(p) for p, t in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)}
+
+
 def test_spectrogram_shows_the_tone_in_its_place() -> None:
     figure = plots.spectrogram(Waveform(tone(1000, 1.0, 16_000), 16_000), title="a tone")
     axes = figure.axes[0]
     image = np.asarray(axes.images[0].get_array())
     row = int(np.argmax(image.mean(axis=1)))
-    ticks = {int(p): float(t.get_text()) for p, t in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)}
-    below = max((p for p in ticks if p <= row), default=0)
-    assert ticks[below] <= 1050
+    assert ticks(axes)["1k"] == pytest.approx(row + 0.5, abs=1)
     assert image.max() == pytest.approx(0, abs=1e-4) and image.min() >= -80
     assert axes.get_xlabel() == "time (s)" and axes.get_title() == "a tone"
+
+
+@pytest.mark.parametrize("sr", [8_000, 16_000, 44_100])
+@pytest.mark.parametrize("features", ["mel", "stft"])
+def test_tones_lie_in_the_rows_of_their_ticks(sr: int, features: str) -> None:
+    top = sr / 2
+    settings = FrontEndSettings(
+        fft_seconds=0.064, hop_seconds=0.016, n_mels=64, fmin=20, fmax=top, floor=1e-6, features=features
+    )
+    front_end = FrontEnd(sr, settings)
+    for name, frequency in (("1k", 1000), ("2k", 2000)):
+        with torch.inference_mode():
+            rows = front_end.rows(torch.from_numpy(tone(frequency, 0.5, sr))[None])[0].T.numpy()
+        axes = plots.features(rows, front_end).axes[0]
+        if name in ticks(axes):
+            assert ticks(axes)[name] == pytest.approx(rows.mean(axis=1).argmax() + 0.5, abs=1)
+    assert "1k" in ticks(axes)
+
+
+@pytest.mark.parametrize(
+    ("frequencies", "names"),
+    [
+        (np.geomspace(20, 96_000, 128), ["50", "100", "200", "500", "1k", "2k", "5k", "10k", "20k", "50k"]),
+        (np.linspace(0, 24_000, 513), ["1k", "5k", "10k", "20k"]),
+        (np.linspace(0, 500, 65), ["50", "100", "200", "500"]),
+        (np.linspace(1100, 1900, 17), ["1.2k", "1.4k", "1.6k", "1.8k"]),
+    ],
+)
+def test_ticks_are_round_and_do_not_overlap(frequencies: np.ndarray, names: list[str]) -> None:
+    levels = np.zeros((len(frequencies), 5))
+    figure = plots.deviation(levels, levels, frequencies, 1.0)
+    plots.data_uri(figure)  # which lays it out
+    for axes in figure.axes[:2]:
+        assert list(ticks(axes)) == names
+        boxes = [label.get_window_extent() for label in axes.get_yticklabels()]
+        assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(boxes))
+        assert axes.get_ylabel() == "frequency (Hz)"
 
 
 def test_confusion_matrix_writes_counts() -> None:
@@ -204,7 +247,7 @@ def test_front_end_matrices_are_the_front_end_s() -> None:
     ("features", "label", "unit"),
     [
         ("mel", "frequency (Hz)", "dB"), ("stft", "frequency (Hz)", "dB"), ("mfcc", "coefficient", "dB"),
-        ("chroma", "pitch class", "share of the largest"), ("contrast", "octave band", "dB"), ("mel,mfcc", "row", ""),
+        ("chroma", "pitch class", "share of the largest"), ("contrast", "octave band (Hz)", "dB"), ("mel,mfcc", "row", ""),
     ],
 )  # fmt: skip
 def test_features_name_their_rows(features: str, label: str, unit: str) -> None:
@@ -219,9 +262,17 @@ def test_features_name_their_rows(features: str, label: str, unit: str) -> None:
     low, high = axes.images[0].get_clim()
     decibels = 10 / np.log(10) if features in ("mel", "stft") else 1
     assert (high, high - low) == pytest.approx((values.max() * decibels, 5 * decibels))
+    shown = {
+        "mel": ["200", "500", "1k", "2k", "5k"],
+        "stft": ["100", "1k", "2k", "5k"],
+        "mfcc": ["0", "2", "4", "6", "8", "10", "12", "14", "16", "18"],
+        "chroma": ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"],
+        "contrast": ["0-200", "200-400", "400-800", "800-1.6k", "1.6k-3.2k", "3.2k-6.4k", "6.4k-8k"],
+    }
+    if features in shown:
+        assert list(ticks(axes)) == shown[features]
     if features == "stft":
-        at = axes.get_yticks()[-1] - 0.5
-        assert float(axes.get_yticklabels()[-1].get_text()) == pytest.approx(at * 16_000 / 1024, abs=0.5)
+        assert ticks(axes)["5k"] == pytest.approx(5000 * 1024 / 16_000 + 0.5)
 
 
 def test_deviation_shows_what_it_was_given_on_fixed_limits() -> None:
@@ -240,8 +291,10 @@ def test_deviation_shows_what_it_was_given_on_fixed_limits() -> None:
     assert bands.get_ylim() == deviations.get_ylim() == (0, 8)
     low, high = bands.get_xlim()
     assert low == -high and high > 9
-    ticks = [(p, t.get_text()) for p, t in zip(deviations.get_yticks(), deviations.get_yticklabels(), strict=True)]
-    assert ticks[0] == (0.5, "100") and ticks[-1] == (7.5, "3200")
+    # Bands of 100 Hz to 3.2 kHz, in equal ratios: a tick lies between the bands that it lies between.
+    assert list(ticks(deviations)) == list(ticks(sound)) == ["100", "200", "500", "1k", "2k"]
+    assert ticks(deviations)["100"] == 0.5
+    assert frequencies[int(ticks(deviations)["2k"] - 0.5)] <= 2000 <= frequencies[int(ticks(deviations)["2k"] + 0.5)]
     assert sound.get_title() == "fan $1" and deviations.get_xlabel() == "time (s)"
     assert [axes.get_ylabel() for axes in figure.axes[3:]] == ["dB", "deviations from normal"]
 

@@ -13,6 +13,7 @@ import pytest
 
 import earmark
 from earmark.data.options import ReadCall, ScanCall
+from earmark.figures.options import SpectrogramCall
 from earmark.inference.predicting import PredictCall
 from earmark.support.keywords import described, flat, option
 from earmark.training.settings import Recipe
@@ -20,7 +21,7 @@ from earmark.workflow import calls
 
 VERBS: dict[str, type[Any]] = {
     "read": ReadCall, "scan": ScanCall, "predict": PredictCall, "train": calls.TrainCall, "crossval": calls.CrossvalCall,
-    "evaluate": calls.EvaluateCall, "tune": calls.TuneCall, "adapt": calls.AdaptCall,
+    "evaluate": calls.EvaluateCall, "tune": calls.TuneCall, "adapt": calls.AdaptCall, "spectrogram": SpectrogramCall,
 }  # fmt: skip
 
 
@@ -89,7 +90,7 @@ def test_every_verb_takes_its_call_and_says_every_keyword(name: str) -> None:
     assert set(described(call)) == own  # each has a help text, a group, and so an option
     for keyword, (_, said) in described(call).items():
         assert f"\n{keyword} : " in function.__doc__
-        assert said.help.endswith(".") and (said.help[0].isupper() or said.help.startswith(("auto", "test")))
+        assert said.help.endswith(".") and (said.help[0].isupper() or said.help.startswith(("auto:", "test:", "labels:")))
 
 
 def test_editors_and_mypy_know_the_keywords(tmp_path: Path) -> None:

@@ -362,7 +362,7 @@ def test_a_search_goes_on_after_a_full_disk_and_tells_a_damaged_study(
         append(self, logs)
 
     monkeypatch.setattr(tuning, "_score", score)
-    settings = {"trials": 3, "search": ["lr"], "source": SOURCE}
+    settings = {"trials": 3, "search": ["lr"], **SOURCE}
     with monkeypatch.context() as broken:
         broken.setattr(JournalFileBackend, "append_logs", half)
         with pytest.raises(DiskError, match=r"out.partial: .* is full .*then run it again with resume=True\.$"):

@@ -195,7 +195,7 @@ def test_why_names_the_band(detected: earmark.Result, machines: Path) -> None:
     stretch = model.deviation(part, sr=sr, start=600.5, end=602.5, machine="fan/id_00")
     assert np.array_equal(stretch.levels, model.deviation(part[int(600.5 * sr) : int(602.5 * sr)], sr=sr).levels)
     for start, end in ((-1.0, 1.0), (2.0, 1.0), (604.0, 605.0)):
-        with pytest.raises(earmark.SettingsError, match="there is nothing to hear; correct start and end"):
+        with pytest.raises(earmark.SettingsError, match="there is no sound; correct start and end"):
             model.deviation(part, sr=sr, start=start, end=end)
 
 

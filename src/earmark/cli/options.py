@@ -33,6 +33,7 @@ Seed = Annotated[int, typer.Option(help="Seed of the data, the weights, the orde
 _TYPES: dict[str, Any] = {
     "StrPath": Path, "StrPath | None": Path | None, "Sequence[str]": str, "str": str, "str | None": str | None, "int": int,
     "int | None": int | None, "float": float, "bool": bool, "StrPath | Sequence[StrPath]": list[Path],
+    "str | tuple[int, int] | None": str | None,
 }  # fmt: skip
 
 

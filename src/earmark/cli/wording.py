@@ -65,13 +65,22 @@ def _subject(found: re.Match[str]) -> str:
 def _flags() -> dict[str, str]:
     """The option of each keyword of any verb."""
     from earmark.data.options import ScanCall
+    from earmark.figures.options import SpectrogramCall
     from earmark.workflow import calls
 
-    every = (ScanCall, calls.TrainCall, calls.CrossvalCall, calls.TuneCall, calls.EvaluateCall, calls.AdaptCall)
+    every = (
+        SpectrogramCall,
+        ScanCall,
+        calls.TrainCall,
+        calls.CrossvalCall,
+        calls.TuneCall,
+        calls.EvaluateCall,
+        calls.AdaptCall,
+    )
     found = {
         name: said.flag or "--" + name.replace("_", "-") for c in every for name, (_, said) in described(c).items()
     }
-    return {name: flag for name, flag in found.items() if name not in ("data", "model")}
+    return {name: flag for name, flag in found.items() if name not in ("data", "model", "paths")}
 
 
 @cache

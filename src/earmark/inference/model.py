@@ -214,7 +214,7 @@ class Model:
         if first < 0 or not count:
             until = "its end" if end is None else f"{end:g} s"
             raise SettingsError(
-                f"{name}: from {start:g} s to {until} the recording has no sound; correct start and end"
+                f"{name}: from {start:g} s to {until} there is no sound; correct start and end"
             )
         return self.deviation_of(np.concatenate(kept), machine)
 

@@ -4,10 +4,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.audio import find_recordings
 from earmark.errors import DataError
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What becomes one image: a recording, or a segment of it.
+
+    Attributes
+    ----------
+    recording : Path
+    start : float
+        In seconds.
+    end : float, optional
+        In seconds; the recording's end by default.
+    remedy : str
+        What to do where the recording is missing; empty where nothing special is known.
+    """
+
+    recording: Path
+    start: float = 0.0
+    end: float | None = None
+    remedy: str = ""
+
+    @property
+    def is_segment(self) -> bool:
+        """Whether it is a part of the recording."""
+        return self.start > 0 or self.end is not None
 
 
 def plan(paths: Sequence[Path]) -> list[tuple[Path, Path]]:

@@ -91,7 +91,8 @@ def read(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], dict[str, A
         frequency. Resized images have the rows and columns of the image.
     info : dict
         ``offset``, ``slope``, ``unit``, ``sample_rate`` in Hz, ``hop_seconds``, ``front_end`` (its settings), ``rows`` and
-        ``frames`` (before resizing), ``colors``, ``range_db``, ``size``, ``source``.
+        ``frames`` (before resizing), ``colors``, ``range_db``, ``size``, ``source``; of a segment, ``start`` and ``end`` in
+        seconds (None: the recording's end).
 
     Raises
     ------
@@ -105,7 +106,7 @@ def read(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], dict[str, A
             if info and info.get("figure")
             else "holds no values of Earmark's"
         )
-        raise DataError(f"{path}: {kind}; make the image with earmark spectrogram, without --figure")
+        raise DataError(f"{path}: {kind}; make the image with earmark.figures.images.write, without figure=True")
     try:
         with PngImageFile(path) as image:
             pixels = np.asarray(image)

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.audio import blocks
+from earmark.audio import blocks, decode, duration
 from earmark.errors import AudioError, DataError, EarmarkError, Interrupted
 from earmark.figures.images import png
+from earmark.figures.images.names import Clip
 from earmark.support.files import file_state, make_folder
 from earmark.support.progress import track
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from earmark.frontend.front_end import FrontEnd
 
 _BLOCK_SECONDS = 60.0
+_ROUNDING = (
+    1e-3  # seconds that a segment may end behind its recording: `earmark.data.manifest.ROUNDING`, without its pandas
+)
 _WORTH_A_PROCESS = 100  # images: starting one and importing torch in it costs what they do
 _MOST = 61  # processes: Windows allows no more
 _AHEAD = 8192  # recordings handed to the processes at a time: a million of them waiting would take memory
@@ -36,9 +40,9 @@ _AHEAD = 8192  # recordings handed to the processes at a time: a million of them
 
 @dataclass(frozen=True)
 class Task:
-    """A recording, its image, and whether a file of others may be replaced."""
+    """A clip, its image, and whether a file of others may be replaced."""
 
-    source: Path
+    clip: Clip
     target: Path
     overwrite: bool
 
@@ -61,22 +65,24 @@ class Job:
     palette: bytes | None
     span: float | None
 
-    def about_image(self, source: Path) -> dict[str, Any]:
+    def about_image(self, clip: Clip) -> dict[str, Any]:
         """What its image says besides its scale; size and times of the recording tell whether it is still the same."""
-        return self.about | {"source": source.name, "source_state": file_state(source)}
+        segment = {"start": clip.start, "end": clip.end} if clip.is_segment else {}
+        recording = clip.recording
+        return self.about | {"source": recording.name, "source_state": file_state(recording)} | segment
 
     def is_done(self, task: Task) -> bool:
         """Whether the image is there, whole, and made of the recording as it is now with the same options."""
         try:
             found = png.about(task.target)
-            wanted = self.about_image(task.source)
+            wanted = self.about_image(task.clip)
             return found is not None and all(found.get(key) == value for key, value in wanted.items())
         except (DataError, OSError):
             return False
 
 
 def make_all(job: Job, tasks: Sequence[Task], workers: int) -> dict[Path, str]:
-    """Make the images, here or in processes of their own; the recordings that cannot be used, with the reason.
+    """Make the images, here or in processes of their own; those that cannot be made, with the reason.
 
     Raises
     ------
@@ -96,7 +102,7 @@ def make_all(job: Job, tasks: Sequence[Task], workers: int) -> dict[Path, str]:
             for task, error in zip(tasks, track(results, "images", len(tasks)), strict=True):
                 done += 1
                 if error is not None:
-                    failed[task.source] = error
+                    failed[task.target] = error
     except KeyboardInterrupt:
         raise Interrupted(
             "stopped; the images made so far are whole, and the same command goes on from there"
@@ -167,10 +173,12 @@ def _ctrl_c_held() -> Iterator[None]:
 def _attempt(job: Job, task: Task) -> str | None:
     """Make one image, or say why there is none."""
     if _foreign(task):
-        return f"{task.target}: was not made by Earmark; choose another folder, or pass --overwrite to replace it"
+        return f"{task.target}: was not made by Earmark; choose another folder, or pass overwrite=True to replace it"
     try:
         _make(job, task)
     except AudioError as error:
+        if error.kind == "missing" and task.clip.remedy:
+            error = AudioError(error.kind, error.source, error.detail, task.clip.remedy)
         return str(error)
     return None
 
@@ -178,15 +186,18 @@ def _attempt(job: Job, task: Task) -> str | None:
 def _make(job: Job, task: Task) -> None:
     about = job.about
     front_end = _front_end(about["sample_rate"], tuple(about["front_end"].items()))
+    recording = task.clip.recording
     # Before it is read, so that what changes meanwhile is seen the next time; of a missing one, reading tells.
-    text = job.about_image(task.source) if task.source.exists() else {}
-    values = features(task.source, front_end, channel=about["channel"])
+    text = job.about_image(task.clip) if recording.exists() else {}
+    values = features(task.clip, front_end, channel=about["channel"])
     make_folder(task.target.parent)
     if about["figure"]:
         from earmark.figures import plots  # matplotlib takes a second, and plain images need none of it
 
+        end = "its end" if task.clip.end is None else f"{task.clip.end:g} s"
+        title = recording.name + (f", {task.clip.start:g} s to {end}" if task.clip.is_segment else "")
         figure = plots.features(
-            values, front_end, title=task.source.name, colors=about["colors"], span=job.span, dark=about["dark"]
+            values, front_end, title=title, colors=about["colors"], span=job.span, dark=about["dark"]
         )
         plots.save(figure, task.target, about={png.KEY: json.dumps(text)})
         return
@@ -211,8 +222,8 @@ def _front_end(sr: int, settings: tuple[tuple[str, Any], ...]) -> FrontEnd:
     return FrontEnd(sr, FrontEndSettings(**dict(settings))).eval()
 
 
-def features(source: Path, front_end: FrontEnd, *, channel: int | None = None) -> NDArray[np.float32]:
-    """What the front end makes of a recording of any length, before it is standardised; further channels lie above the first.
+def features(clip: Clip, front_end: FrontEnd, *, channel: int | None = None) -> NDArray[np.float32]:
+    """What the front end makes of a clip of any length, before it is standardised; further channels lie above the first.
 
     Returns
     -------
@@ -229,16 +240,30 @@ def features(source: Path, front_end: FrontEnd, *, channel: int | None = None) -
 
     def tensors() -> Iterator[torch.Tensor]:
         nonlocal time
-        for block in blocks(source, sr=front_end.sr, channel=channel, block_seconds=_BLOCK_SECONDS):
-            time += len(block.samples)
-            yield torch.from_numpy(block.samples)
+        for samples in _sound(clip, front_end.sr, channel):
+            time += len(samples)
+            yield torch.from_numpy(samples)
 
     with torch.inference_mode():
         parts = list(front_end.rows_of(tensors()))
         if time < front_end.shortest:
             seconds = front_end.shortest / front_end.sr
             detail = f"{time / front_end.sr:g} s are too short for an image; with these settings it takes {seconds:g} s"
-            raise AudioError("range", str(source), detail, "leave it out, or take a shorter fft_seconds")
+            if clip.is_segment:
+                detail = f"the clip from {clip.start:g} s: {detail}"
+            raise AudioError("range", str(clip.recording), detail, "leave it out, or take a shorter fft_seconds")
         stacked = front_end.stack(torch.cat(parts).T[None, None])[0]
         found: NDArray[np.float32] = stacked.flatten(0, 1).numpy()
     return found
+
+
+def _sound(clip: Clip, sr: int, channel: int | None) -> Iterator[NDArray[np.float32]]:
+    """Samples of a clip: a recording in blocks, a segment at once."""
+    if not clip.is_segment:
+        for block in blocks(clip.recording, sr=sr, channel=channel, block_seconds=_BLOCK_SECONDS):
+            yield block.samples
+        return
+    end = clip.end
+    if end is not None and 0 <= end - duration(clip.recording)[0] <= _ROUNDING:  # tables are rounded
+        end = None
+    yield decode(clip.recording, sr=sr, channel=channel, start=clip.start, end=end).samples

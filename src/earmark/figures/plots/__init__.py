@@ -1,4 +1,4 @@
-"""Pictures: waveforms, spectrograms, front ends, confusion matrix, learning curves, what is unusual. No global state.
+"""Figures: waveforms, spectrograms, front ends, confusion matrix, learning curves, what is unusual. No global state.
 
 Colours that colour-blind people can read: maps of even lightness, blue against orange, never red against green. Every function
 takes ``dark`` and paints its own ground, so that its text can be read wherever it is shown.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from earmark.figures.plots.drawing import (
     Figure,
     data_uri,
     finished,
+    hertz,
     mark_frequencies,
     palette,
     save,
@@ -44,6 +46,8 @@ __all__ = [
 
 _QUIETEST = -100.0  # dB of power
 _READABLE, _LONGEST = 60, 25  # labels of a confusion matrix, and letters of each
+_SMALL = 7  # points, of text beside small panels
+_ROWS = {"mfcc": "coefficient", "contrast": "octave band (Hz)", "chroma": "pitch class"}
 _PITCHES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 
@@ -121,11 +125,17 @@ def gallery(
         for axes, sound in zip(row, sounds, strict=False):
             levels = _levels(sound, n_mels)
             image = _show(axes, levels - _peak([levels], dynamic_range), sound, cmap=MAP, vmin=-dynamic_range, vmax=0)
-            axes.set(xlabel="", ylabel="", yticks=[], xticks=[0, round(sound.duration, 1)])
-            axes.tick_params(labelsize=7)
+            axes.set(xlabel="", ylabel="", xticks=[0, round(sound.duration, 1)])
+            axes.tick_params(labelsize=_SMALL)
+            if axes is not row[0] and sound.sr == sounds[0].sr:
+                axes.set_yticks([])
+            else:
+                mark_frequencies(axes, _frequencies(sound.sr, n_mels), size=_SMALL)
+                axes.set_ylabel("")
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", parse_math=False)
     figure.colorbar(image, ax=panels, label="dB under the peak", shrink=0.8)
     figure.supxlabel("time (s)", fontsize=9)
+    figure.supylabel("frequency (Hz)", fontsize=9)
     return finished(figure, dark, {})
 
 
@@ -166,24 +176,39 @@ def features(
         vmax=high,
         interpolation="nearest",
     )
-    axes.set(xlabel="time (s)", ylabel="row")
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("time (s)")
+    _name_rows(axes, front_end)
     name = settings.names[0] if len(settings.names) == 1 else ""
-    if name == "mfcc":
-        axes.set_ylabel("coefficient")
-        unit = "dB"
-    elif name == "contrast":
-        axes.set_ylabel("octave band")
-        unit = "dB"
-    elif name == "chroma":
-        axes.set_ylabel("pitch class")
-        unit = "share of the largest"
-        if settings.n_chroma == len(_PITCHES) and not settings.deltas:
-            axes.set_yticks(np.arange(len(_PITCHES)) + 0.5, _PITCHES)
-    elif name and not settings.deltas:
-        mark_frequencies(axes, front_end.frequencies())
+    unit = {"mfcc": "dB", "contrast": "dB", "chroma": "share of the largest"}.get(name, unit)
     figure.colorbar(image, ax=axes, label=unit if name else "")
     return finished(figure, dark, {axes: title})
+
+
+def _name_rows(axes: Axes, front_end: FrontEnd) -> None:
+    """Ticks and label of what the rows of a front end are; several features, or their differences over time, have numbers alone."""
+    settings = front_end.settings
+    axes.set_ylabel("row")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(settings.names) > 1:
+        return
+    name = settings.names[0]
+    if name in _ROWS:
+        axes.set_ylabel(_ROWS[name])
+    if settings.deltas:
+        return
+    if name == "mfcc":
+        numbers = range(0, settings.n_mfcc, max(1, -(-settings.n_mfcc // 10)))
+        axes.set_yticks([number + 0.5 for number in numbers], map(str, numbers))
+    elif name == "chroma" and settings.n_chroma % len(_PITCHES) == 0:
+        step = settings.n_chroma // len(_PITCHES)
+        axes.set_yticks(np.arange(len(_PITCHES)) * step + 0.5, _PITCHES)
+    elif name == "contrast":
+        edges = [200.0 * 2**octave for octave in range(front_end.height)]  # above the first band, as in `Contrast`
+        edges[-1] = front_end.sr / 2  # the last band has all that is above
+        names = [f"{hertz(low)}-{hertz(high)}" for low, high in pairwise([0.0, *edges])]
+        axes.set_yticks(np.arange(front_end.height) + 0.5, names)
+    elif name in ("mel", "stft"):
+        mark_frequencies(axes, front_end.frequencies())
 
 
 def front_end_matrices(front_end: FrontEnd, *, dark: bool = False) -> Figure:
@@ -227,6 +252,8 @@ def front_end_matrices(front_end: FrontEnd, *, dark: bool = False) -> Figure:
             interpolation="nearest",
         )
         axes.set(xlabel=across, ylabel=up)
+        if "Hz" in across:
+            axes.xaxis.set_major_formatter(hertz)
         figure.colorbar(image, ax=axes, label="weight")
     return finished(figure, dark, dict(zip(panels, found, strict=True)))
 
@@ -311,5 +338,10 @@ def _show(axes: Axes, levels: NDArray[np.float32], sound: Waveform, **how: Any) 
     image = axes.imshow(levels, origin="lower", aspect="auto", extent=extent, interpolation="nearest", **how)
     axes.set_xlim(0, sound.duration)
     axes.set_xlabel("time (s)")
-    mark_frequencies(axes, filters.mel_frequencies(len(levels) + 2, 0, sound.sr / 2, scale="slaney")[1:-1])
+    mark_frequencies(axes, _frequencies(sound.sr, len(levels)))
     return image
+
+
+def _frequencies(sr: int, n_mels: int) -> NDArray[np.float64]:
+    """Centres of the bands that `_levels` gives."""
+    return filters.mel_frequencies(n_mels + 2, 0, sr / 2, scale="slaney")[1:-1]

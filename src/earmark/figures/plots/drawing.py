@@ -14,6 +14,7 @@ import matplotlib
 import matplotlib.figure
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from earmark.errors import SettingsError
@@ -22,6 +23,8 @@ from earmark.support.files import atomic_file
 BLUE, ORANGE = ("#0072b2", "#56b4e9"), ("#d55e00", "#e69f00")  # Okabe and Ito's palette, on light and on dark
 GROUND, INK = ("#ffffff", "#14161a"), ("#1a1a1a", "#e8e8e8")
 MAP, DIFFERENCE = "magma", "PuOr"
+_LOWEST = 50.0  # Hz
+_APART = 1.0  # from one tick's label to the next, in heights of the font
 
 
 class Figure(matplotlib.figure.Figure):
@@ -87,11 +90,44 @@ def finished(figure: Figure, dark: bool, titles: Mapping[Axes, str]) -> Figure:
     return figure
 
 
-def mark_frequencies(axes: Axes, frequencies: NDArray[np.floating[Any]]) -> None:
-    """Name six rows by their frequencies."""
-    rows = np.linspace(0, len(frequencies) - 1, 6).round().astype(int)
-    axes.set_yticks(rows + 0.5, [f"{frequencies[r]:.0f}" for r in rows])
+def mark_frequencies(axes: Axes, frequencies: NDArray[np.floating[Any]], *, size: float = 10.0) -> None:
+    """Put ticks at round frequencies, as many as have room.
+
+    Parameters
+    ----------
+    axes : Axes
+        Whose rows are drawn from 0 up, each 1 high.
+    frequencies : ndarray, shape (row,)
+        Centre of each row in Hz, ascending.
+    size : float
+        Of the font, in points.
+    """
+    rows = np.arange(len(frequencies))
+    height = axes.get_window_extent().height * 72 / axes.figure.dpi  # in points
+    marks: dict[float, float] = {}  # frequency to row
+    for frequency in _round(float(frequencies[0]), float(frequencies[-1])):
+        row = float(np.interp(frequency, frequencies, rows))
+        if all(abs(row - other) * height / len(rows) >= _APART * size for other in marks.values()):
+            marks[frequency] = row
+    shown = sorted(marks)
+    axes.set_yticks([marks[f] + 0.5 for f in shown], [hertz(f) for f in shown], fontsize=size)
     axes.set_ylabel("frequency (Hz)")
+
+
+def _round(low: float, high: float) -> list[float]:
+    """Round frequencies from ``low`` to ``high``, the roundest first: 10k, 1k, 100, then 5k, 500, 50, then 2k, 200, 20."""
+    found = [digit * 10.0**power for digit in (1, 5, 2) for power in range(6, 0, -1)]
+    least = max(low, min(_LOWEST, high / 20))  # lower ones would crowd at the end of the axis
+    inside = [f for f in found if least <= f <= high]
+    if len(inside) > 1:
+        return inside
+    ticks = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high)  # a narrow band, or one of infrasound
+    return [float(f) for f in ticks if low <= f <= high]
+
+
+def hertz(frequency: float, _: int = 0) -> str:
+    """A frequency in Hz as ``500``, ``2k`` or ``1.25k``; takes a tick's number too, as matplotlib gives it."""
+    return f"{frequency / 1000:.6g}k" if frequency >= 1000 else f"{frequency:.6g}"
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, about: Mapping[str, str] | None = None) -> None:
