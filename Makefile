@@ -8,7 +8,7 @@ demo: .venv/installed  ## the whole loop on synthetic machine sounds
 	$(BIN)/earmark demo --out demo --overwrite
 
 test: .venv/installed  ## the test suite
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto
 
 check: .venv/installed  ## lint, format, types
 	$(BIN)/ruff check src tests benchmarks notebooks docs

@@ -357,7 +357,7 @@ def test_ctrl_c_leaves_whole_images_and_the_same_call_goes_on(tmp_path: Path) ->
             os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert len(err.splitlines()) == 1 and "the same command goes on from there" in err
+    assert len(err.splitlines()) == 1 and "the same command continues" in err
     made = tree(tmp_path / "out")
     assert 5 <= len(made) < 600 and not [name for name in made if name.startswith(".")]
     for name in made:

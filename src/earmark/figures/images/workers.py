@@ -105,12 +105,12 @@ def make_all(job: Job, tasks: Sequence[Task], workers: int) -> dict[Path, str]:
                     failed[task.target] = error
     except KeyboardInterrupt:
         raise Interrupted(
-            "stopped; the images made so far are whole, and the same command goes on from there"
+            "stopped; the images made so far are whole, and the same command continues"
         ) from None
     except BrokenProcessPool as error:
         raise EarmarkError(
             f"a process that made images ended after {done} of {len(tasks)} images, perhaps for want of memory: take fewer with "
-            'workers; in a script, call it under if __name__ == "__main__":; the same call goes on from there'
+            'workers; in a script, call it under if __name__ == "__main__":; the same call continues'
         ) from error
     return failed
 
