@@ -48,7 +48,7 @@ def commands() -> dict[str, Any]:
 
     group = get_command(app)
     assert isinstance(group, TyperGroup)
-    found = {}
+    found: dict[str, Any] = {}
     for verb, command in group.commands.items():
         inner = command.commands if isinstance(command, TyperGroup) else {"": command}
         found |= {f"earmark {verb} {name}".strip(): one for name, one in inner.items()}

@@ -24,12 +24,8 @@ _MOST_KEYWORDS = 4  # of a signature that is shown whole; the parameters are lis
 def pages() -> dict[str, str]:
     """The text of each page, by the name of its file."""
     made: Mapping[str, Callable[[], str]] = {
-        "command_line.md": command_line,
-        "settings.md": settings,
-        "api.md": api,
-        "bundle.md": bundle,
-        "formats.md": formats,
-    }
+        "command_line.md": command_line, "settings.md": settings, "api.md": api, "bundle.md": bundle, "formats.md": formats,
+    }  # fmt: skip
     return {name: f"{page().strip()}\n\n{GENERATED}\n" for name, page in made.items()}
 
 
@@ -152,9 +148,8 @@ def section(name: str, command: Any) -> str:
     for group in dict.fromkeys(p.rich_help_panel or "Options" for p in options):
         rows = [(spelled(p), meaning(p)) for p in options if (p.rich_help_panel or "Options") == group]
         parts.append(table((f"{group.lower()} option" if group != "Options" else "option", "meaning"), rows))
-    examples = re.sub(r"\[/?bold\]", "", command.epilog or "").split("\n\n")[1:]
-    if examples:
-        parts.append(sh("\n".join(examples)))
+    examples = (command.epilog or "").split("\n\n")[1:]  # the first paragraph is their heading
+    parts += [sh("\n".join(examples))] if examples else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -190,10 +185,8 @@ def meaning(parameter: Any) -> str:
     default = parameter.default
     if parameter.required:
         return text if parameter.param_type_name == "argument" else f"{text} Required."
-    unset = default is None or default is False or default in ("", (), [])
-    if unset or not parameter.show_default or callable(default):
-        return text
-    return f"{text} Default: {code(default)}."
+    unset = default is None or default is False or default in ("", (), []) or callable(default)
+    return text if unset or not parameter.show_default else f"{text} Default: {code(default)}."
 
 
 # Settings
@@ -237,13 +230,10 @@ The tables list settings that differ from their defaults in one recipe or more.
     others = [name for name in recipes.names() if name not in (*recipes.TIERS, *recipes.KINDS)]
     for title, names in {**by_kind, "other recipes": others}.items():
         values = {name: recipes.load(name).to_dict() for name in names}
-        rows = [
-            (code(s.name), *(code(values[name][s.name]) for name in names))
-            for s in found
-            if any(values[name][s.name] != s.default for name in names)
-        ]
+        differ = [s.name for s in found if any(v[s.name] != s.default for v in values.values())]
+        lines = [(code(setting), *(code(v[setting]) for v in values.values())) for setting in differ]
         parts.append(f"### {title[:1].upper() + title[1:]}\n")
-        parts.append(table(("setting", *map(code, names)), rows) + "\n")
+        parts.append(table(("setting", *map(code, names)), lines) + "\n")
     return "\n".join(parts)
 
 
@@ -260,19 +250,20 @@ def api() -> str:
         """# Python
 
 Everything here is in the package `earmark`. Names that are not here may change without notice.
-Every command has a function with the same options as keywords: `--group-pattern` is `group_pattern`.
+Functions have the names of their commands, and options are keywords: `--group-pattern` is `group_pattern`.
 """
     ]
-    for title, chosen in (("Functions", functions), ("Results and values", classes), ("Errors", errors)):
-        rows = [(code(f"earmark.{n}"), plain(described(names[n])["Summary"] and " ".join(described(names[n])["Summary"])))
-                for n in chosen]  # fmt: skip
-        parts.append(f"## {title}\n")
-        parts.append(table(("name", "what it is" if title != "Functions" else "what it does"), rows) + "\n")
+    sections = (
+        ("Functions", functions, "autofunction", "what it does"),
+        ("Results and values", classes, "autoclass", "what it is"),
+        ("Errors", errors, "autoexception", "when it is raised"),
+    )
+    for title, chosen, directive, what in sections:
+        rows = [(code(f"earmark.{n}"), plain(" ".join(described(names[n])["Summary"]))) for n in chosen]
+        parts += [f"## {title}\n", table(("name", what), rows) + "\n"]
         for name in chosen:
-            kind = "autofunction" if title == "Functions" else "autoclass" if title != "Errors" else "autoexception"
-            members = "\n   :members:" if title == "Results and values" else ""
-            signature = shown(names[name]) if title == "Functions" else ""
-            parts.append(f"```{{eval-rst}}\n.. {kind}:: earmark.{name}{signature}{members}\n```\n")
+            more = "\n   :members:" if directive == "autoclass" else shown(names[name]) if name in functions else ""
+            parts.append(f"```{{eval-rst}}\n.. {directive}:: earmark.{name}{more}\n```\n")
     return "\n".join(parts)
 
 
@@ -363,11 +354,9 @@ def formats() -> str:
     decoded = next(p for p in described(audio.decode)["Parameters"] if p.name == "source")
     kinds = next(p for p in described(earmark.AudioError)["Parameters"] if p.name == "kind")
     state = next(p for p in described(earmark.Prediction)["Attributes"] if p.name == "state")
-    kinds_of_tables = {
-        "text": tables.TEXT_TABLES, "JSON": tables.JSON_TABLES, "spreadsheet": tables.SPREADSHEETS,
-    }  # fmt: skip
-    rest = [e for e in tables.EXTENSIONS if not any(e in known for known in kinds_of_tables.values())]
-    kinds_of_tables |= {"Parquet": tuple(rest)}
+    kinds_of_tables = {"text": tables.TEXT_TABLES, "JSON": tables.JSON_TABLES, "spreadsheet": tables.SPREADSHEETS}
+    others = [e for e in tables.EXTENSIONS if not any(e in known for known in kinds_of_tables.values())]
+    kinds_of_tables["Parquet"] = tuple(others)
     return f"""# Formats
 
 [Data that Earmark reads](../data.md) explains how labels, tables and label files are found.

@@ -99,7 +99,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Window:
-    """Scores of one stretch of a recording, in seconds from its start.
+    """Scores of one segment of a recording, in seconds from its start.
 
     Attributes
     ----------
@@ -122,14 +122,14 @@ class Window:
 
 @dataclass(frozen=True)
 class Event:
-    """A stretch of a recording in which a label stays above its threshold.
+    """A segment of a recording in which a label stays above its threshold.
 
     Attributes
     ----------
     start, end : float
         Seconds from the recording's start.
     raised : float
-        When the first window that reached the threshold had been heard: no alarm can be raised earlier.
+        When the first window that reached the threshold was complete: no alarm can be raised earlier.
     label : str
     score : float
         The highest of its windows.

@@ -35,11 +35,11 @@ class BundleSpec:
     per : tuple of str
         Columns of the data whose values together name a machine.
     machines : tuple of str
-        Anomaly: names of the machines that have a threshold each; empty where they are not told apart.
+        Anomaly: names of the machines that have a threshold each; empty where all count as one machine.
     normal : str
-        Label of sound machines, where that matters.
+        Label of healthy machines, where that matters.
     network : dict
-        ``name``, ``width``, and ``members`` if there are several side by side.
+        ``name``, ``width``, and ``members`` of an ensemble.
     sample_rate : int
         Hz.
     channel : int or None
@@ -47,7 +47,7 @@ class BundleSpec:
     window_seconds, stride_seconds : float
         Whole numbers of STFT hops.
     shifts : int
-        How often each window is heard, shifted in time round its end; the mean of the logits counts.
+        Number of circular shifts of each window; the mean of their logits counts.
     short_clip : {"pad", "repeat"}
         Rule for recordings shorter than the window.
     levels : Levels
@@ -59,7 +59,7 @@ class BundleSpec:
     temperature : float
         Divides the logits before the softmax or sigmoid.
     thresholds : tuple of float
-        Multi-label: score from which each label counts as heard.
+        Multi-label: score from which each label counts as detected.
     detector : dict
         Anomaly: the stated false-alarm rate and what follows from it, as `earmark.training.detectors.describe` says.
     silence_dbfs : float

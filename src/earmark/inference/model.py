@@ -196,7 +196,7 @@ class Model:
         Raises
         ------
         SettingsError
-            For a model that is no anomaly detector, a stretch that is longer or holds nothing, or an unknown machine.
+            For a model that is no anomaly detector, a segment that is longer or holds nothing, or an unknown machine.
         """
         if self.detector is None:
             raise SettingsError(f"{self.path}: is no anomaly detector; train one with task='anomaly'")

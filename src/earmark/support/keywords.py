@@ -137,11 +137,14 @@ def _documented(text: str, call: Any) -> str:
     """The docstring with the parameters, before its other sections."""
     text = inspect.cleandoc(text)
     rows = []
-    for name, (field_, said) in described(call).items():
+    for name, (field_, said) in sorted(described(call).items(), key=lambda pair: pair[1][0].kw_only is not False):
         kind = str(field_.type).replace("StrPath", "path").replace("Sequence[str]", "sequence of str")
-        default = "" if field_.default is dataclasses.MISSING else f", default {field_.default!r}"
+        kind = kind.replace("path | Sequence[path]", "path or sequence of path").replace(
+            "tuple[int, int]", "(int, int)"
+        )
+        default = "" if field_.default in (dataclasses.MISSING, None) else f", default {field_.default!r}"
         rows.append(f"{name} : {kind.replace(' | None', ', optional')}{default}\n    {said.help}")
-    if call is not None and any(f.name == "settings" for f in dataclasses.fields(call)):
+    if any(f.name == "settings" for f in dataclasses.fields(call)):
         rows.append("**settings\n    Any setting of the recipe, such as ``lr=0.001``; ``earmark settings`` lists them.")
     head, mark, rest = text.partition("\n\nReturns\n")
     return f"{head}\n\nParameters\n----------\n" + "\n".join(rows) + mark + rest

@@ -195,7 +195,7 @@ def describe(
     stated : str
         As `false_alarm_rate` takes it.
     machines : sequence of str
-        Their names; empty where they are not told apart.
+        Their names; empty where all count as one machine.
     plan_seconds : (float, float)
         Length of a window, and from one to the next.
 
