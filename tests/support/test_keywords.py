@@ -90,7 +90,9 @@ def test_every_verb_takes_its_call_and_says_every_keyword(name: str) -> None:
     assert set(described(call)) == own  # each has a help text, a group, and so an option
     for keyword, (_, said) in described(call).items():
         assert f"\n{keyword} : " in function.__doc__
-        assert said.help.endswith(".") and (said.help[0].isupper() or said.help.startswith(("auto:", "test:", "labels:")))
+        assert said.help.endswith(".") and (
+            said.help[0].isupper() or said.help.startswith(("auto:", "test:", "labels:"))
+        )
 
 
 def test_editors_and_mypy_know_the_keywords(tmp_path: Path) -> None:

@@ -213,9 +213,7 @@ class Model:
                 break
         if first < 0 or not count:
             until = "its end" if end is None else f"{end:g} s"
-            raise SettingsError(
-                f"{name}: from {start:g} s to {until} there is no sound; correct start and end"
-            )
+            raise SettingsError(f"{name}: from {start:g} s to {until} there is no sound; correct start and end")
         return self.deviation_of(np.concatenate(kept), machine)
 
     def deviation_of(self, samples: NDArray[np.float32], machine: str | None = None) -> Deviation:

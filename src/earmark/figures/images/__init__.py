@@ -44,7 +44,7 @@ _UNITS = {"mfcc": "dB", "chroma": "share of the largest", "contrast": "dB"}
 _SCALE_UNITS = {"log": "ln(power)", "db": "dB", "power": "power", "magnitude": "magnitude"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Written:
     """What became of the recordings.
 
@@ -77,6 +77,9 @@ class Written:
     folders: str = TREE
     counts: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Written({len(self.written)} images, {len(self.skipped)} there already, {len(self.failed)} failed)"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""

@@ -104,9 +104,7 @@ def make_all(job: Job, tasks: Sequence[Task], workers: int) -> dict[Path, str]:
                 if error is not None:
                     failed[task.target] = error
     except KeyboardInterrupt:
-        raise Interrupted(
-            "stopped; the images made so far are whole, and the same command continues"
-        ) from None
+        raise Interrupted("stopped; the images made so far are whole, and the same command continues") from None
     except BrokenProcessPool as error:
         raise EarmarkError(
             f"a process that made images ended after {done} of {len(tasks)} images, perhaps for want of memory: take fewer with "
