@@ -7,6 +7,7 @@ import csv
 import ctypes
 import platform
 import signal
+import statistics
 import threading
 import time
 import warnings
@@ -146,7 +147,7 @@ def fit(
 
 
 def seconds(classifier: Classifier, recipe: Recipe, *, clips: int, window_frames: int, device: str = "auto") -> float:
-    """Estimated duration of `fit`, from a few timed steps on a copy."""
+    """Estimated duration of `fit` on this machine as busy as it is, from a few timed steps on a copy."""
     _keep_memory()
     accelerator = resolve_device(device)
     module = lay_out(copy.deepcopy(classifier).to(accelerator), torch.channels_last).train()
@@ -166,7 +167,11 @@ def seconds(classifier: Classifier, recipe: Recipe, *, clips: int, window_frames
         timed.append(time.perf_counter() - begin)
     taught = recipe.teachers * (1 / classifier.members + 1 / 3)  # they are trained, then asked by every member
     return (
-        min(timed[1:]) * 1.3 * (1 + taught) * epochs(recipe, clips, classifier.head.out_features) * steps(recipe, clips)
+        statistics.median(timed[1:])
+        * 1.3
+        * (1 + taught)
+        * epochs(recipe, clips, classifier.head.out_features)
+        * steps(recipe, clips)
     )
 
 
