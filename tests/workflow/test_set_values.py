@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import earmark
 from conftest import TINY, Run
+from earmark.data.manifest import Manifest
 from earmark.data.options import DataOptions
+from earmark.data.splits import Split
+from earmark.tasks import classification
 from earmark.training import fitting, recipe
 from earmark.training.options import TrainOptions
+from earmark.workflow import planning
 from earmark.workflow.planning import holdout, plan
 from earmark.workflow.remarks import remarked
 
@@ -169,3 +175,31 @@ def test_tune_judges_on_the_share_that_is_set(tones: Path, tmp_path: Path, monke
         written = recipe.load(str(found.path / "tuned.toml"))
         assert fitting.epochs(written, 24, 3) == 10
     assert judged[0] > judged[2] > 0
+
+
+def test_validation_that_is_asked_for_draws_curves_and_chooses_nothing(tones: Path, tmp_path: Path) -> None:
+    result = earmark.train(tones, tmp_path / "model", settings=(*TINY, "epochs=3"), validation=0.25, **SOURCE)
+    assert list(result.history.columns) == ["epoch", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"]
+    assert len(result.history) == 3  # it stops nothing
+    said = result.model.spec.provenance
+    assert (
+        said["data"]["valid"] == 6
+        and "6 of the other clips, by whole groups, were held out of training for validation"
+        in said["split"]["protocol"]
+    )
+
+
+@pytest.mark.parametrize(("clips", "groups", "drawn"), [(240, 48, 10), (240, 30, 0), (150, 75, 0)])
+def test_curves_are_drawn_by_default_where_clips_are_plenty(clips: int, groups: int, drawn: int) -> None:
+    names = [f"{label}{i}" for label in "ab" for i in range(clips)]
+    table = pd.DataFrame({"path": [f"{n}.wav" for n in names], "label": [n[0] for n in names]})
+    table["group"] = [f"g{int(n[1:]) % groups}" for n in names]
+    manifest = Manifest.of(table, Path("/data"))
+    nothing = np.zeros(0, np.int64)
+    split = Split(np.arange(len(table)), nothing, nothing, "all", "all")
+    options = TrainOptions()
+    found = planning._with_validation(split, manifest, classification, recipe.load(), options, None)
+    assert len(found.valid) == drawn * 2 if drawn else not len(found.valid)
+    valid, train = (set(table["group"].iloc[rows]) for rows in (found.valid, found.train))
+    assert not valid & train
+    assert ("for validation curves" in found.protocol) == bool(drawn)
