@@ -32,8 +32,8 @@ def demo(
 
     o.talk()
     model = out / "model"
-    resume = resume and partial(model).exists()
     target = claim_output(out, overwrite=overwrite or resume, made=["demo.json"], whole=False)
+    begun = resume and partial(model).exists()  # else it was interrupted before there was anything to keep
     # First, so that a second run knows the folder of one that was broken off.
     write_text(make_folder(target) / "demo.json", f'{{"seed": {seed}}}\n')
     data = synth.write_machines(target / "data", seed=seed)
@@ -47,8 +47,8 @@ def demo(
             recipe="fast",
             settings=[f"{name}={value}" for name, value in _SETTINGS.items()],
             seed=seed,
-            resume=resume,
-            overwrite=overwrite and not resume,
+            resume=begun,
+            overwrite=not begun and (overwrite or resume),
         )
     except Interrupted as error:
         again = shlex.join(["earmark", "demo", "--out", str(out), "--seed", str(seed), "--resume"])
