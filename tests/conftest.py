@@ -20,6 +20,10 @@ from numpy.typing import NDArray
 import earmark
 from earmark import cli
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each process has a core; and a training on another number of threads rounds otherwise.
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 TINY = (
     "epochs=10", "epochs_a_label=0", "min_steps=0", "width=0.5", "members=1", "ema=0", "batch_size=8", "n_mels=32", "mixup=0",
     "cutmix=0", "dropout=0",

@@ -78,7 +78,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     *(
         (
             PICTURE | change,
-            "setting image_height is 16; a picture is made of mel or stft alone, with the scale log or db",
+            "setting image_height is 16; an image is made of mel or stft alone, with the scale log or db",
         )
         for change in ({"features": "mfcc"}, {"features": "mel,chroma"}, {"scale": "pcen"})
     ),

@@ -65,7 +65,7 @@ def test_own_recipe(tmp_path: Path) -> None:
         recipe.load(str(tmp_path / "none.toml"))
     with pytest.raises(SettingsError, match="unknown recipe 'other'; choose one of anomaly, balanced"):
         recipe.load("other")
-    with pytest.raises(SettingsError, match="setting teachers is 2; with scale=pcen-trained each hears"):
+    with pytest.raises(SettingsError, match="setting teachers is 2; with scale=pcen-trained each has"):
         recipe.load("fast", ["teachers=2", "scale=pcen-trained"])
 
 
