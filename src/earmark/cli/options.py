@@ -160,12 +160,12 @@ def _show_detection(metrics: dict[str, Any]) -> None:
     rate = metrics["false_alarm_rate"]
     if rate["seen"] is not None:
         print(
-            f"false alarms: {100 * rate['seen']:.2g}% of {rate['n']} normal clips ({_between(rate['interval'])}), stated "
-            f"{100 * rate['stated']:.2g}% of the windows"
+            f"false alarms: {_short(100 * rate['seen'])}% of {rate['n']} normal clips ({_between(rate['interval'])}), stated "
+            f"{_short(100 * rate['stated'])}% of the windows"
             + (f" (by the clips learnt from {_between(rate['stated_interval'])})" if rate["stated_interval"] else "")
         )
         if metrics["false_alarms_per_hour"] is not None:
-            print(f"false alarms an hour of normal clips: {metrics['false_alarms_per_hour']:.2g}")
+            print(f"false alarms an hour of normal clips: {_short(metrics['false_alarms_per_hour'])}")
     watch = metrics.get("watch")
     if watch:
         delay = "" if watch["delay"] is None else f", after {watch['delay']:.1f} s in the median"
@@ -175,10 +175,15 @@ def _show_detection(metrics: dict[str, Any]) -> None:
         )
 
 
+def _short(value: float) -> str:
+    """Two digits, or all before the point: never an exponent for 100 and above."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
 def _between(interval: list[float]) -> str:
     """An interval of shares."""
     low, high = interval
-    return f"95%: {100 * low:.2g} to {100 * high:.2g}"
+    return f"95%: {_short(100 * low)} to {_short(100 * high)}"
 
 
 def _show_machines(metrics: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from earmark.errors import BundleError, DataError
 from earmark.figures import report
 from earmark.inference.model import load
 from earmark.support.files import atomic_folder, claim_output, write_text
-from earmark.support.keywords import flat
+from earmark.support.keywords import flat, nearest
 from earmark.tasks.anomaly import ALL_NORMAL
 from earmark.training import detectors
 from earmark.training.detectors import Normal
@@ -81,6 +81,8 @@ def adapt(call: AdaptCall) -> Result:
     _check_groups(added, machines, where=manifest.root)
     fitted = detectors.fit(Normal.known_to(detector) + added, where=manifest.root)
     log.info("added     %d normal clips to %d windows known before", len(clips.manifest), len(detector.embeddings))
+    for name in machines[len(loaded.spec.machines) :]:
+        log.info("note      %r is a new machine%s", name, nearest(name, loaded.spec.machines))
     leaks = [note for note in spec.provenance.get("split", {}).get("notes", ()) if note.startswith("LEAK")]
     notes = [*leaks, *taken, "adapted to new conditions after training; nothing was tested since"]
     with atomic_folder(target) as folder:
